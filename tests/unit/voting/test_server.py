@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from voting.__main__ import run
+from voting.counts import Category
+from voting.errors import UnavailableError
+from voting.logs import JsonFormatter
+from voting.settings import Address, Settings
+from voting.store.redis import RedisStore
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.unit.voting.conftest import Voting
+
+
+def test_health_of_the_process_and_of_its_store_are_apart(voting: Voting) -> None:
+    for server in (voting.app, voting.analytics):
+        voting.store.available = True
+        for path in ("live", "ready", "store"):
+            assert voting.run(voting.send("GET", f"/healthz/{path}", server=server)).status == 200
+        voting.store.available = False
+        store = voting.run(voting.send("GET", "/healthz/store", server=server))
+        assert store.status == 503
+        assert json.loads(store.text) == {
+            "error": "Storage is not available: it was taken away.",
+            "unavailable": "storage",
+        }
+        for path in ("live", "ready"):
+            assert voting.run(voting.send("GET", f"/healthz/{path}", server=server)).status == 200
+
+
+def test_stopping_pod_is_not_ready_and_serves_on(voting: Voting) -> None:
+    assert "Connection" not in voting.get().headers
+    voting.app.stopping.set()
+    assert voting.get("/healthz/ready").status == 503
+    assert voting.get("/healthz/live").status == 200
+    vote = voting.post("vote=Cats")
+    assert (vote.status, vote.headers["Connection"]) == (200, "close")
+    refusal = voting.post("vote=Fish")
+    assert (refusal.status, refusal.headers["Connection"]) == (400, "close")
+
+
+def test_stopping_pod_finishes_what_it_has(voting: Voting) -> None:
+    voting.store.may_cast.clear()
+
+    async def scenario() -> int:
+        vote = asyncio.create_task(
+            voting.send(
+                "POST",
+                body="vote=Cats&id=last",
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+            )
+        )
+        while not voting.store.casting:
+            await asyncio.sleep(0)
+        stop = asyncio.create_task(voting.app.stop())
+        while True:
+            try:
+                socket.create_server(voting.app.address).close()
+            except OSError:
+                await asyncio.sleep(0.001)
+            else:
+                break  # the port is free, so the app has stopped listening
+        voting.store.may_cast.set()
+        answer = await vote
+        await stop
+        return answer.status
+
+    assert voting.run(scenario()) == 200
+    assert voting.store.votes == {"last": Category.CATS}
+
+
+@pytest.mark.parametrize("component", ["app", "analytics"])
+def test_sigterm_ends_the_process_in_order(
+    component: str,
+    free_port: int,
+    listening: Callable[[Address, asyncio.Task[None]], Awaitable[None]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = Settings.from_environment(
+        {
+            "VOTING_COMPONENT": component,
+            "VOTING_VERSION": "1.0",
+            "VOTING_LISTEN": f"127.0.0.1:{free_port}",
+            "VOTING_DRAIN_SECONDS": "0.05",
+        }
+    )
+
+    async def scenario() -> None:
+        server = asyncio.create_task(run(settings))
+        await listening(settings.listen, server)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(server, 5)
+
+    # Were the application deaf to the signal, it would otherwise end the test run.
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with caplog.at_level(logging.INFO, "voting"):
+            asyncio.run(scenario())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [record.message for record in caplog.records] == ["serving", "stopping", "stopped"]
+
+
+def test_requests_are_logged_and_probes_are_not(
+    voting: Voting, caplog: pytest.LogCaptureFixture
+) -> None:
+    formatter = JsonFormatter(
+        Settings.from_environment({"VOTING_COMPONENT": "app", "VOTING_VERSION": "1.0"})
+    )
+    with caplog.at_level(logging.INFO, "aiohttp.access"):
+        voting.get("/healthz/ready")
+        voting.run(voting.send("GET", "/?secret=1", headers={"x-request-id": "r-1"}))
+    lines = [formatter.format(record) for record in caplog.records]
+    app_line = next(json.loads(line) for line in lines if '"path": "/"' in line)
+    assert all("\n" not in line and "healthz" not in line for line in lines)
+    assert app_line.pop("time").endswith("+00:00")
+    assert app_line.pop("duration_ms") >= 0
+    assert app_line == {
+        "level": "info",
+        "component": "app",
+        "version": "1.0",
+        "event": "request",
+        "method": "GET",
+        "path": "/",
+        "status": 200,
+        "request_id": "r-1",
+        "peer": "127.0.0.1",
+    }
+
+
+def test_error_is_logged_in_one_line() -> None:
+    formatter = JsonFormatter(
+        Settings.from_environment({"VOTING_COMPONENT": "app", "VOTING_VERSION": "1.0"})
+    )
+    record = logging.makeLogRecord({"msg": "failed", "levelname": "ERROR"})
+    try:
+        raise ValueError("why")
+    except ValueError as error:
+        record.exc_info = (ValueError, error, error.__traceback__)
+    line = formatter.format(record)
+    assert "\n" not in line
+    assert "ValueError: why" in json.loads(line)["error"]
+
+
+def test_store_that_cannot_be_reached_is_unavailable(free_port: int) -> None:
+    async def scenario() -> None:
+        store = RedisStore(Address("127.0.0.1", free_port), 0.2)
+        with pytest.raises(UnavailableError, match=r"^Storage is not available: no connection"):
+            await store.cast(Category.CATS, "id")
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_silent_store_is_given_up_in_time(free_port: int) -> None:
+    async def scenario() -> None:
+        async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            silent.append(writer)
+
+        silent: list[asyncio.StreamWriter] = []
+        async with await asyncio.start_server(say_nothing, "127.0.0.1", free_port):
+            store = RedisStore(Address("127.0.0.1", free_port), 0.05)
+            with pytest.raises(UnavailableError, match=r"no answer within 0\.05 s"):
+                await asyncio.wait_for(store.counts(), 2)
+            await store.close()
+            for writer in silent:
+                writer.close()
+
+    asyncio.run(scenario())

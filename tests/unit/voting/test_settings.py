@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from voting.__main__ import STORES, main
+from voting.settings import RELEASES, Address, Component, Settings, SettingsError
+
+APP = {"VOTING_COMPONENT": "app", "VOTING_VERSION": "1.0"}
+
+
+def test_defaults_are_those_of_the_tutorial() -> None:
+    settings = Settings.from_environment(APP)
+    assert settings.component is Component.APP
+    assert settings.listen == Address("0.0.0.0", 8080)
+    assert settings.analytics_url == "http://voting-analytics:8080/analytics"
+    assert settings.redis == Address("voting-storage", 6379)
+    assert settings.drain == 5
+    assert settings.log_level == "INFO"
+
+
+def test_silent_store_is_noticed_before_the_analytics_that_waits_for_it() -> None:
+    settings = Settings.from_environment(APP)
+    assert settings.store_timeout < settings.analytics_timeout
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VOTING_COMPONENT", "storage"),
+        ("VOTING_VERSION", "9.9"),
+        ("VOTING_LISTEN", "8080"),
+        ("VOTING_REDIS_ADDRESS", "voting-storage:0"),
+        ("VOTING_REDIS_ADDRESS", "voting-storage:65536"),
+        ("VOTING_REDIS_ADDRESS", "voting-storage:²"),
+        ("VOTING_ANALYTICS_URL", "voting-analytics:8080"),
+        ("VOTING_DRAIN_SECONDS", "soon"),
+        ("VOTING_DRAIN_SECONDS", "-1"),
+        ("VOTING_DRAIN_SECONDS", "nan"),
+        ("VOTING_LOG_LEVEL", "loud"),
+    ],
+)
+def test_unusable_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is "):
+        Settings.from_environment(APP | {name: value})
+
+
+@pytest.mark.parametrize("name", APP)
+def test_component_and_version_have_no_default(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is ''"):
+        Settings.from_environment({key: APP[key] for key in APP if key != name})
+
+
+def test_wrong_setting_ends_the_process_with_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VOTING_COMPONENT", raising=False)
+    with pytest.raises(SystemExit, match=r"^voting: VOTING_COMPONENT is ''; .*\.$"):
+        main()
+
+
+def test_every_release_has_a_store() -> None:
+    assert {release.store for release in RELEASES.values()} <= STORES.keys()
