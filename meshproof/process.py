@@ -1,0 +1,158 @@
+"""Running other programs, so that what was run and what it said is never lost."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshproof.errors import EnvironmentBroken
+
+LAST_LINES = 15
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that has ended. ``started`` is seconds since the epoch, ``duration`` seconds."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: str
+    stderr: str
+    started: float
+    duration: float
+
+    @property
+    def command_line(self) -> str:
+        """The command as a user would type it."""
+        return shlex.join(self.argv)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with exit code 0."""
+        return self.exit_code == 0
+
+    def transcript(self) -> str:
+        """The command, its output and its exit code, as evidence."""
+        parts = [f"$ {self.command_line}", self.stdout.rstrip("\n"), self.stderr.rstrip("\n")]
+        body = "\n".join(part for part in parts if part)
+        return f"{body}\n[exit code {self.exit_code}, {self.duration:.2f} s]\n"
+
+
+class CommandFailed(EnvironmentBroken):
+    """A command ended with an exit code other than 0, or not in time."""
+
+    def __init__(self, sentence: str, completed: Completed) -> None:
+        """Keep the whole command beside the sentence."""
+        super().__init__(sentence, completed.transcript())
+        self.completed = completed
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    timeout: float = 60.0,
+    check: bool = True,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Completed:
+    """Run a command to its end and return what it printed.
+
+    ``timeout`` is in seconds; ``env`` is added to this process's environment.
+    Raises ``CommandFailed`` where the exit code is not 0 (unless ``check`` is
+    off) or the time ran out, ``EnvironmentBroken`` where there is no such program.
+    """
+    words = tuple(str(word) for word in argv)
+    started, clock = time.time(), time.monotonic()
+    try:
+        done = subprocess.run(
+            words,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+        )
+    except FileNotFoundError as error:
+        raise EnvironmentBroken(
+            f"The program “{words[0]}” is not there; "
+            "`meshproof doctor` says what this machine lacks."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        partial = Completed(
+            words, -1, _text(error.stdout), _text(error.stderr), started, time.monotonic() - clock
+        )
+        raise CommandFailed(
+            f"“{words[0]}” did not end within {timeout:g} s and was stopped.", partial
+        ) from error
+    completed = Completed(
+        words, done.returncode, done.stdout, done.stderr, started, time.monotonic() - clock
+    )
+    if check and not completed.ok:
+        raise CommandFailed(
+            f"“{Path(words[0]).name}” failed with exit code {completed.exit_code}.", completed
+        )
+    return completed
+
+
+def run_logged(
+    argv: Sequence[str | Path],
+    *,
+    log: Path,
+    timeout: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: Path | None = None,
+) -> None:
+    """Run a long command with all that it prints appended to ``log``.
+
+    Raises ``EnvironmentBroken`` with the log's name and last lines where it
+    fails or takes longer than ``timeout`` seconds.
+    """
+    words = [str(word) for word in argv]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as sink:
+        sink.write(f"$ {shlex.join(words)}\n")
+        sink.flush()
+        source = stdin.open("rb") if stdin else None
+        try:
+            done = subprocess.run(
+                words,
+                stdin=source or subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
+                check=False,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+            )
+            ending = None if done.returncode == 0 else f"exit code {done.returncode}"
+        except FileNotFoundError as error:
+            raise EnvironmentBroken(f"The program “{words[0]}” is not there.") from error
+        except subprocess.TimeoutExpired:
+            ending = f"not finished within {timeout:g} s"
+        finally:
+            if source:
+                source.close()
+    if ending:
+        raise EnvironmentBroken(
+            f"“{Path(words[0]).name}” failed ({ending}); the whole log is {log}.", last_lines(log)
+        )
+
+
+def last_lines(log: Path, count: int = LAST_LINES) -> str:
+    """Return the last ``count`` lines of a log file."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _text(output: str | bytes | None) -> str:
+    return output.decode(errors="replace") if isinstance(output, bytes) else (output or "")

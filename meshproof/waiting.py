@@ -1,0 +1,170 @@
+"""Waiting, in one function: poll until it holds k times in a row, or a deadline passes.
+
+There is no fixed sleep anywhere else. Every deadline is in the table below,
+with its reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from tenacity import RetryCallState, Retrying, wait_fixed
+
+from meshproof.errors import EnvironmentBroken, MeshproofError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Timeout:
+    """A deadline in seconds, how often to look (seconds), and why it is what it is."""
+
+    name: str
+    seconds: float
+    interval: float
+    reason: str
+
+
+ENGINE_START = Timeout(
+    "engine-start", 60, 0.5, "dockerd is up in 2 s; one that waits for its predecessor takes 15 s"
+)
+API_SERVER = Timeout(
+    "api-server",
+    120,
+    0.5,
+    "answers 9 s after a node's restart on 2 cores; five times that, and more",
+)
+NODES_READY = Timeout(
+    "nodes-ready", 180, 1, "55 s after an engine's restart, all pods pulling at once"
+)
+SYSTEM_READY = Timeout(
+    "system-ready", 180, 1, "DNS, storage and istiod after a restart: 55 s measured"
+)
+MESH_READY = Timeout("mesh-ready", 120, 0.5, "istiod and the gateway are ready 10 s after install")
+WORKLOADS_READY = Timeout(
+    "workloads-ready",
+    120,
+    0.5,
+    "step 1 is ready in 9 s on an idle machine; a busy one takes 4 times that",
+)
+PROXIES_SYNCED = Timeout("proxies-synced", 60, 0.5, "istiod pushes within a second of a change")
+ROUTE_IN_FORCE = Timeout(
+    "route-in-force", 60, 0.2, "a pushed route is in force within a second or two"
+)
+NAMESPACE_GONE = Timeout(
+    "namespace-gone", 120, 0.5, "pods get 30 s to stop, and the controllers some more to notice"
+)
+
+TIMEOUTS: tuple[Timeout, ...] = (
+    ENGINE_START,
+    API_SERVER,
+    NODES_READY,
+    SYSTEM_READY,
+    MESH_READY,
+    WORKLOADS_READY,
+    PROXIES_SYNCED,
+    ROUTE_IN_FORCE,
+    NAMESPACE_GONE,
+)
+
+
+@dataclass(frozen=True)
+class Converged(Generic[T]):
+    """What was seen last, after how many looks and how many seconds."""
+
+    value: T
+    attempts: int
+    seconds: float
+
+
+class NotConverged(MeshproofError):
+    """The deadline passed first. Says what was waited for, how long, and what was seen last."""
+
+    def __init__(
+        self, what: str, timeout: Timeout, attempts: int, seconds: float, last: str
+    ) -> None:
+        """Keep the numbers for the report."""
+        super().__init__(
+            f"{what}: not so within {seconds:.1f} s ({attempts} looks; timeout “{timeout.name}”, "
+            f"{timeout.seconds:g} s: {timeout.reason}).",
+            f"Last seen: {last}",
+        )
+        self.attempts = attempts
+        self.seconds = seconds
+        self.last = last
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time and sleep, so that tests need not wait."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def converge(
+    look: Callable[[], T],
+    *,
+    until: Callable[[T], bool],
+    what: str,
+    timeout: Timeout,
+    successes: int = 1,
+    clock: Clock = Clock(),
+) -> Converged[T]:
+    """Look until ``until`` holds ``successes`` times in a row.
+
+    A look that raises counts as one that does not hold; its error is kept.
+    ``EnvironmentBroken`` raised by a look ends the wait at once. Raises
+    ``NotConverged`` when ``timeout`` passes first; a look that began before the
+    deadline still counts.
+    """
+    begun = clock.now()
+    in_a_row = 0
+    last = "nothing"
+
+    def attempt() -> T | None:
+        nonlocal in_a_row, last
+        try:
+            value = look()
+            holds = until(value)
+        except EnvironmentBroken:
+            raise
+        except Exception as error:  # whatever a look meets is what was seen
+            in_a_row, last = 0, f"{type(error).__name__}: {error}"
+            return None
+        last = str(value)
+        in_a_row = in_a_row + 1 if holds else 0
+        return value if in_a_row >= successes else None
+
+    def unfinished(state: RetryCallState) -> bool:
+        # What attempt() lets through (EnvironmentBroken, an interrupt) ends the wait.
+        let_through = state.outcome is not None and state.outcome.failed
+        return in_a_row < successes and not let_through
+
+    def overdue(state: RetryCallState) -> bool:
+        return clock.now() - begun >= timeout.seconds
+
+    def give_up(state: RetryCallState) -> T:
+        seconds = clock.now() - begun
+        raise NotConverged(what, timeout, state.attempt_number, seconds, last)
+
+    attempts = 0
+
+    def count(state: RetryCallState) -> None:
+        nonlocal attempts
+        attempts = state.attempt_number
+
+    retrying = Retrying(
+        sleep=clock.sleep,
+        wait=wait_fixed(timeout.interval),
+        stop=overdue,
+        retry=unfinished,
+        retry_error_callback=give_up,
+        before=count,
+    )
+    # `unfinished` is true whenever attempt() returns None in its stead, so this is a T.
+    value: T = retrying(attempt)  # type: ignore[assignment]
+    return Converged(value, attempts, clock.now() - begun)

@@ -1,0 +1,82 @@
+"""What unit tests share: an environment of their own, and programs that are not the real ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from meshproof.engine.machine import Machine
+from meshproof.progress import Progress
+from meshproof.supply import catalogue, go
+from meshproof.supply.recipe import Recipe
+
+#: Writes an executable shell script of a name and a body that comes first on PATH.
+Script = Callable[[str, str], Path]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No option of the person who runs the tests counts, and no cache of theirs is touched."""
+    for name in list(os.environ):
+        if name.startswith("MESHPROOF_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MESHPROOF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MESHPROOF_STATE", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
+    """A function that puts a shell script first on PATH."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def write(name: str, body: str) -> Path:
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+        return program
+
+    return write
+
+
+@pytest.fixture
+def machine() -> Machine:
+    """A full Debian machine, nothing withheld; `dataclasses.replace` makes others of it."""
+    return Machine(
+        distribution="debian",
+        codename="bookworm",
+        root=True,
+        systemd=False,
+        cgroup=2,
+        withheld=(),
+        open_files=-1,
+        processes=-1,
+        cores=2,
+        memory=16 * 2**30,
+        disk_free=100 * 10**9,
+    )
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    """What `progress` has written."""
+    return []
+
+
+@pytest.fixture
+def progress(lines: list[str]) -> Progress:
+    """Progress that is kept in `lines`."""
+    return Progress(lines.append)
+
+
+@pytest.fixture
+def recipes(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Recipe]]:
+    """The catalogue, made without asking for a Go toolchain (which might install one)."""
+    monkeypatch.setattr(go, "toolchain", lambda: go.Go("go", "go1.26.6"))
+    catalogue.recipes.cache_clear()
+    yield catalogue.recipes()
+    catalogue.recipes.cache_clear()
