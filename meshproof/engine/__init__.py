@@ -1,0 +1,1 @@
+"""The container engine: found, or installed and started, and what it is used for."""
