@@ -1,0 +1,144 @@
+"""The command: `meshproof doctor`, `up`, `down`, `status`, `build`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from meshproof import __version__, environment
+from meshproof.engine.engine import answering
+from meshproof.engine.machine import this_machine
+from meshproof.engine.provision import ensure_engine
+from meshproof.errors import ExitCode, MeshproofError
+from meshproof.options import Options, option_flags, read_options
+from meshproof.progress import Progress
+from meshproof.supply.catalogue import recipes
+
+Command = Callable[..., Any]
+UP_OPTIONS = (
+    "cluster",
+    "cluster_name",
+    "kube_context",
+    "nodes",
+    "namespace",
+    "images",
+    "hub",
+    "tag",
+    "node_image",
+    "install",
+)
+
+
+def with_options(*names: str) -> Callable[[Command], Command]:
+    """Give a command some of the common options; their values are checked in one place."""
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(names):
+            flag, field = option_flags(name), Options.model_fields[name]
+            if field.annotation is bool:
+                command = click.option(
+                    f"{flag}/--no-{name}", name, default=None, help=field.description
+                )(command)
+            else:
+                command = click.option(flag, name, default=None, help=field.description)(command)
+        return command
+
+    return decorate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Acceptance testing of service meshes: cluster and mesh without the tests."""
+
+
+@cli.command()
+@with_options("cluster", "cluster_name", "kube_context", "nodes", "images", "install")
+def doctor(**typed: Any) -> None:
+    """Say what this machine has and lacks, and what `up` would do about it."""
+    findings = environment.doctor(read_options(typed))
+    table = Table(box=None, show_header=False)
+    for finding in findings:
+        table.add_row("✗" if finding.fatal else "✓", finding.subject, finding.text)
+    Console(markup=False).print(table)
+    if any(finding.fatal for finding in findings):
+        raise SystemExit(ExitCode.ENVIRONMENT)
+
+
+@cli.command()
+@with_options(*UP_OPTIONS)
+def up(**typed: Any) -> None:
+    """Bring cluster and mesh up, or find them healthy; they stay until `down`."""
+    options = read_options(typed)
+    progress = Progress()
+    result = environment.up(options, progress)
+    progress.note(f"ready: {result.loopback}/ (export KUBECONFIG={result.cluster.kubeconfig})")
+
+
+@cli.command()
+@with_options("cluster", "cluster_name", "kube_context")
+def down(**typed: Any) -> None:
+    """Delete the cluster that `up` made. What was built stays in the cache."""
+    options = read_options(typed)
+    there = environment.down(options, Progress())
+    click.echo(f"{options.cluster_name} is gone" if there else "there is no cluster")
+
+
+@cli.command()
+@with_options("cluster", "cluster_name", "kube_context", "namespace")
+def status(**typed: Any) -> None:
+    """Say what is running."""
+    table = Table(box=None, show_header=False)
+    for subject, text in environment.status(read_options(typed)):
+        table.add_row(subject, text)
+    Console(markup=False).print(table)
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@with_options("install")
+def build(names: tuple[str, ...], **typed: Any) -> None:
+    """Build recipes, and what they need, where it is not built yet; without NAMES, list them."""
+    options = read_options(typed)
+    if not names:
+        shop = environment.workshop(answering(), Progress())
+        table = Table(box=None)
+        for heading in ("recipe", "what it makes", "key", "built"):
+            table.add_column(heading)
+        for recipe in recipes().values():
+            built = "yes" if shop.has(recipe.name) else "no"
+            table.add_row(recipe.name, recipe.about, shop.key(recipe.name), built)
+        Console(markup=False).print(table)
+        return
+    progress = Progress()
+    known = recipes()
+    engine = None
+    sound = all(name in known for name in names)
+    if sound and any(known[name].image or known[name].needs for name in names):
+        engine = ensure_engine(this_machine(), install=options.install, progress=progress)
+    shop = environment.workshop(engine, progress)
+    shop.provide(*names)
+    for name in names:
+        click.echo(shop.image(name) if known[name].image else str(shop.folder(name)))
+
+
+def main() -> None:
+    """Run the command; what a user can meet ends in one sentence and a documented exit code."""
+    try:
+        cli(prog_name="meshproof", standalone_mode=False)
+    except MeshproofError as error:
+        click.echo(f"meshproof: {error.sentence}", err=True)
+        if error.details:
+            click.echo(error.details, err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("meshproof: interrupted", err=True)
+        sys.exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,103 @@
+"""A cluster that answers: the commands that a tutorial's reader types, and the API behind them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kubernetes import client, config
+
+from meshproof.process import Completed, run
+
+#: Marks every object that the harness makes; it changes and deletes only what carries it.
+OWNER_LABEL = "app.kubernetes.io/managed-by"
+OWNER = "meshproof"
+OWNED = {OWNER_LABEL: OWNER}
+
+#: Seconds a command against the API server may take; `kubectl apply` takes less than one.
+COMMAND_TIMEOUT = 120.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster by its own kubeconfig, and the folder of the programs that belong to it."""
+
+    name: str
+    kubeconfig: Path
+    tools: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which a published command means this cluster and these programs."""
+        path = f"{self.tools}{os.pathsep}{os.environ['PATH']}"
+        return {"KUBECONFIG": str(self.kubeconfig), "PATH": path}
+
+    def command(
+        self,
+        *argv: str,
+        check: bool = True,
+        cwd: Path | None = None,
+        stdin: str | None = None,
+        timeout: float = COMMAND_TIMEOUT,
+    ) -> Completed:
+        """Run kubectl or istioctl, as typed. Raises ``CommandFailed`` unless ``check`` is off."""
+        program = self.tools / argv[0]
+        done = run(
+            [str(program) if program.exists() else argv[0], *argv[1:]],
+            check=check,
+            cwd=cwd,
+            stdin=stdin,
+            timeout=timeout,
+            env=self.environment,
+        )
+        # Evidence shows the command as it is published, not where the program lies.
+        return Completed(
+            argv, done.exit_code, done.stdout, done.stderr, done.started, done.duration
+        )
+
+    def exec(
+        self, namespace: str, pod: str, container: str, *argv: str, check: bool = True
+    ) -> Completed:
+        """Run a command in a container of a pod."""
+        return self.command(
+            "kubectl", "exec", "-n", namespace, pod, "-c", container, "--", *argv, check=check
+        )
+
+    @cached_property
+    def api(self) -> client.ApiClient:
+        """The Kubernetes client of this cluster."""
+        return config.new_client_from_config(config_file=str(self.kubeconfig))
+
+    @property
+    def core(self) -> client.CoreV1Api:
+        """Pods, services, namespaces and the like."""
+        return client.CoreV1Api(self.api)
+
+    @property
+    def apps(self) -> client.AppsV1Api:
+        """Deployments and their kin."""
+        return client.AppsV1Api(self.api)
+
+    @property
+    def custom(self) -> client.CustomObjectsApi:
+        """Istio's own kinds."""
+        return client.CustomObjectsApi(self.api)
+
+    @cached_property
+    def version(self) -> str:
+        """The API server's version."""
+        return str(client.VersionApi(self.api).get_code().git_version)
+
+
+def make_tools(folder: Path, programs: Mapping[str, Path]) -> Path:
+    """Link programs into one folder, for a PATH. Returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, program in programs.items():
+        link = folder / name
+        if not link.is_symlink() or link.readlink() != program:
+            link.unlink(missing_ok=True)
+            link.symlink_to(program)
+    return folder

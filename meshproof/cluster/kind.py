@@ -1,0 +1,375 @@
+"""A kind cluster: made, started again, repaired or replaced, whatever ends in a healthy one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from kubernetes.client.exceptions import ApiException
+
+from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.engine.engine import Container, Engine
+from meshproof.engine.machine import Machine
+from meshproof.errors import EnvironmentBroken, MeshproofError
+from meshproof.paths import ROOT, state_dir
+from meshproof.process import run
+from meshproof.progress import Progress
+from meshproof.waiting import API_SERVER, NODES_READY, SYSTEM_READY, NotConverged, converge
+
+CONFIG = ROOT / "manifests" / "kind" / "cluster.yaml"
+LABEL = "io.x-k8s.kind.cluster"
+#: The port of a node that the ingress gateway listens on.
+INGRESS_NODE_PORT = 30080
+#: Seconds; 20 s measured for one node and 33 s for three, on 2 cores.
+CREATE_TIMEOUT = 420.0
+MARKER = "meshproof"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be done to a cluster, and why."""
+
+    action: Literal["create", "start", "reuse", "replace"]
+    reason: str
+
+
+def cluster_config(base: dict[str, Any], *, nodes: int, machine: Machine) -> dict[str, Any]:
+    """Return kind's configuration for this machine: the base, and what the machine asks for."""
+    result: dict[str, Any] = json.loads(json.dumps(base))
+    result["nodes"] += [{"role": "worker"} for _ in range(nodes - 1)]
+    if machine.cgroup == 1:
+        # Today's kubelet refuses cgroup v1 unless told otherwise.
+        result.setdefault("kubeadmConfigPatches", []).append(
+            "kind: KubeletConfiguration\nfailCgroupV1: false\n"
+        )
+    if "CAP_SYS_RESOURCE" in machine.withheld:
+        # Lowering an OOM score takes the capability; containerd must not try.
+        result.setdefault("containerdConfigPatches", []).append(
+            '[plugins."io.containerd.grpc.v1.cri"]\n  restrict_oom_score_adj = true\n'
+        )
+    return result
+
+
+def plan(containers: Sequence[Container], *, nodes: int, image: str) -> Plan:
+    """Decide what a cluster needs from what the engine shows of its nodes."""
+    if not containers:
+        return Plan("create", "there is none")
+    if len(containers) != nodes:
+        return Plan("replace", f"it has {len(containers)} node(s), {nodes} asked for")
+    if any(container.image != image for container in containers):
+        return Plan("replace", "its nodes run another node image")
+    stopped = [container.name for container in containers if container.state != "running"]
+    if stopped:
+        return Plan("start", f"stopped: {', '.join(stopped)}")
+    return Plan("reuse", "it runs")
+
+
+def without_forwarder(corefile: str) -> str:
+    """Take the ``forward`` block out of a Corefile: no network is beyond the cluster.
+
+    Left in, every outside name costs a timeout; the cluster's own names resolve without it.
+    """
+    lines, depth = [], 0
+    for line in corefile.splitlines():
+        words = line.split()
+        if depth == 0 and words[:1] == ["forward"]:
+            depth = 1 if words[-1] == "{" else 0
+            continue
+        if depth:
+            depth += words.count("{") - words.count("}")
+            continue
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+class KindCluster:
+    """The life of one kind cluster."""
+
+    def __init__(
+        self, name: str, *, engine: Engine, tools: Path, machine: Machine, progress: Progress
+    ) -> None:
+        """``tools`` is the folder with kind, kubectl and istioctl."""
+        self.name = name
+        self.engine = engine
+        self.tools = tools
+        self.machine = machine
+        self.progress = progress
+        self._state = state_dir() / "clusters" / name
+        self.kubeconfig = self._state / "kubeconfig"
+        self._nodes_file = self._state / "nodes.json"
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster as the rest of the library uses it."""
+        return Cluster(self.name, self.kubeconfig, self.tools)
+
+    def containers(self) -> list[Container]:
+        """The nodes' containers, running or not."""
+        return self.engine.containers(f"{LABEL}={self.name}")
+
+    def ensure(self, *, nodes: int, image: str) -> Plan:
+        """End with a healthy cluster of this image and size, whatever is there now.
+
+        Returns what was done. Raises ``EnvironmentBroken`` where it cannot be,
+        or where a cluster of this name is not Meshproof's.
+        """
+        containers = self.containers()
+        decided = plan(containers, nodes=nodes, image=self.engine.image_id(image))
+        if containers:
+            self._refuse_foreign(containers)
+        if decided.action == "replace":
+            self.progress.note(f"replacing cluster {self.name}: {decided.reason}")
+            self.delete()
+        if decided.action in ("create", "replace"):
+            self._create(nodes, image)
+            return decided
+        if decided.action == "start":
+            with self.progress.step(f"start the nodes of {self.name} ({decided.reason})"):
+                for container in containers:
+                    if container.state != "running":
+                        self.engine.run("start", container.name)
+        try:
+            self._become_healthy()
+        except MeshproofError as error:
+            self.progress.note(f"replacing cluster {self.name}, which does not recover: {error}")
+            self.delete()
+            self._create(nodes, image)
+            return Plan("replace", "it did not recover")
+        return decided
+
+    def delete(self) -> None:
+        """Delete the cluster and its kubeconfig; nothing happens where there is none."""
+        containers = self.containers()
+        if containers:
+            self._refuse_foreign(containers)
+            with self.progress.step(f"delete cluster {self.name}"):
+                run(
+                    [self.tools / "kind", "delete", "cluster", "--name", self.name,
+                     "--kubeconfig", self.kubeconfig],
+                    timeout=120,
+                    env=self.engine.kind_environment,
+                )  # fmt: skip
+        self.kubeconfig.unlink(missing_ok=True)
+        self._nodes_file.unlink(missing_ok=True)
+
+    def address(self) -> str:
+        """The first node's address, reachable from this machine."""
+        for node in self.cluster.core.list_node().items:
+            for address in node.status.addresses:
+                if address.type == "InternalIP":
+                    return str(address.address)
+        raise EnvironmentBroken(f"No node of cluster {self.name} has an internal address.")
+
+    def loopback_port(self) -> int:
+        """The loopback port that leads to the ingress gateway. Raises ``EnvironmentBroken``."""
+        for container in self.containers():
+            port = self.engine.published_port(container.name, INGRESS_NODE_PORT)
+            if port:
+                return port
+        raise EnvironmentBroken(
+            f"Cluster {self.name} publishes no port for the ingress gateway: run `meshproof down`."
+        )
+
+    def load(self, archive: Path, images: Sequence[str]) -> bool:
+        """Load an archive's images into every node that lacks one of them. Says whether it did."""
+        if all(self._has_images(container.name, images) for container in self.containers()):
+            return False
+        with self.progress.step(f"load {len(images)} images into the nodes"):
+            run(
+                [self.tools / "kind", "load", "image-archive", archive, "--name", self.name],
+                timeout=300,
+                env=self.engine.kind_environment,
+            )
+        return True
+
+    def _has_images(self, node: str, images: Sequence[str]) -> bool:
+        listed = self.engine.run("exec", node, "ctr", "--namespace=k8s.io", "images", "list").stdout
+        return loaded(listed, images)
+
+    def _refuse_foreign(self, containers: Sequence[Container]) -> None:
+        """Raise ``EnvironmentBroken`` where these nodes are not those of a cluster made here.
+
+        The state folder remembers which containers were made (null: the making was
+        cut short); where it was lost, the cluster itself is asked for Meshproof's mark.
+        """
+        if self._nodes_file.exists():
+            made = json.loads(self._nodes_file.read_text())
+            if made is None or {container.id for container in containers} <= set(made):
+                return
+            reason = "its nodes are other containers than those that were made"
+        else:
+            doubt = self._reason_against()
+            if doubt is None:
+                self._remember(containers)
+                return
+            reason = doubt
+        raise EnvironmentBroken(
+            f"A kind cluster named {self.name} is there that Meshproof did not make ({reason}): "
+            "choose another name with --cluster-name, or delete it yourself with "
+            f"`kind delete cluster --name {self.name}`."
+        )
+
+    def _reason_against(self) -> str | None:
+        """Ask a cluster whether it is Meshproof's; None where it is."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        try:
+            self._export_kubeconfig()
+            self.cluster.core.read_namespaced_config_map(MARKER, "kube-system", _request_timeout=5)
+        except Exception as error:
+            self.kubeconfig.unlink(missing_ok=True)
+            return f"it does not show the mark: {type(error).__name__}"
+        return None
+
+    def _remember(self, containers: Sequence[Container] | None) -> None:
+        self._state.mkdir(parents=True, exist_ok=True)
+        ids = [container.id for container in containers] if containers else None
+        self._nodes_file.write_text(json.dumps(ids))
+
+    def _export_kubeconfig(self) -> None:
+        run(
+            [self.tools / "kind", "export", "kubeconfig", "--name", self.name,
+             "--kubeconfig", self.kubeconfig],
+            env=self.engine.kind_environment,
+        )  # fmt: skip
+
+    def _create(self, nodes: int, image: str) -> None:
+        base = yaml.safe_load(CONFIG.read_text())
+        config = cluster_config(base, nodes=nodes, machine=self.machine)
+        self._remember(None)
+        with self.progress.step(f"create cluster {self.name} ({nodes} node(s))"):
+            try:
+                run(
+                    [self.tools / "kind", "create", "cluster", "--name", self.name,
+                     "--image", image, "--config", "-", "--kubeconfig", self.kubeconfig],
+                    stdin=yaml.safe_dump(config),
+                    timeout=CREATE_TIMEOUT,
+                    env=self.engine.kind_environment,
+                )  # fmt: skip
+            except MeshproofError as error:
+                raise EnvironmentBroken("kind could not create the cluster.", str(error)) from error
+        self._remember(self.containers())
+        self._mark()
+        self._connect_nodes()
+        self._settle_dns()
+
+    def _become_healthy(self) -> None:
+        if not self.kubeconfig.exists():
+            self._export_kubeconfig()
+        converge(
+            lambda: self.cluster.core.list_node(_request_timeout=5).items,
+            until=bool,
+            what="the API server answers",
+            timeout=API_SERVER,
+        )
+        self._connect_nodes()
+        self.await_system()
+
+    def await_system(self) -> None:
+        """Wait until all nodes and the cluster's own pods are ready. Raises ``NotConverged``."""
+        converge(
+            self._unready_nodes,
+            until=lambda n: not n,
+            what="all nodes are ready",
+            timeout=NODES_READY,
+        )
+        converge(
+            lambda: unready_deployments(self.cluster, ("kube-system", "local-path-storage")),
+            until=lambda names: not names,
+            what="the cluster's own pods are ready",
+            timeout=SYSTEM_READY,
+        )
+
+    def _unready_nodes(self) -> list[str]:
+        return [
+            node.metadata.name
+            for node in self.cluster.core.list_node().items
+            if not any(
+                c.type == "Ready" and c.status == "True" for c in node.status.conditions or []
+            )
+        ]
+
+    def _mark(self) -> None:
+        """Leave the mark by which the cluster is known as Meshproof's own."""
+        body = {"metadata": {"name": MARKER, "labels": OWNED}, "data": {"made-by": "meshproof up"}}
+        try:
+            self.cluster.core.create_namespaced_config_map("kube-system", body)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+
+    def _connect_nodes(self) -> None:
+        """Give each node a route to the pods of every other one, where there are others."""
+        nodes = self.cluster.core.list_node().items
+        if len(nodes) < 2:
+            return
+
+        def without_range() -> list[str]:
+            found = self.cluster.core.list_node().items
+            return [node.metadata.name for node in found if not node.spec.pod_cidr]
+
+        converge(
+            without_range,
+            until=lambda n: not n,
+            what="every node has pod addresses",
+            timeout=NODES_READY,
+        )
+        nodes = self.cluster.core.list_node().items
+        for node in nodes:
+            for peer in nodes:
+                if peer.metadata.name == node.metadata.name:
+                    continue
+                via = next(a.address for a in peer.status.addresses if a.type == "InternalIP")
+                self.engine.run(
+                    "exec",
+                    node.metadata.name,
+                    "ip",
+                    "route",
+                    "replace",
+                    peer.spec.pod_cidr,
+                    "via",
+                    via,
+                )
+
+    def _settle_dns(self) -> None:
+        core = self.cluster.core
+        current = core.read_namespaced_config_map("coredns", "kube-system")
+        corefile = without_forwarder(current.data["Corefile"])
+        core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": corefile}})
+
+
+def loaded(listing: str, images: Sequence[str]) -> bool:
+    """Whether ``ctr images list`` shows that each fixed name means the keyed image.
+
+    ``images`` are pairs ``fixed=keyed``: a name in a manifest, and the name with the
+    recipe's key in it that was loaded with it.
+    """
+    digests = {}
+    for line in listing.splitlines()[1:]:
+        words = line.split()
+        if len(words) >= 3:
+            digests[words[0]] = words[2]
+    pairs = [pair.split("=", 1) for pair in images]
+    return all(keyed in digests and digests.get(fixed) == digests[keyed] for fixed, keyed in pairs)
+
+
+def unready_deployments(cluster: Cluster, namespaces: Sequence[str]) -> list[str]:
+    """Name the Deployments of some namespaces that lack an available pod of their present form."""
+    unready = []
+    for namespace in namespaces:
+        for item in cluster.apps.list_namespaced_deployment(namespace).items:
+            status, wanted = item.status, item.spec.replicas
+            current = (status.observed_generation or 0) >= item.metadata.generation
+            if (
+                not current
+                or (status.updated_replicas or 0) < wanted
+                or (status.available_replicas or 0) < wanted
+            ):
+                unready.append(f"{namespace}/{item.metadata.name}")
+    return unready
+
+
+__all__ = ["KindCluster", "NotConverged", "Plan", "cluster_config", "plan", "without_forwarder"]

@@ -1,0 +1,310 @@
+"""From options to a cluster and a mesh that answer: what `meshproof up` and every run do first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlunsplit
+
+from kubernetes import config as kube_config
+
+from meshproof import packages
+from meshproof.cluster.cluster import Cluster, make_tools
+from meshproof.cluster.kind import KindCluster, unready_deployments
+from meshproof.cluster.kind import plan as plan_cluster
+from meshproof.engine.engine import Engine, answering
+from meshproof.engine.machine import Machine, this_machine
+from meshproof.engine.provision import ensure_engine
+from meshproof.engine.provision import plan as plan_engine
+from meshproof.errors import EnvironmentBroken, MeshproofError, UsageFailure
+from meshproof.mesh.istio import Istio, MeshSource
+from meshproof.options import Options
+from meshproof.paths import ROOT, cache_dir, state_dir
+from meshproof.process import run
+from meshproof.progress import Progress
+from meshproof.supply.catalogue import LOADED, TOOLS, recipes
+from meshproof.supply.workshop import Workshop
+
+#: What a source build needs from the machine, by the program that shows that it is there.
+BUILD_PACKAGES = {"mmdebstrap": "mmdebstrap"}
+#: Bytes; a cold build leaves some 12 GB behind, Go's build cache counted.
+DISK_NEEDED = 20 * 10**9
+#: Bytes; cluster, mesh and application take under 3 GiB, a link of Kubernetes about 2.
+MEMORY_NEEDED = 6 * 2**30
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A cluster with a mesh that answers.
+
+    ``made`` says that this call brought it up (so a run takes it down again);
+    ``loopback`` is the ingress gateway as reached from this machine.
+    """
+
+    cluster: Cluster
+    istio: Istio
+    loopback: str
+    made: bool
+    engine: Engine | None
+    images: dict[str, str]
+
+
+def workshop(engine: Engine | None, progress: Progress) -> Workshop:
+    """The workshop of this checkout, with the cache of this machine."""
+    return Workshop(recipes(), root=ROOT, cache=cache_dir(), engine=engine, progress=progress)
+
+
+def link_tools(shop: Workshop, folder: Path) -> Path:
+    """Build kind, kubectl and istioctl where needed and link them into one folder."""
+    shop.provide(*TOOLS.values())
+    return make_tools(
+        folder,
+        {name: shop.folder(recipe) / "bin" / name for name, recipe in TOOLS.items()},
+    )
+
+
+def up(options: Options, progress: Progress) -> Environment:
+    """Bring cluster and mesh up, or find them healthy. Raises ``EnvironmentBroken``."""
+    if options.cluster == "existing":
+        return _existing(options, progress)
+    machine = this_machine()
+    engine = ensure_engine(machine, install=options.install, progress=progress)
+    shop = workshop(engine, progress)
+    _require_programs(shop, machine, options, progress)
+    tools = link_tools(shop, state_dir() / "clusters" / options.cluster_name / "bin")
+    kind = KindCluster(
+        options.cluster_name, engine=engine, tools=tools, machine=machine, progress=progress
+    )
+    node_image = options.node_image or ""
+    if options.images == "source":
+        shop.provide("node")
+        node_image = shop.image("node")
+    decided = kind.ensure(nodes=options.nodes, image=node_image)
+    source = MeshSource(hub=options.hub, tag=options.tag)
+    build = "published" if options.images == "published" else shop.key("node")
+    istio = Istio(kind.cluster, progress=progress)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        loading = pool.submit(load_application, shop, kind)
+        istio.ensure(source, build, kind.address())
+        loading.result()
+    kind.await_system()
+    return Environment(
+        kind.cluster,
+        istio,
+        urlunsplit(("http", f"127.0.0.1:{kind.loopback_port()}", "", "", "")),
+        made=decided.action in ("create", "replace"),
+        engine=engine,
+        images={name: engine.image_id(shop.image(recipe)) for name, recipe in LOADED.items()},
+    )
+
+
+def load_application(shop: Workshop, kind: KindCluster) -> None:
+    """Have the application's images, as built from this checkout, in every node."""
+    shop.provide("application")
+    pairs = [f"{fixed}={shop.image(recipe)}" for fixed, recipe in LOADED.items()]
+    kind.load(shop.folder("application") / "images.tar", pairs)
+
+
+def facts(environment: Environment) -> dict[str, Any]:
+    """What was tested, exactly: versions, image digests, and what is not a default installation."""
+    found: dict[str, Any] = {
+        "kubernetes": environment.cluster.version,
+        "cluster": environment.cluster.name,
+        **environment.istio.versions(),
+        "images": environment.images,
+    }
+    if environment.engine:
+        found["engine"] = environment.engine.version
+        kind = run([environment.cluster.tools / "kind", "version", "--quiet"]).stdout.strip()
+        found["kind"] = kind
+    return found
+
+
+def down(options: Options, progress: Progress) -> bool:
+    """Take the kind cluster down. Says whether there was one."""
+    if options.cluster == "existing":
+        raise UsageFailure("`down` deletes only clusters that `up` made; an existing one is yours.")
+    engine = answering()
+    machine = this_machine()
+    if engine is None:
+        if not shutil.which("dockerd"):
+            return False
+        engine = ensure_engine(machine, install=False, progress=progress)
+    tools = state_dir() / "clusters" / options.cluster_name / "bin"
+    kind = KindCluster(
+        options.cluster_name, engine=engine, tools=tools, machine=machine, progress=progress
+    )
+    there = bool(kind.containers())
+    if there:
+        link_tools(workshop(engine, progress), tools)
+    kind.delete()
+    return there
+
+
+def status(options: Options) -> list[tuple[str, str]]:
+    """Say what is there: engine, cluster, mesh, application; nothing is changed."""
+    engine = answering()
+    rows = [("engine", engine.version if engine else "none answers")]
+    if options.cluster == "kind" and engine is None:
+        return [*rows, ("cluster", "cannot be seen without an engine")]
+    if options.cluster == "kind" and engine:
+        tools = state_dir() / "clusters" / options.cluster_name / "bin"
+        kind = KindCluster(
+            options.cluster_name,
+            engine=engine,
+            tools=tools,
+            machine=this_machine(),
+            progress=Progress(),
+        )
+        containers = kind.containers()
+        if not containers:
+            return [*rows, ("cluster", f"no kind cluster named {options.cluster_name}")]
+        states = ", ".join(f"{c.name} {c.state}" for c in containers)
+        rows.append(("cluster", f"{options.cluster_name}: {states}"))
+        if any(c.state != "running" for c in containers) or not kind.kubeconfig.exists():
+            return rows
+        cluster = kind.cluster
+        rows.append(("kubeconfig", str(kind.kubeconfig)))
+        rows.append(("ingress", f"http://127.0.0.1:{kind.loopback_port()}/"))
+    else:
+        cluster = _existing_cluster(options)
+    try:
+        rows.append(("kubernetes", cluster.version))
+        waiting = unready_deployments(cluster, ("istio-system",))
+        digest = Istio(cluster, progress=Progress()).installed()
+        state = f"not ready: {', '.join(waiting)}" if waiting else "ready"
+        rows.append(("istio", state if digest else "not installed by Meshproof"))
+        pods = cluster.core.list_namespaced_pod(options.namespace).items
+        rows.append((f"namespace {options.namespace}", f"{len(pods)} pods"))
+    except Exception as error:  # a status says what it sees, whatever that is
+        rows.append(("api server", f"does not answer ({type(error).__name__})"))
+    return rows
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `meshproof doctor`; ``fatal`` means that `up` cannot work here."""
+
+    subject: str
+    text: str
+    fatal: bool = False
+
+
+def doctor(options: Options) -> list[Finding]:
+    """Say what this machine has and lacks and what `up` would do, in seconds, changing nothing."""
+    machine = this_machine()
+    engine = answering()
+    can_install = machine.debian and options.install
+    can_start = machine.root if shutil.which("dockerd") else can_install
+    findings = [
+        Finding("machine", f"{machine.distribution} {machine.codename}, {machine.cores} cores, "
+                f"{machine.memory / 2**30:.1f} GiB, cgroup v{machine.cgroup}"),
+        Finding("capabilities", f"withheld: {', '.join(machine.withheld)}; the engine gets a "
+                "runtime that does without" if machine.withheld else "all there"),
+        Finding("memory", "enough" if machine.memory >= MEMORY_NEEDED else
+                f"{MEMORY_NEEDED / 2**30:.0f} GiB are needed", machine.memory < MEMORY_NEEDED),
+        Finding("disk", f"{machine.disk_free / 10**9:.0f} GB free; a cold build takes up to "
+                f"{DISK_NEEDED / 10**9:.0f}", machine.disk_free < DISK_NEEDED // 4),
+        Finding("engine", plan_engine(machine, engine, install=options.install),
+                engine is None and not can_start),
+    ]  # fmt: skip
+    for program, package in BUILD_PACKAGES.items():
+        if not shutil.which(program):
+            would = f"the Debian package {package} would be installed"
+            lacking = f"missing: install the package {package}"
+            text = would if can_install else lacking
+            findings.append(Finding(program, text, fatal=not can_install))
+    shop = workshop(engine, Progress())
+    missing = shop.missing(["kind", "istio", "kubernetes", "node", "application"])
+    findings.append(
+        Finding(
+            "supply", f"to be built: {', '.join(missing)}" if missing else "everything is built"
+        )
+    )
+    if options.cluster == "kind" and engine:
+        kind = KindCluster(options.cluster_name, engine=engine, tools=Path(), machine=machine,
+                           progress=Progress())  # fmt: skip
+        image = engine.image_id(shop.image("node")) if shop.has("node") else ""
+        decided = plan_cluster(kind.containers(), nodes=options.nodes, image=image)
+        findings.append(Finding("cluster", f"would {decided.action}: {decided.reason}"))
+    return findings
+
+
+def _require_programs(
+    shop: Workshop, machine: Machine, options: Options, progress: Progress
+) -> None:
+    """Install what building needs from Debian, where anything has to be built."""
+    if options.images != "source" or shop.has("debian"):
+        return
+    lacking = tuple(
+        package for program, package in BUILD_PACKAGES.items() if not shutil.which(program)
+    )
+    if lacking:
+        packages.install_packages(
+            lacking,
+            why="making the base of the images",
+            machine=machine,
+            allowed=options.install,
+            progress=progress,
+        )
+
+
+def _existing_cluster(options: Options) -> Cluster:
+    """Cut the named context out of the user's kubeconfig, which itself is never written."""
+    context = options.kube_context or ""
+    folder = state_dir() / "existing" / context.replace("/", "_")
+    folder.mkdir(parents=True, exist_ok=True)
+    tools = link_tools(workshop(None, Progress()), folder / "bin")
+    own = folder / "kubeconfig"
+    with suppress(kube_config.ConfigException):
+        known = [entry["name"] for entry in kube_config.list_kube_config_contexts()[0]]
+        if context not in known:
+            raise UsageFailure(
+                f"There is no kubeconfig context “{context}”; there are: {', '.join(known)}."
+            )
+    cut = run(
+        [
+            tools / "kubectl",
+            "config",
+            "view",
+            "--context",
+            context,
+            "--minify",
+            "--flatten",
+            "--raw",
+        ]
+    )
+    own.touch(mode=0o600)
+    own.write_text(cut.stdout)
+    return Cluster(context, own, tools)
+
+
+def _existing(options: Options, progress: Progress) -> Environment:
+    cluster = _existing_cluster(options)
+    try:
+        version = cluster.version
+    except Exception as error:
+        raise EnvironmentBroken(
+            f"The cluster of context “{options.kube_context}” does not answer: "
+            f"{type(error).__name__}."
+        ) from error
+    progress.note(f"using the cluster of context {options.kube_context} (Kubernetes {version})")
+    istio = Istio(cluster, progress=progress)
+    try:
+        address = istio.ingress_address()
+    except MeshproofError:
+        raise
+    except Exception as error:
+        raise EnvironmentBroken(
+            f"The cluster of context “{options.kube_context}” has no Istio ingress gateway "
+            "(Service istio-system/istio-ingressgateway): install Istio there first."
+        ) from error
+    if not address:
+        raise EnvironmentBroken("The ingress gateway of the existing cluster has no address yet.")
+    base = os.environ.get("MESHPROOF_INGRESS_URL") or f"http://{address}"
+    return Environment(cluster, istio, base, made=False, engine=None, images={})

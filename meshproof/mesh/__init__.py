@@ -1,0 +1,1 @@
+"""The mesh: Istio, installed by its own installer, and its ingress gateway."""

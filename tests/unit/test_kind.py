@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.kind import (
+    CONFIG,
+    KindCluster,
+    cluster_config,
+    loaded,
+    plan,
+    unready_deployments,
+    without_forwarder,
+)
+from meshproof.engine.engine import Container, Engine
+from meshproof.engine.machine import Machine
+from meshproof.errors import EnvironmentBroken
+from meshproof.progress import Progress
+
+IMAGE = "sha256:abcd"
+FIRST = Container("meshproof-control-plane", "running", IMAGE, "first-id")
+SECOND = Container("meshproof-worker", "running", IMAGE, "second-id")
+
+
+@pytest.mark.parametrize(
+    ("containers", "nodes", "action", "reason"),
+    [
+        ([], 1, "create", "there is none"),
+        ([FIRST], 1, "reuse", "it runs"),
+        ([FIRST, SECOND], 2, "reuse", "it runs"),
+        ([FIRST], 3, "replace", "it has 1 node(s), 3 asked for"),
+        ([FIRST, SECOND], 1, "replace", "it has 2 node(s), 1 asked for"),
+        ([replace(FIRST, image="sha256:0")], 1, "replace", "its nodes run another node image"),
+        (
+            [FIRST, replace(SECOND, image="sha256:0")],
+            2,
+            "replace",
+            "its nodes run another node image",
+        ),
+        ([FIRST, replace(SECOND, state="exited")], 2, "start", "stopped: meshproof-worker"),
+        ([replace(FIRST, state="paused")], 1, "start", "stopped: meshproof-control-plane"),
+        (
+            [replace(FIRST, state="exited", image="sha256:0")],
+            1,
+            "replace",
+            "its nodes run another node image",
+        ),
+    ],
+)
+def test_plan(containers: list[Container], nodes: int, action: str, reason: str) -> None:
+    decided = plan(containers, nodes=nodes, image=IMAGE)
+    assert (decided.action, decided.reason) == (action, reason)
+
+
+@pytest.fixture
+def base() -> dict[str, Any]:
+    """The committed configuration."""
+    return cast("dict[str, Any]", yaml.safe_load(CONFIG.read_text()))
+
+
+def test_a_full_machine_with_one_node_gets_the_base_as_it_is(
+    base: dict[str, Any], machine: Machine
+) -> None:
+    assert cluster_config(base, nodes=1, machine=machine) == base
+
+
+def test_more_nodes_are_workers(base: dict[str, Any], machine: Machine) -> None:
+    nodes = cluster_config(base, nodes=3, machine=machine)["nodes"]
+    assert [node["role"] for node in nodes] == ["control-plane", "worker", "worker"]
+    assert nodes[0] == base["nodes"][0]
+
+
+def test_cgroup_1_is_told_to_the_kubelet(base: dict[str, Any], machine: Machine) -> None:
+    config = cluster_config(base, nodes=1, machine=replace(machine, cgroup=1))
+    (patch,) = config["kubeadmConfigPatches"]
+    assert yaml.safe_load(patch) == {"kind": "KubeletConfiguration", "failCgroupV1": False}
+
+
+def test_containerd_does_not_try_what_is_withheld(base: dict[str, Any], machine: Machine) -> None:
+    config = cluster_config(base, nodes=1, machine=replace(machine, withheld=("CAP_SYS_RESOURCE",)))
+    assert "restrict_oom_score_adj = true" in config["containerdConfigPatches"][0]
+    other = cluster_config(base, nodes=1, machine=replace(machine, withheld=("CAP_SYSLOG",)))
+    assert other == base
+
+
+def test_patches_are_added_to_those_of_the_base_which_is_not_changed(
+    base: dict[str, Any], machine: Machine
+) -> None:
+    base["kubeadmConfigPatches"], base["containerdConfigPatches"] = ["theirs"], ["theirs"]
+    before = copy.deepcopy(base)
+    bare = replace(machine, cgroup=1, withheld=("CAP_SYS_RESOURCE",))
+    config = cluster_config(base, nodes=3, machine=bare)
+    assert len(config["kubeadmConfigPatches"]) == len(config["containerdConfigPatches"]) == 2
+    assert base == before
+
+
+COREFILE = """\
+.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+FORWARD    cache 30 {
+       disable success cluster.local
+       disable denial cluster.local
+    }
+    loop
+    reload
+    loadbalance
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        "    forward . /etc/resolv.conf {\n       max_concurrent 1000\n    }\n",
+        "    forward . /etc/resolv.conf\n",
+        "    forward . tls://10.0.0.1 {\n       policy {\n          random\n       }\n    }\n",
+        "    forward a. 10.0.0.1\n    forward b. 10.0.0.2 {\n    }\n",
+        "",
+    ],
+)
+def test_the_forwarder_and_nothing_else_is_taken_out(forward: str) -> None:
+    left = without_forwarder(COREFILE.replace("FORWARD", forward))
+    assert left == COREFILE.replace("FORWARD", "")
+    assert without_forwarder(left) == left
+
+
+KEYED = "localhost/meshproof/image-voting-app-1.0:7af05636bd9ed77a"
+FIXED = "localhost/voting/app:1.0"
+LISTING = f"""\
+REF                TYPE                                       DIGEST          SIZE      PLATFORMS   LABELS
+{KEYED}   application/vnd.oci.image.manifest.v1+json   sha256:3e5e    41.2 MiB  linux/amd64 io.cri-containerd.image=managed
+{FIXED}   application/vnd.oci.image.manifest.v1+json   sha256:FIXED   41.2 MiB  linux/amd64 io.cri-containerd.image=managed
+sha256:3e5e        application/vnd.oci.image.manifest.v1+json sha256:3e5e     41.2 MiB  linux/amd64 -
+"""  # noqa: E501 - as ctr prints it
+
+
+@pytest.mark.parametrize(
+    ("listing", "pairs", "there"),
+    [
+        (LISTING.replace("FIXED", "3e5e"), [f"{FIXED}={KEYED}"], True),
+        (LISTING.replace("FIXED", "0000"), [f"{FIXED}={KEYED}"], False),
+        (LISTING.replace("FIXED", "3e5e"), [f"{FIXED}={KEYED}0"], False),
+        (LISTING.replace("FIXED", "3e5e"), [f"{FIXED}={KEYED}", f"other:1={KEYED}"], False),
+        ("REF TYPE DIGEST SIZE PLATFORMS LABELS\n", [f"{FIXED}={KEYED}"], False),
+        ("", [f"{FIXED}={KEYED}"], False),
+    ],
+    ids=["loaded", "older one loaded", "other key", "one is missing", "none", "nothing printed"],
+)
+def test_an_image_is_loaded_when_its_name_means_what_was_built(
+    listing: str, pairs: list[str], there: bool
+) -> None:
+    assert loaded(listing, pairs) is there
+
+
+def deployment(
+    name: str, *, replicas: int = 3, generation: int = 2, **status: int | None
+) -> SimpleNamespace:
+    given = {"observed_generation": 2, "updated_replicas": 3, "available_replicas": 3, **status}
+    return SimpleNamespace(
+        metadata=SimpleNamespace(name=name, generation=generation),
+        spec=SimpleNamespace(replicas=replicas),
+        status=SimpleNamespace(**given),
+    )
+
+
+def test_a_deployment_is_ready_when_all_pods_of_its_present_form_are_available() -> None:
+    items = [
+        deployment("ready"),
+        deployment("none-wanted", replicas=0, updated_replicas=None, available_replicas=None),
+        deployment("new", observed_generation=None, updated_replicas=None),
+        deployment("changed", generation=3),
+        deployment("rolling", updated_replicas=1),
+        deployment("starting", available_replicas=2),
+    ]
+    apps = SimpleNamespace(
+        list_namespaced_deployment=lambda namespace: SimpleNamespace(items=items)
+    )
+    cluster = cast("Cluster", SimpleNamespace(apps=apps))
+    assert unready_deployments(cluster, ["voting"]) == [
+        "voting/new",
+        "voting/changed",
+        "voting/rolling",
+        "voting/starting",
+    ]
+
+
+@dataclass(frozen=True)
+class Nodes(Engine):
+    """An engine that has these containers, and notes what it is told."""
+
+    there: tuple[Container, ...] = ()
+    ports: dict[str, int] = field(default_factory=dict)
+
+    def containers(self, label: str) -> list[Container]:
+        assert label == "io.x-k8s.kind.cluster=meshproof"
+        return list(self.there)
+
+    def image_id(self, reference: str) -> str:
+        return IMAGE
+
+    def published_port(self, container: str, port: int) -> int | None:
+        return self.ports.get(container)
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder with a kind that notes what it is called with, and knows no cluster."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "kind").write_text('#!/bin/sh\necho "$1 $2" >>"$0.calls"\ntest "$1" != export\n')
+    (tools / "kind").chmod(0o755)
+    return tools
+
+
+def kind_cluster(
+    tools: Path, machine: Machine, progress: Progress, there: tuple[Container, ...]
+) -> KindCluster:
+    engine = Nodes("docker", "docker", there, {SECOND.name: 40080})
+    return KindCluster("meshproof", engine=engine, tools=tools, machine=machine, progress=progress)
+
+
+def test_a_cluster_that_is_not_ours_is_neither_used_nor_deleted(
+    tools: Path, machine: Machine, progress: Progress
+) -> None:
+    kind = kind_cluster(tools, machine, progress, (FIRST,))
+    for action in (kind.delete, lambda: kind.ensure(nodes=1, image="node")):
+        with pytest.raises(EnvironmentBroken, match=r"did not make .*--cluster-name"):
+            action()
+    assert set((tools / "kind.calls").read_text().splitlines()) == {"export kubeconfig"}
+    assert not kind.kubeconfig.exists()
+
+
+def test_deleting_deletes_our_cluster_and_its_kubeconfig(
+    tools: Path, machine: Machine, progress: Progress
+) -> None:
+    kind = kind_cluster(tools, machine, progress, (FIRST,))
+    kind.kubeconfig.parent.mkdir(parents=True)
+    kind.kubeconfig.touch()
+    made = kind.kubeconfig.with_name("nodes.json")
+    made.write_text(json.dumps([FIRST.id]))
+    kind.delete()
+    assert (tools / "kind.calls").read_text() == "delete cluster\n"
+    assert not kind.kubeconfig.exists()
+    assert not made.exists()
+
+
+def test_a_cluster_whose_making_was_cut_short_is_ours(
+    tools: Path, machine: Machine, progress: Progress
+) -> None:
+    kind = kind_cluster(tools, machine, progress, (FIRST,))
+    kind.kubeconfig.parent.mkdir(parents=True)
+    kind.kubeconfig.with_name("nodes.json").write_text("null")
+    kind.delete()
+    assert (tools / "kind.calls").read_text() == "delete cluster\n"
+
+
+def test_another_cluster_that_took_the_name_is_not_deleted(
+    tools: Path, machine: Machine, progress: Progress
+) -> None:
+    kind = kind_cluster(tools, machine, progress, (SECOND,))
+    kind.kubeconfig.parent.mkdir(parents=True)
+    kind.kubeconfig.touch()
+    kind.kubeconfig.with_name("nodes.json").write_text(json.dumps([FIRST.id]))
+    with pytest.raises(EnvironmentBroken, match="did not make"):
+        kind.delete()
+    assert not (tools / "kind.calls").exists()
+
+
+def test_deleting_where_there_is_none_calls_nothing(
+    tools: Path, machine: Machine, progress: Progress
+) -> None:
+    kind_cluster(tools, machine, progress, ()).delete()
+    assert not (tools / "kind.calls").exists()
+
+
+def test_the_loopback_port_is_that_of_the_node_that_publishes_one(
+    tools: Path, machine: Machine, progress: Progress
+) -> None:
+    assert kind_cluster(tools, machine, progress, (FIRST, SECOND)).loopback_port() == 40080
+    with pytest.raises(EnvironmentBroken, match="publishes no port"):
+        kind_cluster(tools, machine, progress, (FIRST,)).loopback_port()
