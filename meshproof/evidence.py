@@ -1,0 +1,52 @@
+"""Evidence: files that show what was seen, one folder a scenario."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from meshproof.process import Completed
+
+#: Gets the name, the file and its media type as each piece is written.
+Listener = Callable[[str, Path, str], None]
+
+
+def slug(text: str) -> str:
+    """Return a file name of a text: lower case, words joined by hyphens, at most 80 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80]
+
+
+class Evidence:
+    """What one scenario leaves behind: files, and observations in a line each."""
+
+    def __init__(self, folder: Path, listener: Listener = lambda *_: None) -> None:
+        """``folder`` is made when the first piece is written."""
+        self.folder = folder
+        self.files: list[Path] = []
+        self.observations: list[str] = []
+        self._listener = listener
+
+    def command(self, done: Completed) -> None:
+        """Keep a command with its output."""
+        self.text(" ".join(done.argv[:4]), done.transcript())
+
+    def text(self, name: str, content: str) -> Path:
+        """Keep a text."""
+        return self._keep(name, content.encode(), ".txt", "text/plain")
+
+    def picture(self, name: str, png: bytes) -> Path:
+        """Keep a picture (PNG)."""
+        return self._keep(name, png, ".png", "image/png")
+
+    def observe(self, line: str) -> None:
+        """Keep what was observed, in a line for the report."""
+        self.observations.append(line)
+
+    def _keep(self, name: str, data: bytes, suffix: str, media_type: str) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{len(self.files) + 1:02d}-{slug(name)}{suffix}"
+        path.write_bytes(data)
+        self.files.append(path)
+        self._listener(name, path, media_type)
+        return path

@@ -1,0 +1,1 @@
+"""Probes: asking the application something and writing down exactly what came back."""

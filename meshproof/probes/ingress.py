@@ -1,0 +1,68 @@
+"""Requests through the ingress gateway, as a user's browser makes them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import requests
+
+from meshproof.probes.page import Page, parse_page
+
+#: Seconds; a page view takes some 10 ms.
+REQUEST_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back: the status, or None and the reason; ``seconds`` is how long it took."""
+
+    method: str
+    url: str
+    status: int | None
+    body: str
+    error: str
+    seconds: float
+
+    @property
+    def page(self) -> Page:
+        """The page in it. Raises ``ValueError`` where it is none."""
+        if self.status != 200:
+            raise ValueError(str(self))
+        return parse_page(self.body)
+
+    def __str__(self) -> str:
+        """Return the outcome in a line."""
+        outcome = f"HTTP {self.status}" if self.status else f"no answer ({self.error})"
+        return f"{self.method} {self.url}: {outcome} after {self.seconds * 1000:.0f} ms"
+
+
+class Ingress:
+    """The ingress gateway at one address (scheme and host, without a path)."""
+
+    def __init__(self, url: str) -> None:
+        """Keep connections open between requests, as a browser does."""
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+
+    def request(
+        self, method: str, path: str = "/", *, form: dict[str, str] | None = None
+    ) -> Response:
+        """Make one request; whatever comes of it is the answer, and nothing is tried again."""
+        url, begun = self.url + path, time.monotonic()
+        try:
+            answer = self._session.request(
+                method, url, data=form, timeout=REQUEST_TIMEOUT, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            seconds = time.monotonic() - begun
+            return Response(method, url, None, "", f"{type(error).__name__}: {error}", seconds)
+        return Response(method, url, answer.status_code, answer.text, "", time.monotonic() - begun)
+
+    def view(self) -> Response:
+        """View the page."""
+        return self.request("GET")
+
+    def vote(self, choice: str) -> Response:
+        """Vote for ``Cats`` or ``Dogs``, or ``reset``."""
+        return self.request("POST", form={"vote": choice})

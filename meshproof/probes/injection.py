@@ -1,0 +1,69 @@
+"""Seeing injection happen: pods made before and after a namespace is labelled (D1)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+
+import yaml
+
+from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.process import Completed
+from meshproof.progress import Progress
+from meshproof.tutorial.objects import get
+from meshproof.tutorial.pods import PodState, pod_state
+from meshproof.tutorial.stages import stage_named
+from meshproof.tutorial.tutorial import MANIFESTS, Tutorial
+from meshproof.waiting import WORKLOADS_READY, converge
+
+POD = MANIFESTS / "kubernetes" / "probe-pod.yaml"
+
+
+class InjectionProbe:
+    """A namespace beside the tutorial's, made and labelled by the tutorial's own commands."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        *,
+        progress: Progress,
+        keep: Callable[[Completed], None],
+    ) -> None:
+        """``keep`` gets each command that is run."""
+        self.cluster = cluster
+        self.namespace = namespace
+        self.keep = keep
+        self._progress = progress
+        self._create, self._label = stage_named("namespace").command_lines(namespace)
+
+    def create(self) -> None:
+        """Create the namespace, not labelled for injection."""
+        self._run(self._create)
+        self.cluster.core.patch_namespace(self.namespace, {"metadata": {"labels": OWNED}})
+
+    def label(self) -> None:
+        """Label the namespace as the tutorial does."""
+        self._run(self._label)
+
+    def make_pod(self, name: str) -> PodState:
+        """Make a pod and return its state once it runs. Raises ``NotConverged``."""
+        manifest = yaml.safe_load(POD.read_text())
+        manifest["metadata"]["name"] = name
+        self.cluster.core.create_namespaced_pod(self.namespace, manifest)
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{name}"
+        return converge(
+            lambda: pod_state(get(self.cluster, path)),
+            until=lambda pod: pod.settled,
+            what=f"pod {name} runs",
+            timeout=WORKLOADS_READY,
+        ).value
+
+    def remove(self, *, wait: bool) -> None:
+        """Delete the namespace, if it is there; ``wait`` until it is gone, or let it go."""
+        Tutorial(self.cluster, self.namespace, ingress="", progress=self._progress).delete(
+            wait=wait
+        )
+
+    def _run(self, command_line: str) -> None:
+        self.keep(self.cluster.command(*shlex.split(command_line)))

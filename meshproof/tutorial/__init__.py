@@ -1,0 +1,1 @@
+"""The tutorial: its stages, their commands, and following them on a cluster."""

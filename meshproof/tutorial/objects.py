@@ -1,0 +1,80 @@
+"""What a namespace holds, asked of the API server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubernetes.client.exceptions import ApiException
+
+from meshproof.cluster.cluster import OWNER, OWNER_LABEL, Cluster
+from meshproof.tutorial.stages import Objects
+
+#: Every kind that a stage may hold, and where the API server keeps it.
+KINDS = {
+    "ServiceAccount": "/api/v1/namespaces/{namespace}/serviceaccounts",
+    "Secret": "/api/v1/namespaces/{namespace}/secrets",
+    "Service": "/api/v1/namespaces/{namespace}/services",
+    "PersistentVolumeClaim": "/api/v1/namespaces/{namespace}/persistentvolumeclaims",
+    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
+    "Gateway": "/apis/networking.istio.io/v1/namespaces/{namespace}/gateways",
+    "VirtualService": "/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices",
+    "DestinationRule": "/apis/networking.istio.io/v1/namespaces/{namespace}/destinationrules",
+    "PeerAuthentication": "/apis/security.istio.io/v1/namespaces/{namespace}/peerauthentications",
+    "AuthorizationPolicy": (
+        "/apis/security.istio.io/v1/namespaces/{namespace}/authorizationpolicies"
+    ),
+}
+# Made by the cluster in every namespace.
+CLUSTERS_OWN = {("ServiceAccount", "default")}
+
+
+def get(cluster: Cluster, path: str) -> Mapping[str, Any]:
+    """Return what the API server answers at a path. Raises ``ApiException``."""
+    return _call(cluster, "GET", path)
+
+
+def patch(cluster: Cluster, path: str, operations: Sequence[Mapping[str, Any]]) -> None:
+    """Apply JSON Patch operations (RFC 6902) to the object at a path. Raises ``ApiException``."""
+    _call(cluster, "PATCH", path, [dict(operation) for operation in operations])
+
+
+def _call(cluster: Cluster, method: str, path: str, body: object = None) -> Mapping[str, Any]:
+    headers = {"Content-Type": "application/json-patch+json"} if body is not None else {}
+    request = cluster.api.param_serialize(
+        method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
+    )
+    response = cluster.api.call_api(*request)
+    text = response.read()
+    if response.status != 200:
+        raise ApiException(status=response.status, reason=f"{response.reason}: {text!r}")
+    answer: Mapping[str, Any] = json.loads(text)
+    return answer
+
+
+def namespace_object(cluster: Cluster, namespace: str) -> Mapping[str, Any] | None:
+    """Return a namespace as the API server has it, or None where there is none."""
+    try:
+        return get(cluster, f"/api/v1/namespaces/{namespace}")
+    except ApiException as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def owned(manifest: Mapping[str, Any]) -> bool:
+    """Whether an object carries the harness's label."""
+    return (manifest["metadata"].get("labels") or {}).get(OWNER_LABEL) == OWNER
+
+
+def live_objects(cluster: Cluster, namespace: str) -> Objects:
+    """Return a namespace and its objects of the stages' kinds; empty where there is none."""
+    found = namespace_object(cluster, namespace)
+    if found is None:
+        return {}
+    objects: Objects = {("Namespace", namespace): found}
+    for kind, path in KINDS.items():
+        for item in get(cluster, path.format(namespace=namespace))["items"]:
+            objects[kind, item["metadata"]["name"]] = item
+    return {key: value for key, value in objects.items() if key not in CLUSTERS_OWN}

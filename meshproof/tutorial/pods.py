@@ -1,0 +1,91 @@
+"""Pods as `kubectl get pods` shows them, and whether they are all there and ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+PROXY = "istio-proxy"
+
+
+@dataclass(frozen=True)
+class PodState:
+    """One pod: ``ready`` of ``containers`` are, native sidecars counted, as in the READY column."""
+
+    name: str
+    app: str
+    version: str
+    phase: str
+    ready: int
+    containers: int
+    restarts: int
+    proxied: bool
+    stopping: bool
+
+    @property
+    def settled(self) -> bool:
+        """Whether it runs, whole, and is not on its way out."""
+        return self.phase == "Running" and self.ready == self.containers and not self.stopping
+
+    def __str__(self) -> str:
+        """Return one line as in the table of `kubectl get pods`."""
+        phase = "Terminating" if self.stopping else self.phase
+        return f"{self.name} {self.ready}/{self.containers} {phase} {self.restarts}"
+
+
+def pod_state(pod: Mapping[str, Any]) -> PodState:
+    """Read one pod as the API server has it."""
+    spec, status, metadata = pod["spec"], pod.get("status", {}), pod["metadata"]
+    sidecars = {
+        c["name"] for c in spec.get("initContainers", []) if c.get("restartPolicy") == "Always"
+    }
+    names = {c["name"] for c in spec["containers"]} | sidecars
+    states = [
+        s
+        for s in [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
+        if s["name"] in names
+    ]
+    labels = metadata.get("labels", {})
+    return PodState(
+        name=metadata["name"],
+        app=labels.get("app", ""),
+        version=labels.get("version", ""),
+        phase=status.get("phase", "Unknown"),
+        ready=sum(1 for s in states if s["ready"]),
+        containers=len(names),
+        restarts=sum(s["restartCount"] for s in states),
+        proxied=PROXY in names,
+        stopping="deletionTimestamp" in metadata,
+    )
+
+
+def unsettled(pods: Sequence[PodState], deployments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what is missing until exactly the pods of these Deployments run; empty where they do."""
+    found = [str(pod) for pod in pods if not pod.settled]
+    for deployment in deployments:
+        wanted = deployment["spec"].get("replicas", 1)
+        labels = deployment["spec"]["selector"]["matchLabels"]
+        have = [p for p in pods if p.app == labels["app"] and p.version == labels["version"]]
+        if len(have) != wanted:
+            found.append(f"{deployment['metadata']['name']}: {len(have)} of {wanted} pods")
+        status = deployment.get("status", {})
+        if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 1):
+            found.append(f"{deployment['metadata']['name']}: not yet seen by its controller")
+    return found
+
+
+def pods_table(printed: str) -> list[str]:
+    """Read the table of `kubectl get pods`: each pod's name, READY, STATUS and restarts."""
+    return [" ".join(line.split()[:4]) for line in printed.splitlines()[1:] if line.strip()]
+
+
+def container_names(description: str) -> list[str]:
+    """Read the containers, and init containers, out of `kubectl describe pod`."""
+    names, inside = [], False
+    for line in description.splitlines():
+        if line and not line.startswith(" "):
+            inside = line in ("Containers:", "Init Containers:")
+        elif inside and line.startswith("  ") and line[2:3] != " " and line.endswith(":"):
+            names.append(line.strip().rstrip(":"))
+    return names

@@ -1,0 +1,159 @@
+"""Following the tutorial on a cluster, with every command and its output kept."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+from kubernetes import client
+
+from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.errors import EnvironmentBroken
+from meshproof.paths import ROOT
+from meshproof.process import CommandFailed, Completed
+from meshproof.progress import Progress
+from meshproof.tutorial.objects import get, live_objects, namespace_object, owned
+from meshproof.tutorial.pods import PodState, pod_state, unsettled
+from meshproof.tutorial.stages import NAMES, Stage, objects_at, path_between, stage_named, stage_of
+from meshproof.waiting import NAMESPACE_GONE, ROUTE_IN_FORCE, WORKLOADS_READY, converge
+
+MANIFESTS = ROOT / "manifests"
+
+
+class StepFailed(Exception):
+    """A command of the tutorial failed: the tutorial does not keep its promise."""
+
+
+class Tutorial:
+    """The tutorial in one namespace of one cluster."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        *,
+        ingress: str,
+        progress: Progress,
+        keep: Callable[[Completed], None] = lambda _: None,
+        manifests: Path = MANIFESTS,
+    ) -> None:
+        """``ingress`` is the gateway's address as reached from here; ``keep`` gets each command."""
+        self.cluster = cluster
+        self.namespace = namespace
+        self.ingress = ingress
+        self.progress = progress
+        self.keep = keep
+        self.manifests = manifests
+        self._wanted = {name: objects_at(name, namespace, manifests) for name in NAMES}
+
+    def stage(self) -> str | None:
+        """The stage that the namespace is at, or None where it is at none."""
+        return stage_of(live_objects(self.cluster, self.namespace), self._wanted)
+
+    def follow_to(self, target: str) -> list[Completed]:
+        """Bring the namespace to a stage and return the commands that this took, with their output.
+
+        Raises ``KeyError`` for an unknown stage, ``StepFailed`` where a command
+        of the tutorial fails, ``NotConverged`` where its effect does not come,
+        ``EnvironmentBroken`` where the namespace is not Meshproof's.
+        """
+        live = live_objects(self.cluster, self.namespace)
+        current = stage_of(live, self._wanted)
+        route = path_between(current, target, exists=bool(live))
+        if live and not owned(live["Namespace", self.namespace]):
+            raise EnvironmentBroken(
+                f"The namespace {self.namespace} is there and not Meshproof's: "
+                "choose another with --namespace, or delete it yourself."
+            )
+        if route.start_over:
+            self.delete()
+        done = [command for stage in route.stages for command in self._enter(stage)]
+        if not route.stages:
+            self.settle(target)
+        return done
+
+    def delete(self, *, wait: bool = True) -> None:
+        """Delete the namespace and ``wait`` until it is gone; nothing happens where there is none.
+
+        Raises ``EnvironmentBroken`` where it is not Meshproof's, ``NotConverged`` where it stays.
+        """
+        found = namespace_object(self.cluster, self.namespace)
+        if found is None:
+            return
+        if not owned(found):
+            raise EnvironmentBroken(f"The namespace {self.namespace} is not Meshproof's to delete.")
+        if not wait:
+            self.cluster.core.delete_namespace(self.namespace)
+            return
+        with self.progress.step(f"delete namespace {self.namespace}"):
+            # Pods that go first spare the namespace's controller a wait of half their grace period.
+            # What is thrown away need not finish what it has.
+            now = client.V1DeleteOptions(grace_period_seconds=1)
+            self.cluster.apps.delete_collection_namespaced_deployment(self.namespace)
+            self.cluster.core.delete_collection_namespaced_pod(self.namespace, body=now)
+            converge(
+                self.pods,
+                until=lambda pods: not pods,
+                what=f"the pods of namespace {self.namespace} are gone",
+                timeout=NAMESPACE_GONE,
+            )
+            self.cluster.core.delete_namespace(self.namespace)
+            converge(
+                lambda: namespace_object(self.cluster, self.namespace),
+                until=lambda namespace: namespace is None,
+                what=f"namespace {self.namespace} is gone",
+                timeout=NAMESPACE_GONE,
+            )
+
+    def run(self, command_line: str) -> Completed:
+        """Run one of the tutorial's commands as it is typed, and keep it.
+
+        Raises ``StepFailed``, with the whole output, where it ends with an error.
+        """
+        try:
+            done = self.cluster.command(*shlex.split(command_line), cwd=self.manifests)
+        except CommandFailed as error:
+            self.keep(error.completed)
+            raise StepFailed(
+                f"A command of the tutorial failed:\n{error.completed.transcript()}"
+            ) from error
+        self.keep(done)
+        return done
+
+    def pods(self) -> list[PodState]:
+        """The namespace's pods."""
+        items = get(self.cluster, f"/api/v1/namespaces/{self.namespace}/pods")["items"]
+        return [pod_state(item) for item in items]
+
+    def settle(self, stage: str) -> None:
+        """Wait until the workloads of a stage run and, where it is served, the page answers."""
+        deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
+        converge(
+            lambda: unsettled(self.pods(), get(self.cluster, deployments)["items"]),
+            until=lambda missing: not missing,
+            what=f"the workloads of stage “{stage}” run",
+            timeout=WORKLOADS_READY,
+        )
+        if stage_named(stage).served:
+            converge(
+                lambda: requests.get(self.ingress, timeout=5).status_code,
+                until=lambda status: status == 200,
+                what="the page is served through the ingress",
+                timeout=ROUTE_IN_FORCE,
+                successes=3,
+            )
+
+    def _enter(self, stage: Stage) -> list[Completed]:
+        with self.progress.step(f"tutorial: {stage.name}"):
+            done = []
+            for line in stage.command_lines(self.namespace):
+                done.append(self.run(line))
+                if line.startswith("kubectl create namespace"):
+                    # The command is run as published, so the label comes after it.
+                    self.cluster.core.patch_namespace(
+                        self.namespace, {"metadata": {"labels": OWNED}}
+                    )
+            self.settle(stage.name)
+        return done
