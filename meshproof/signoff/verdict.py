@@ -1,0 +1,134 @@
+"""From what ran to a verdict. Nothing here can be greener than what ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from meshproof.errors import ExitCode
+
+
+class Outcome(StrEnum):
+    """How one scenario ended."""
+
+    PASSED = "passed"
+    #: The mesh did not keep a promise.
+    FAILED = "failed"
+    #: The environment or the harness broke: nothing can be said of the promise.
+    ERROR = "error"
+    SKIPPED = "skipped"
+    #: Collected, and no result came.
+    MISSING = "missing"
+
+
+class Verdict(StrEnum):
+    """What a sign-off says, of one expectation or of all."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    PARTIAL = "partial"
+    INCONCLUSIVE = "inconclusive"
+    #: In scope, and no scenario proves it; a whole with such a part is partial.
+    UNPROVED = "unproved"
+    OUT_OF_SCOPE = "out of scope"
+
+
+@dataclass(frozen=True)
+class ScenarioResult:
+    """One scenario: which expectations it proves, how it ended and what it left behind.
+
+    ``evidence`` are paths relative to the reports folder; ``seconds`` is the whole scenario.
+    """
+
+    name: str
+    feature: str
+    ids: tuple[str, ...]
+    outcome: Outcome
+    message: str = ""
+    seconds: float = 0.0
+    observations: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many scenarios were collected and how they ended."""
+
+    collected: int
+    passed: int
+    failed: int
+    skipped: int
+    errors: int
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether every collected scenario has a result."""
+        return self.collected == self.passed + self.failed + self.skipped + self.errors
+
+
+def count(results: Sequence[ScenarioResult], collected: int) -> Counts:
+    """Count results by how they ended; ``collected`` comes from the collection, not from them."""
+
+    def ended(outcome: Outcome) -> int:
+        return sum(1 for result in results if result.outcome is outcome)
+
+    return Counts(
+        collected,
+        ended(Outcome.PASSED),
+        ended(Outcome.FAILED),
+        ended(Outcome.SKIPPED),
+        ended(Outcome.ERROR),
+    )
+
+
+def of_expectation(results: Iterable[ScenarioResult], *, in_scope: bool) -> Verdict:
+    """Return the verdict of one expectation from the scenarios that carry its id."""
+    outcomes = {result.outcome for result in results}
+    if not in_scope:
+        return Verdict.OUT_OF_SCOPE
+    if not outcomes:
+        return Verdict.UNPROVED
+    if Outcome.FAILED in outcomes:
+        return Verdict.REJECTED
+    if outcomes & {Outcome.ERROR, Outcome.MISSING}:
+        return Verdict.INCONCLUSIVE
+    if Outcome.SKIPPED in outcomes:
+        return Verdict.PARTIAL
+    return Verdict.ACCEPTED
+
+
+def overall(
+    expectations: Iterable[Verdict], counts: Counts, *, interrupted: bool = False
+) -> Verdict:
+    """Return the verdict over the whole scope.
+
+    An interrupted run, or one in which results are missing, is inconclusive
+    whatever the rest says; one broken promise rejects; what broke otherwise,
+    was skipped or is unproved keeps it from being accepted.
+    """
+    verdicts = set(expectations)
+    if interrupted or not counts.reconciled:
+        return Verdict.INCONCLUSIVE
+    if counts.failed or Verdict.REJECTED in verdicts:
+        return Verdict.REJECTED
+    if counts.errors or Verdict.INCONCLUSIVE in verdicts:
+        return Verdict.INCONCLUSIVE
+    if counts.skipped or verdicts & {Verdict.PARTIAL, Verdict.UNPROVED}:
+        return Verdict.PARTIAL
+    if Verdict.ACCEPTED not in verdicts:
+        return Verdict.INCONCLUSIVE
+    return Verdict.ACCEPTED
+
+
+EXIT_CODES = {
+    Verdict.ACCEPTED: ExitCode.ACCEPTED,
+    Verdict.REJECTED: ExitCode.REJECTED,
+    Verdict.PARTIAL: ExitCode.PARTIAL,
+    Verdict.INCONCLUSIVE: ExitCode.ENVIRONMENT,
+}
+
+
+def exit_code(verdict: Verdict, *, interrupted: bool = False) -> ExitCode:
+    """Return the documented exit code of a run with this verdict."""
+    return ExitCode.INTERRUPTED if interrupted else EXIT_CODES[verdict]
