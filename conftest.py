@@ -1,0 +1,17 @@
+"""The root of the suite: which fixtures and steps there are."""
+
+pytest_plugins = [
+    "fixtures.options",
+    "fixtures.reporting",
+    "fixtures.environment",
+    "fixtures.evidence",
+    "fixtures.tutorial",
+    "fixtures.ingress",
+    "fixtures.browser",
+    "steps.tutorial",
+    "steps.injection",
+    "steps.workloads",
+    "steps.traffic",
+    "steps.votes",
+    "steps.browser",
+]

@@ -1,0 +1,1 @@
+"""Step definitions, one module a noun; each asks a fixture and hands on to an expectation."""

@@ -1,0 +1,87 @@
+"""Following the tutorial, and what its commands print and create."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from pytest_bdd import given, parsers, then, when
+
+from meshproof.evidence import Evidence
+from meshproof.probes.ingress import Ingress
+from meshproof.process import Completed
+from meshproof.tutorial.objects import live_objects
+from meshproof.tutorial.stages import output_lines
+from meshproof.tutorial.tutorial import Tutorial
+
+ADDRESS_COMMAND = (
+    "kubectl -n istio-system get service istio-ingressgateway "
+    "-o jsonpath='{.status.loadBalancer.ingress[0].ip}'"
+)
+#: Requests that must all be refused before the way in is open.
+CLOSED_SAMPLES = 20
+
+
+@given(parsers.parse('the tutorial is followed up to "{stage}"'), target_fixture="commands")
+@when(parsers.parse('the tutorial is followed up to "{stage}"'), target_fixture="commands")
+@when(parsers.parse('the tutorial is followed on to "{stage}"'), target_fixture="commands")
+def _(tutorial: Tutorial, stage: str) -> list[Completed]:
+    return tutorial.follow_to(stage)
+
+
+@then(parsers.parse('the namespace carries the label "{label}" with the value "{value}"'))
+def _(tutorial: Tutorial, evidence: Evidence, label: str, value: str) -> None:
+    namespace = live_objects(tutorial.cluster, tutorial.namespace)["Namespace", tutorial.namespace]
+    labels = namespace["metadata"]["labels"]
+    evidence.observe(f"labels of {tutorial.namespace}: {labels}")
+    assert labels.get(label) == value, f"labels of namespace {tutorial.namespace}: {labels}"
+
+
+@then(parsers.parse('the command with "{file}" printed'), target_fixture="created")
+def _(commands: list[Completed], evidence: Evidence, file: str, docstring: str) -> list[str]:
+    printed = [output_lines(done.stdout) for done in commands if file in done.argv]
+    assert printed, f"no command with {file} was run, only {[c.command_line for c in commands]}"
+    evidence.observe(f"{file}: {len(printed[0])} lines, {', '.join(printed[0])}")
+    assert printed[0] == output_lines(docstring)
+    return printed[0]
+
+
+@then("these are all the Deployments and Services of the namespace")
+def _(tutorial: Tutorial, created: list[str]) -> None:
+    live = live_objects(tutorial.cluster, tutorial.namespace)
+    found = {("deployment.apps" if kind == "Deployment" else "service", name)
+             for kind, name in live if kind in ("Deployment", "Service")}  # fmt: skip
+    named = {tuple(line.removesuffix(" created").split("/")) for line in created}
+    assert found == named, f"in the namespace: {sorted(found)}, created: {sorted(named)}"
+
+
+@given("the page cannot be reached through the ingress")
+def _(ingress: Ingress, evidence: Evidence) -> None:
+    responses = [ingress.view() for _ in range(CLOSED_SAMPLES)]
+    served = [str(response) for response in responses if response.status not in (None, 404)]
+    evidence.observe(f"before: {CLOSED_SAMPLES} requests, e.g. {responses[0]}")
+    assert not served, f"{len(served)} of {CLOSED_SAMPLES} requests were served: {served[0]}"
+
+
+@then("the page is served through the ingress")
+def _(ingress: Ingress, evidence: Evidence) -> None:
+    response = ingress.view()
+    evidence.observe(f"after: {response}, page {response.page}")
+    assert response.status == 200, str(response)
+
+
+@when("the tutorial's command for the ingress address is run", target_fixture="address")
+def _(tutorial: Tutorial) -> str:
+    return tutorial.run(ADDRESS_COMMAND).stdout
+
+
+@then("it prints an IP address")
+def _(address: str, evidence: Evidence) -> None:
+    evidence.observe(f"the command printed {address!r}")
+    assert ipaddress.ip_address(address)
+
+
+@then("the page is served at that address")
+def _(address: str, evidence: Evidence) -> None:
+    response = Ingress(f"http://{address}").view()
+    assert response.status == 200, str(response)
+    evidence.observe(f"{response}, page {response.page}")

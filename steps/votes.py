@@ -1,0 +1,54 @@
+"""Votes: cast as a user casts them, counted wherever they are counted."""
+
+from __future__ import annotations
+
+from pytest_bdd import given, parsers, then, when
+
+from meshproof.evidence import Evidence
+from meshproof.probes.ingress import Ingress
+from meshproof.probes.inside import page_of, votes_in_redis
+from meshproof.probes.page import Page
+from meshproof.probes.votes import Ballot, unexpected_counts
+from meshproof.tutorial.tutorial import Tutorial
+
+
+@given("all votes are reset")
+@when("all votes are reset")
+def _(ingress: Ingress) -> None:
+    response = ingress.vote("reset")
+    assert response.page.counts == (0, 0), f"after the reset: {response.page}"
+
+
+@given(parsers.parse('these votes are cast one by one: "{votes}"'), target_fixture="ballots")
+@when(parsers.parse('these votes are cast one by one: "{votes}"'), target_fixture="ballots")
+def _(ingress: Ingress, evidence: Evidence, votes: str) -> list[Ballot]:
+    ballots = []
+    before = ingress.view().page.counts
+    for choice in votes.split(", "):
+        after = ingress.vote(choice).page.counts
+        ballots.append(Ballot(choice, before, after))
+        before = after
+    evidence.text("votes", "\n".join(map(str, ballots)) + "\n")
+    return ballots
+
+
+@then("each vote added exactly one to its own category")
+def _(ballots: list[Ballot], evidence: Evidence) -> None:
+    evidence.observe("; ".join(map(str, ballots)))
+    wrong = [str(ballot) for ballot in ballots if not ballot.counted]
+    assert not wrong, f"{len(wrong)} of {len(ballots)} votes: {wrong}"
+
+
+@then(parsers.parse("all app pods and Redis itself count {cats:d} cats and {dogs:d} dogs"))
+def _(tutorial: Tutorial, evidence: Evidence, cats: int, dogs: int) -> None:
+    pods, cluster, namespace = tutorial.pods(), tutorial.cluster, tutorial.namespace
+    pages: dict[str, Page] = {
+        pod.name: page_of(cluster, namespace, pod.name) for pod in pods if pod.app == "voting-app"
+    }
+    storage = next(pod.name for pod in pods if pod.app == "voting-storage")
+    counted = {name: page.counts for name, page in pages.items()}
+    counted["redis-cli"] = votes_in_redis(cluster, namespace, storage)
+    evidence.observe(f"counts of cats and dogs: {counted}")
+    assert len(pages) == 3, f"{len(pages)} app pods"
+    wrong = unexpected_counts(counted, (cats, dogs))
+    assert not wrong, f"expected {(cats, dogs)}: {wrong}"
