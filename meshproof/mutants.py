@@ -1,0 +1,123 @@
+"""Deliberate breakages: what is changed, which expectation must turn red, and why it must.
+
+A mutant changes either the manifests (the tutorial is then followed with the
+changed ones) or one object of the cluster (which is put back afterwards).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonpatch
+import yaml
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.expectations import IDS
+from meshproof.paths import ROOT
+from meshproof.tutorial.objects import get, patch
+
+MUTANTS = ROOT / "manifests" / "mutants"
+#: Set by the API server; no part of what an object means.
+SERVER_SIDE = ("metadata", "status")
+
+#: JSON Patch (RFC 6902).
+Operations = list[Any]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One breakage. ``because`` is what the failure must say, as a regular expression."""
+
+    name: str
+    expectation: str
+    breaks: str
+    because: str
+    files: Mapping[str, Mapping[str, Any]]
+    object: Mapping[str, Any] | None
+
+    def explains(self, message: str) -> bool:
+        """Whether a failure message gives the reason that this breakage must give."""
+        return re.search(self.because, message, re.DOTALL) is not None
+
+
+def read_mutant(file: Path) -> Mutant:
+    """Read a mutant. Raises ``ValueError``, naming the file, where it is not a whole one."""
+    content = yaml.safe_load(file.read_text())
+    known = {"expectation", "breaks", "because", "files", "object"}
+    lacking = known - {"files", "object"} - content.keys()
+    if lacking or content.keys() - known or content["expectation"] not in IDS:
+        raise ValueError(f"{file.name}: lacks {lacking}, or has an unknown field or expectation")
+    if ("files" in content) == ("object" in content):
+        raise ValueError(f"{file.name}: a mutant changes either files or an object")
+    return Mutant(
+        file.stem,
+        content["expectation"],
+        content["breaks"],
+        content["because"],
+        content.get("files", {}),
+        content.get("object"),
+    )
+
+
+def all_mutants(folder: Path = MUTANTS) -> list[Mutant]:
+    """Read all mutants, in the order of their names."""
+    return [read_mutant(file) for file in sorted(folder.glob("*.yaml"))]
+
+
+def mutated(documents: Sequence[Mapping[str, Any]], change: Mapping[str, Any]) -> list[Any]:
+    """Return a manifest's documents as a mutant changes them.
+
+    Raises ``KeyError`` where it names an object that is not there, so that a
+    breakage whose target was renamed does not pass for one that was noticed.
+    """
+    result = [json.loads(json.dumps(document)) for document in documents]
+    names = [f"{document['kind']}/{document['metadata']['name']}" for document in result]
+    for entry in change.get("patch", []):
+        if entry["object"] not in names:
+            raise KeyError(entry["object"])
+        index = names.index(entry["object"])
+        result[index] = jsonpatch.apply_patch(result[index], entry["operations"])
+    return [*result, *change.get("add", [])]
+
+
+def mutated_manifests(mutant: Mutant, source: Path, target: Path) -> Path:
+    """Copy the manifests with a mutant's changes in them. Returns the copy."""
+    shutil.copytree(source, target)
+    for name, change in mutant.files.items():
+        documents = list(yaml.safe_load_all((source / name).read_text()))
+        (target / name).write_text(yaml.safe_dump_all(mutated(documents, change)))
+    return target
+
+
+def changes_of(live: Mapping[str, Any], operations: Operations) -> tuple[Operations, Operations]:
+    """Return the operations that break an object, and those that mend it again."""
+    before = {key: value for key, value in live.items() if key not in SERVER_SIDE}
+    after = jsonpatch.apply_patch(before, operations)
+    return operations, jsonpatch.make_patch(after, before).patch
+
+
+@contextmanager
+def broken(cluster: Cluster, mutant: Mutant) -> Iterator[None]:
+    """Change an object of the cluster as a mutant says, and put it back at the end.
+
+    Raises ``ValueError`` where the change is not in force once it is made.
+    """
+    if mutant.object is None:
+        yield
+        return
+    path, operations = mutant.object["path"], mutant.object["operations"]
+    breaking, mending = changes_of(get(cluster, path), operations)
+    patch(cluster, path, breaking)
+    try:
+        if changes_of(get(cluster, path), mending)[1] == []:
+            raise ValueError(f"{mutant.name} is not in force")
+        yield
+    finally:
+        patch(cluster, path, mending)

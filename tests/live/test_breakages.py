@@ -1,0 +1,41 @@
+"""Every deliberate breakage turns its expectation red, for its own reason."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from meshproof.environment import Environment
+from meshproof.errors import ExitCode
+from meshproof.mutants import Mutant, all_mutants, broken, mutated_manifests
+from meshproof.paths import ROOT
+from meshproof.process import run
+
+#: Seconds; a breakage takes about 25, namespace and all.
+RUN_TIMEOUT = 300.0
+
+
+@pytest.mark.parametrize("mutant", all_mutants(), ids=lambda mutant: mutant.name)
+def test_a_breakage_turns_its_expectation_red(
+    mutant: Mutant, environment: Environment, tmp_path: Path
+) -> None:
+    manifests = mutated_manifests(mutant, ROOT / "manifests", tmp_path / "manifests")
+    reports = tmp_path / "reports"
+    selection = ["-m", mutant.expectation, f"--manifests={manifests}", f"--reports={reports}"]
+    with broken(environment.cluster, mutant):
+        done = run(
+            [sys.executable, "acceptance.py", "features", *selection],
+            check=False,
+            cwd=ROOT,
+            timeout=RUN_TIMEOUT,
+        )
+    signoff = json.loads((reports / "signoff.json").read_text())
+    rows = {row["id"]: row for row in signoff["expectations"]}
+    row = rows[mutant.expectation]
+    messages = [s["message"] for s in row["scenarios"] if s["outcome"] == "failed"]
+    assert done.exit_code == ExitCode.REJECTED, done.transcript()
+    assert row["verdict"] == "rejected", done.transcript()
+    assert any(map(mutant.explains, messages)), f"none says “{mutant.because}”: {messages}"
