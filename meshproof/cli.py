@@ -58,7 +58,7 @@ def cli() -> None:
 
 
 @cli.command()
-@with_options("cluster", "cluster_name", "kube_context", "nodes", "images", "install")
+@with_options(*UP_OPTIONS)
 def doctor(**typed: Any) -> None:
     """Say what this machine has and lacks, and what `up` would do about it."""
     findings = environment.doctor(read_options(typed))
@@ -122,6 +122,8 @@ def build(names: tuple[str, ...], **typed: Any) -> None:
     if sound and any(known[name].image or known[name].needs for name in names):
         engine = ensure_engine(this_machine(), install=options.install, progress=progress)
     shop = environment.workshop(engine, progress)
+    if engine:
+        environment.require_programs(shop, this_machine(), options, progress)
     shop.provide(*names)
     for name in names:
         click.echo(shop.image(name) if known[name].image else str(shop.folder(name)))

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlunsplit
 
+from filelock import FileLock, Timeout
 from kubernetes import config as kube_config
 
 from meshproof import packages
 from meshproof.cluster.cluster import Cluster, make_tools
-from meshproof.cluster.kind import KindCluster, unready_deployments
+from meshproof.cluster.kind import LABEL, KindCluster, unready_deployments
 from meshproof.cluster.kind import plan as plan_cluster
 from meshproof.engine.engine import Engine, answering
 from meshproof.engine.machine import Machine, this_machine
 from meshproof.engine.provision import ensure_engine
 from meshproof.engine.provision import plan as plan_engine
 from meshproof.errors import EnvironmentBroken, MeshproofError, UsageFailure
-from meshproof.mesh.istio import Istio, MeshSource
+from meshproof.mesh.istio import OPERATOR, PUBLISHED_OPERATOR, Istio, MeshSource
 from meshproof.options import Options
 from meshproof.paths import ROOT, cache_dir, state_dir
 from meshproof.process import run
@@ -42,7 +44,7 @@ MEMORY_NEEDED = 6 * 2**30
 class Environment:
     """A cluster with a mesh that answers.
 
-    ``made`` says that this call brought it up (so a run takes it down again);
+    ``made`` says that there was no cluster before (so a run takes it down again);
     ``loopback`` is the ingress gateway as reached from this machine.
     """
 
@@ -52,6 +54,18 @@ class Environment:
     made: bool
     engine: Engine | None
     images: dict[str, str]
+    built: bool
+
+
+#: What is not as in a default installation, where the supply built everything; see docs/machine.md.
+DEVIATIONS = (
+    "the sidecar and the gateway run upstream Envoy, not Istio's build of it: Istio's own "
+    "telemetry, metadata-exchange and ALPN filters are switched off",
+    "the ingress gateway's address is set by the harness, as no cloud is beyond the cluster",
+    "the cluster's network is containerd's own ptp, host-local and portmap, not kind's CNI",
+    "the cluster's DNS has no forwarder, as no network is beyond the cluster",
+    "requests for CPU and memory of istiod and the proxies are lowered, for 2 cores",
+)
 
 
 def workshop(engine: Engine | None, progress: Progress) -> Workshop:
@@ -72,21 +86,44 @@ def up(options: Options, progress: Progress) -> Environment:
     """Bring cluster and mesh up, or find them healthy. Raises ``EnvironmentBroken``."""
     if options.cluster == "existing":
         return _existing(options, progress)
+    with _only_one(options.cluster_name, progress):
+        return _kind(options, progress)
+
+
+@contextmanager
+def _only_one(name: str, progress: Progress) -> Iterator[None]:
+    """Let two runs at once bring one cluster up one after the other."""
+    folder = state_dir() / "clusters"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        progress.note(f"another run is bringing cluster {name} up or down; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _kind(options: Options, progress: Progress) -> Environment:
     machine = this_machine()
     engine = ensure_engine(machine, install=options.install, progress=progress)
     shop = workshop(engine, progress)
-    _require_programs(shop, machine, options, progress)
+    require_programs(shop, machine, options, progress)
     tools = link_tools(shop, state_dir() / "clusters" / options.cluster_name / "bin")
     kind = KindCluster(
         options.cluster_name, engine=engine, tools=tools, machine=machine, progress=progress
     )
-    node_image = options.node_image or ""
-    if options.images == "source":
+    published = options.images == "published"
+    if not published:
         shop.provide("node")
-        node_image = shop.image("node")
-    decided = kind.ensure(nodes=options.nodes, image=node_image)
-    source = MeshSource(hub=options.hub, tag=options.tag)
-    build = "published" if options.images == "published" else shop.key("node")
+    node_image = options.node_image or shop.image("node")
+    decided = kind.ensure(nodes=options.nodes, image=node_image, own_node=not published)
+    operator = PUBLISHED_OPERATOR if published else OPERATOR
+    source = MeshSource(operator, hub=options.hub, tag=options.tag)
+    build = "published" if published else shop.key("node")
     istio = Istio(kind.cluster, progress=progress)
     with ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(load_application, shop, kind)
@@ -97,10 +134,16 @@ def up(options: Options, progress: Progress) -> Environment:
         kind.cluster,
         istio,
         urlunsplit(("http", f"127.0.0.1:{kind.loopback_port()}", "", "", "")),
-        made=decided.action in ("create", "replace"),
+        made=decided.action == "create",
         engine=engine,
-        images={name: engine.image_id(shop.image(recipe)) for name, recipe in LOADED.items()},
+        images=application_images(shop, engine),
+        built=not published,
     )
+
+
+def application_images(shop: Workshop, engine: Engine) -> dict[str, str]:
+    """The application's images as they are named in manifests, with their digests."""
+    return {name: engine.image_id(shop.image(recipe)) for name, recipe in LOADED.items()}
 
 
 def load_application(shop: Workshop, kind: KindCluster) -> None:
@@ -117,6 +160,7 @@ def facts(environment: Environment) -> dict[str, Any]:
         "cluster": environment.cluster.name,
         **environment.istio.versions(),
         "images": environment.images,
+        "deviations": list(DEVIATIONS) if environment.built else [],
     }
     if environment.engine:
         found["engine"] = environment.engine.version
@@ -129,6 +173,11 @@ def down(options: Options, progress: Progress) -> bool:
     """Take the kind cluster down. Says whether there was one."""
     if options.cluster == "existing":
         raise UsageFailure("`down` deletes only clusters that `up` made; an existing one is yours.")
+    with _only_one(options.cluster_name, progress):
+        return _down(options, progress)
+
+
+def _down(options: Options, progress: Progress) -> bool:
     engine = answering()
     machine = this_machine()
     if engine is None:
@@ -140,10 +189,16 @@ def down(options: Options, progress: Progress) -> bool:
         options.cluster_name, engine=engine, tools=tools, machine=machine, progress=progress
     )
     there = bool(kind.containers())
-    if there:
+    if there and not (tools / "kind").exists():
         link_tools(workshop(engine, progress), tools)
     kind.delete()
     return there
+
+
+def cluster_exists(options: Options) -> bool:
+    """Whether there is a kind cluster of this name, as far as an engine that answers knows."""
+    engine = answering()
+    return engine is not None and bool(engine.containers(f"{LABEL}={options.cluster_name}"))
 
 
 def status(options: Options) -> list[tuple[str, str]]:
@@ -204,8 +259,8 @@ def doctor(options: Options) -> list[Finding]:
     findings = [
         Finding("machine", f"{machine.distribution} {machine.codename}, {machine.cores} cores, "
                 f"{machine.memory / 2**30:.1f} GiB, cgroup v{machine.cgroup}"),
-        Finding("capabilities", f"withheld: {', '.join(machine.withheld)}; the engine gets a "
-                "runtime that does without" if machine.withheld else "all there"),
+        Finding("capabilities", f"withheld: {', '.join(machine.withheld)}; one "
+                "started here gets a runtime without" if machine.withheld else "all there"),
         Finding("memory", "enough" if machine.memory >= MEMORY_NEEDED else
                 f"{MEMORY_NEEDED / 2**30:.0f} GiB are needed", machine.memory < MEMORY_NEEDED),
         Finding("disk", f"{machine.disk_free / 10**9:.0f} GB free; a cold build takes up to "
@@ -229,17 +284,17 @@ def doctor(options: Options) -> list[Finding]:
     if options.cluster == "kind" and engine:
         kind = KindCluster(options.cluster_name, engine=engine, tools=Path(), machine=machine,
                            progress=Progress())  # fmt: skip
-        image = engine.image_id(shop.image("node")) if shop.has("node") else ""
+        image = options.node_image or shop.image("node")
         decided = plan_cluster(kind.containers(), nodes=options.nodes, image=image)
         findings.append(Finding("cluster", f"would {decided.action}: {decided.reason}"))
     return findings
 
 
-def _require_programs(
+def require_programs(
     shop: Workshop, machine: Machine, options: Options, progress: Progress
 ) -> None:
-    """Install what building needs from Debian, where anything has to be built."""
-    if options.images != "source" or shop.has("debian"):
+    """Install what building images needs from Debian, where their base is not built yet."""
+    if shop.has("debian"):
         return
     lacking = tuple(
         package for program, package in BUILD_PACKAGES.items() if not shutil.which(program)
@@ -306,5 +361,16 @@ def _existing(options: Options, progress: Progress) -> Environment:
         ) from error
     if not address:
         raise EnvironmentBroken("The ingress gateway of the existing cluster has no address yet.")
+    engine = answering()
+    images: dict[str, str] = {}
+    if engine:
+        name = (options.kube_context or "").removeprefix("kind-")
+        kind = KindCluster(
+            name, engine=engine, tools=cluster.tools, machine=this_machine(), progress=progress
+        )
+        if kind.containers():  # a kind cluster of this engine: the application can be loaded
+            shop = workshop(engine, progress)
+            load_application(shop, kind)
+            images = application_images(shop, engine)
     base = os.environ.get("MESHPROOF_INGRESS_URL") or f"http://{address}"
-    return Environment(cluster, istio, base, made=False, engine=None, images={})
+    return Environment(cluster, istio, base, made=False, engine=engine, images=images, built=False)

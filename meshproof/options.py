@@ -73,8 +73,8 @@ class Options(BaseSettings):
             raise ValueError("--cluster existing needs --kube-context: no context is guessed")
         if self.cluster == "kind" and self.kube_context:
             raise ValueError("--kube-context goes with --cluster existing")
-        if self.images == "published" and not (self.hub and self.tag):
-            raise ValueError("--images published needs --hub and --tag")
+        if self.images == "published" and not (self.hub and self.tag and self.node_image):
+            raise ValueError("--images published needs --hub, --tag and --node-image")
         if self.images == "source" and (self.hub or self.tag or self.node_image):
             raise ValueError("--hub, --tag and --node-image go with --images published")
         if self.namespace in PROTECTED_NAMESPACES or self.namespace.startswith("kube-"):

@@ -37,9 +37,16 @@ class Plan:
     reason: str
 
 
-def cluster_config(base: dict[str, Any], *, nodes: int, machine: Machine) -> dict[str, Any]:
-    """Return kind's configuration for this machine: the base, and what the machine asks for."""
+def cluster_config(
+    base: dict[str, Any], *, nodes: int, machine: Machine, own_node: bool = True
+) -> dict[str, Any]:
+    """Return kind's configuration for this machine: the base, and what the machine asks for.
+
+    ``own_node`` says that the node image is the supply's, which brings its own network.
+    """
     result: dict[str, Any] = json.loads(json.dumps(base))
+    if not own_node:
+        del result["networking"]
     result["nodes"] += [{"role": "worker"} for _ in range(nodes - 1)]
     if machine.cgroup == 1:
         # Today's kubelet refuses cgroup v1 unless told otherwise.
@@ -111,21 +118,22 @@ class KindCluster:
         """The nodes' containers, running or not."""
         return self.engine.containers(f"{LABEL}={self.name}")
 
-    def ensure(self, *, nodes: int, image: str) -> Plan:
+    def ensure(self, *, nodes: int, image: str, own_node: bool = True) -> Plan:
         """End with a healthy cluster of this image and size, whatever is there now.
 
+        ``own_node`` says that the node image is the supply's, not a published one.
         Returns what was done. Raises ``EnvironmentBroken`` where it cannot be,
         or where a cluster of this name is not Meshproof's.
         """
         containers = self.containers()
-        decided = plan(containers, nodes=nodes, image=self.engine.image_id(image))
+        decided = plan(containers, nodes=nodes, image=image)
         if containers:
             self._refuse_foreign(containers)
         if decided.action == "replace":
             self.progress.note(f"replacing cluster {self.name}: {decided.reason}")
             self.delete()
         if decided.action in ("create", "replace"):
-            self._create(nodes, image)
+            self._create(nodes, image, own_node)
             return decided
         if decided.action == "start":
             with self.progress.step(f"start the nodes of {self.name} ({decided.reason})"):
@@ -137,7 +145,7 @@ class KindCluster:
         except MeshproofError as error:
             self.progress.note(f"replacing cluster {self.name}, which does not recover: {error}")
             self.delete()
-            self._create(nodes, image)
+            self._create(nodes, image, own_node)
             return Plan("replace", "it did not recover")
         return decided
 
@@ -236,9 +244,9 @@ class KindCluster:
             env=self.engine.kind_environment,
         )  # fmt: skip
 
-    def _create(self, nodes: int, image: str) -> None:
+    def _create(self, nodes: int, image: str, own_node: bool) -> None:
         base = yaml.safe_load(CONFIG.read_text())
-        config = cluster_config(base, nodes=nodes, machine=self.machine)
+        config = cluster_config(base, nodes=nodes, machine=self.machine, own_node=own_node)
         self._remember(None)
         with self.progress.step(f"create cluster {self.name} ({nodes} node(s))"):
             try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from meshproof.engine.machine import Machine, this_machine
 from meshproof.errors import EnvironmentBroken
+from meshproof.paths import state_dir
 from meshproof.process import Completed, run
 
 #: Runs a command with its output in a log; a workbench's ``run``.
@@ -19,7 +21,7 @@ Logged = Callable[..., None]
 
 @dataclass(frozen=True)
 class Container:
-    """A container as the engine knows it: its state is ``running``, ``exited`` or the like."""
+    """A container: its state is ``running``, ``exited`` or the like, its image a reference."""
 
     name: str
     state: str
@@ -33,10 +35,11 @@ class Engine:
 
     name: str
     command: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *argv: str | Path, check: bool = True, timeout: float = 60.0) -> Completed:
         """Run one of the engine's own commands."""
-        return run([self.command, *argv], check=check, timeout=timeout)
+        return run([self.command, *argv], check=check, timeout=timeout, env=self.environment)
 
     @cached_property
     def version(self) -> str:
@@ -47,7 +50,7 @@ class Engine:
     @property
     def kind_environment(self) -> dict[str, str]:
         """What kind must be told to use this engine."""
-        return {"KIND_EXPERIMENTAL_PROVIDER": self.name}
+        return {**self.environment, "KIND_EXPERIMENTAL_PROVIDER": self.name}
 
     def docker_shim(self, folder: Path) -> dict[str, str]:
         """Make ``docker`` mean this engine for a program that calls it by that name.
@@ -79,18 +82,18 @@ class Engine:
         """Build the Dockerfile of a folder. The host's network, as packages come from outside."""
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         form = ["--format=docker"] if self.name == "podman" else []
-        logged(
-            self.command, "build", "--network=host", *form, *options, "--tag", reference, context
-        )
+        build = (self.command, "build", "--network=host", *form, *options)
+        logged(*build, "--tag", reference, context, env=self.environment)
 
     def import_root(self, logged: Logged, archive: Path, reference: str) -> None:
         """Make an image of one layer from the tar of a root file system."""
-        logged(self.command, "import", archive, reference)
+        logged(self.command, "import", archive, reference, env=self.environment)
 
     def save_images(self, logged: Logged, references: Sequence[str], archive: Path) -> None:
         """Write images, each layer once, to one docker archive."""
         form = ["--multi-image-archive"] if self.name == "podman" else []
-        logged(self.command, "save", *form, "--output", archive, *references)
+        save = (self.command, "save", *form, "--output", archive, *references)
+        logged(*save, env=self.environment)
 
     def containers(self, label: str) -> list[Container]:
         """All containers, running or not, that carry a label (``key=value``)."""
@@ -103,7 +106,7 @@ class Engine:
                 Container(
                     entry["Name"].lstrip("/"),
                     entry["State"]["Status"],
-                    entry.get("ImageID") or entry["Image"],
+                    entry["Config"]["Image"],
                     entry["Id"],
                 )
                 for entry in found
@@ -118,13 +121,39 @@ class Engine:
         return int(lines[0].rpartition(":")[2]) if printed.ok and lines else None
 
 
+def podman_settings(machine: Machine) -> str | None:
+    """What Podman must be told on a machine that withholds something; None where nothing is.
+
+    Limits that may not be raised have to be asked for as they are, and runc, unlike
+    crun, works with control groups of both versions mounted.
+    """
+    if "CAP_SYS_RESOURCE" not in machine.withheld:
+        return None
+    limits = [("nofile", machine.open_files), ("nproc", machine.processes)]
+    ulimits = ", ".join(f'"{name}={limit}:{limit}"' for name, limit in limits if limit > 0)
+    runtime = '\n[engine]\nruntime = "runc"\n' if machine.cgroup == 1 else ""
+    return f"[containers]\ndefault_ulimits = [{ulimits}]\n{runtime}"
+
+
+def podman_environment(machine: Machine) -> dict[str, str]:
+    """Write Podman's settings for this machine, where it needs any, and say where they are."""
+    settings = podman_settings(machine)
+    if settings is None:
+        return {}
+    file = state_dir() / "engine" / "containers.conf"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(settings)
+    return {"CONTAINERS_CONF": str(file)}
+
+
 def answering(candidates: Sequence[str] = ("docker", "podman")) -> Engine | None:
     """Return the first engine that answers, Docker before Podman, or None."""
     for name in candidates:
         command = os.environ.get(f"MESHPROOF_{name.upper()}", name)
         try:
-            if run([command, "info"], check=False, timeout=20).ok:
-                return Engine(name, command)
+            environment = podman_environment(this_machine()) if name == "podman" else {}
+            if run([command, "info"], check=False, timeout=20, env=environment).ok:
+                return Engine(name, command, environment)
         except EnvironmentBroken:  # not installed, or it does not answer in time
             continue
     return None

@@ -17,6 +17,7 @@ from meshproof.progress import Progress
 from meshproof.waiting import MESH_READY, converge
 
 OPERATOR = ROOT / "manifests" / "mesh" / "istio-operator.yaml"
+PUBLISHED_OPERATOR = ROOT / "manifests" / "mesh" / "istio-operator-published.yaml"
 NAMESPACE = "istio-system"
 GATEWAY = "istio-ingressgateway"
 MARKER = "meshproof"
@@ -28,7 +29,7 @@ INSTALL_TIMEOUT = 300.0
 class MeshSource:
     """Where Istio comes from: the operator file, and for published images their hub and tag."""
 
-    operator: Path = OPERATOR
+    operator: Path
     hub: str | None = None
     tag: str | None = None
 

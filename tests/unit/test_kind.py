@@ -213,9 +213,6 @@ class Nodes(Engine):
         assert label == "io.x-k8s.kind.cluster=meshproof"
         return list(self.there)
 
-    def image_id(self, reference: str) -> str:
-        return IMAGE
-
     def published_port(self, container: str, port: int) -> int | None:
         return self.ports.get(container)
 
@@ -233,7 +230,7 @@ def tools(tmp_path: Path) -> Path:
 def kind_cluster(
     tools: Path, machine: Machine, progress: Progress, there: tuple[Container, ...]
 ) -> KindCluster:
-    engine = Nodes("docker", "docker", there, {SECOND.name: 40080})
+    engine = Nodes("docker", "docker", {}, there, {SECOND.name: 40080})
     return KindCluster("meshproof", engine=engine, tools=tools, machine=machine, progress=progress)
 
 

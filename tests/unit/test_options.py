@@ -91,7 +91,10 @@ def test_an_empty_environment_variable_is_none(monkeypatch: pytest.MonkeyPatch, 
         ),
         ({"kube_context": "prod"}, "--kube-context goes with --cluster existing."),
         *(
-            ({"images": "published", **more}, "--images published needs --hub and --tag.")
+            (
+                {"images": "published", **more},
+                "--images published needs --hub, --tag and --node-image.",
+            )
             for more in ({}, {"hub": "h"}, {"tag": "t"})
         ),
         *(
