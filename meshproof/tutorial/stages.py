@@ -16,6 +16,17 @@ from typing import Any
 import yaml
 
 from meshproof.cluster.cluster import OWNED
+from meshproof.mesh.loaded import Loaded, route, subset
+
+GATEWAY = "gateway"
+#: The workloads of the stack that 2.0 replaces.
+SIDECARS_1 = (
+    "voting-app-1.0",
+    "voting-analytics-1.0",
+    "voting-analytics-1.1",
+    "voting-storage-1.0",
+)
+LOCK_DOWN = "kubectl apply -f istio/step-2b-add-routing-for-all-components.yaml"
 
 Manifest = Mapping[str, Any]
 #: Objects by kind and name.
@@ -28,12 +39,14 @@ class Stage:
 
     ``commands`` lead to it from the stage before; file names are relative to
     ``manifests/``, and ``{namespace}`` stands for the namespace. ``served``
-    says that the page answers through the ingress from here on.
+    says that the page answers through the ingress from here on. ``awaits`` is,
+    for each command, what the proxies must have loaded before the next one.
     """
 
     name: str
     commands: tuple[str, ...]
     served: bool = False
+    awaits: tuple[tuple[Loaded, ...], ...] = ()
 
     def command_lines(self, namespace: str) -> list[str]:
         """The commands as they are typed."""
@@ -61,6 +74,40 @@ STAGES: tuple[Stage, ...] = (
         # Today's way to say `istioctl create`.
         ("kubectl apply -f istio/step-1-create-voting-app-gateway.yaml --namespace {namespace}",),
         served=True,
+    ),
+    Stage(
+        "updated",
+        (
+            "kubectl apply -f kubernetes/step-2-update-voting-analytics-to-1.1.yaml"
+            " --namespace {namespace}",
+        ),
+        served=True,
+    ),
+    Stage(
+        "lock-down",
+        # The tutorial's files, in an order that loses no request: as published, 2a sends
+        # users to a subset that only 2b makes.
+        (
+            f"{LOCK_DOWN} -l rollout=subsets --namespace {{namespace}}",
+            "kubectl apply -f istio/step-2a-update-voting-app-virtualservice.yaml"
+            " --namespace {namespace}",
+            f"{LOCK_DOWN} -l rollout=routes --namespace {{namespace}}",
+            f"{LOCK_DOWN} -l rollout=strict --namespace {{namespace}}",
+            "kubectl apply -f istio/step-2c-authorize-components.yaml --namespace {namespace}",
+        ),
+        served=True,
+        awaits=(
+            (
+                subset(8080, "v1-0", "voting-app"),
+                subset(8080, "v1-1", "voting-analytics"),
+                subset(6379, "v1-0", "voting-storage"),
+            ),
+            (route(8080, "v1-0", "voting-app", GATEWAY),),
+            (
+                route(8080, "v1-1", "voting-analytics", *SIDECARS_1),
+                route(6379, "v1-0", "voting-storage", *SIDECARS_1),
+            ),
+        ),
     ),
 )
 NAMES = tuple(stage.name for stage in STAGES)

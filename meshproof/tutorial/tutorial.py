@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import requests
 from kubernetes import client
 
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.errors import EnvironmentBroken
+from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
+from meshproof.mesh.loaded import Loaded, configuration_dumps, not_loaded
 from meshproof.paths import ROOT
+from meshproof.probes.ingress import Ingress
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import get, live_objects, namespace_object, owned
 from meshproof.tutorial.pods import PodState, pod_state, unsettled
-from meshproof.tutorial.stages import NAMES, Stage, objects_at, path_between, stage_named, stage_of
-from meshproof.waiting import NAMESPACE_GONE, ROUTE_IN_FORCE, WORKLOADS_READY, converge
+from meshproof.tutorial.stages import (
+    GATEWAY,
+    NAMES,
+    Stage,
+    objects_at,
+    path_between,
+    stage_named,
+    stage_of,
+)
+from meshproof.waiting import (
+    NAMESPACE_GONE,
+    PROXIES_SYNCED,
+    ROUTE_IN_FORCE,
+    WORKLOADS_READY,
+    converge,
+)
 
 MANIFESTS = ROOT / "manifests"
 
@@ -90,7 +106,7 @@ class Tutorial:
         with self.progress.step(f"delete namespace {self.namespace}"):
             # Pods that go first spare the namespace's controller a wait of half their grace period.
             # What is thrown away need not finish what it has.
-            now = client.V1DeleteOptions(grace_period_seconds=1)
+            now = client.V1DeleteOptions(grace_period_seconds=0)
             self.cluster.apps.delete_collection_namespaced_deployment(self.namespace)
             self.cluster.core.delete_collection_namespaced_pod(self.namespace, body=now)
             converge(
@@ -127,6 +143,14 @@ class Tutorial:
         items = get(self.cluster, f"/api/v1/namespaces/{self.namespace}/pods")["items"]
         return [pod_state(item) for item in items]
 
+    def pod_of(self, app: str, version: str) -> PodState:
+        """The first pod of a workload. Raises ``ValueError``, listing the pods, for none."""
+        pods = self.pods()
+        for pod in pods:
+            if (pod.app, pod.version) == (app, version) and not pod.stopping:
+                return pod
+        raise ValueError(f"no pod of {app} {version} among {[str(pod) for pod in pods]}")
+
     def settle(self, stage: str) -> None:
         """Wait until the workloads of a stage run and, where it is served, the page answers."""
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
@@ -138,18 +162,47 @@ class Tutorial:
         )
         if stage_named(stage).served:
             converge(
-                lambda: requests.get(self.ingress, timeout=5).status_code,
-                until=lambda status: status == 200,
+                lambda: Ingress(self.ingress).view(),  # a new connection each time
+                until=lambda response: response.status == 200,
                 what="the page is served through the ingress",
                 timeout=ROUTE_IN_FORCE,
                 successes=3,
             )
 
+    def await_loaded(self, wanted: Sequence[Loaded]) -> None:
+        """Wait until the proxies have loaded a change. Raises ``NotConverged``."""
+        converge(
+            lambda: not_loaded(self.dumps(), wanted, self.namespace),
+            until=lambda missing: not missing,
+            what="the proxies have loaded the change",
+            timeout=PROXIES_SYNCED,
+        )
+
+    def dumps(self) -> dict[tuple[str, str], str]:
+        """What the namespace's proxies, and the ingress gateway's, say that they have loaded."""
+        proxies = [
+            (f"{pod.app}-{pod.version}", self.namespace, pod.name)
+            for pod in self.pods()
+            if pod.proxied
+        ]
+        gateways = get(self.cluster, f"/api/v1/namespaces/{MESH_NAMESPACE}/pods")["items"]
+        proxies += [
+            (GATEWAY, MESH_NAMESPACE, pod["metadata"]["name"])
+            for pod in gateways
+            if pod["metadata"]["labels"].get("istio") == "ingressgateway"
+        ]
+        return configuration_dumps(self.cluster, proxies)
+
     def _enter(self, stage: Stage) -> list[Completed]:
         with self.progress.step(f"tutorial: {stage.name}"):
             done = []
-            for line in stage.command_lines(self.namespace):
+            lines = stage.command_lines(self.namespace)
+            nothing: tuple[Loaded, ...] = ()
+            awaits = [*stage.awaits, *[nothing] * (len(lines) - len(stage.awaits))]
+            for line, awaited in zip(lines, awaits, strict=True):
                 done.append(self.run(line))
+                if awaited:
+                    self.await_loaded(awaited)
                 if line.startswith("kubectl create namespace"):
                     # The command is run as published, so the label comes after it.
                     self.cluster.core.patch_namespace(

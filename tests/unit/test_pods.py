@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from meshproof.tutorial.pods import (
+    PodState,
+    container_names,
+    pod_state,
+    pods_table,
+    unsettled,
+)
+
+NAME = "voting-app-1-0-5c4-x7k2p"
+SETTLED = PodState(
+    NAME, "voting-app", "1.0", "Running", ready=2, containers=2, restarts=0, proxied=True,
+    stopping=False,
+)  # fmt: skip
+
+
+def container(name: str, *, ready: bool = True, restarts: int = 0) -> dict[str, Any]:
+    return {"name": name, "ready": ready, "restartCount": restarts}
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    """A pod as the API server has it, with its proxy as a native sidecar."""
+    return {
+        "metadata": {"name": NAME, "labels": {"app": "voting-app", "version": "1.0"}},
+        "spec": {
+            "initContainers": [
+                {"name": "istio-init"},
+                {"name": "istio-proxy", "restartPolicy": "Always"},
+            ],
+            "containers": [{"name": "voting-app"}],
+        },
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [container("voting-app")],
+            "initContainerStatuses": [container("istio-init"), container("istio-proxy")],
+            **status,
+        },
+    }
+
+
+def deployment(replicas: int | None = 3, **status: Any) -> dict[str, Any]:
+    labels = {"app": "voting-app", "version": "1.0"}
+    spec: dict[str, Any] = {"selector": {"matchLabels": labels}}
+    return {
+        "metadata": {"name": "voting-app-1-0", "generation": 2},
+        "spec": spec if replicas is None else {**spec, "replicas": replicas},
+        "status": {"observedGeneration": 2, **status},
+    }
+
+
+def test_a_native_sidecar_counts_and_another_init_container_does_not() -> None:
+    state = pod_state(pod())
+    assert state == SETTLED
+    assert state.settled
+    assert str(state) == f"{NAME} 2/2 Running 0"
+
+
+def test_a_proxy_that_is_an_ordinary_container_counts_too() -> None:
+    old = pod(
+        containerStatuses=[container("voting-app"), container("istio-proxy")],
+        initContainerStatuses=[container("istio-init")],
+    )
+    old["spec"]["initContainers"].pop()
+    old["spec"]["containers"].append({"name": "istio-proxy"})
+    assert pod_state(old) == SETTLED
+
+
+def test_a_pod_without_a_proxy() -> None:
+    plain = pod(initContainerStatuses=[])
+    plain["spec"].pop("initContainers")
+    assert pod_state(plain) == replace(SETTLED, ready=1, containers=1, proxied=False)
+
+
+def test_restarts_of_all_containers_that_run_are_added_up() -> None:
+    restarted = pod(
+        containerStatuses=[container("voting-app", restarts=2)],
+        initContainerStatuses=[
+            container("istio-init", restarts=9),
+            container("istio-proxy", restarts=1),
+        ],
+    )
+    assert pod_state(restarted).restarts == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ({"containerStatuses": [container("voting-app", ready=False)]}, "1/2 Running 0"),
+        (
+            {"initContainerStatuses": [container("istio-proxy", ready=False, restarts=4)]},
+            "1/2 Running 4",
+        ),
+        ({"phase": "Pending", "containerStatuses": [], "initContainerStatuses": []},
+         "0/2 Pending 0"),
+        ({"phase": "Failed"}, "2/2 Failed 0"),
+    ],
+)  # fmt: skip
+def test_a_pod_that_is_not_whole_is_not_settled(status: dict[str, Any], line: str) -> None:
+    state = pod_state(pod(**status))
+    assert not state.settled
+    assert str(state) == f"{NAME} {line}"
+
+
+@pytest.mark.parametrize("status", [{}, {"phase": "Pending"}])
+def test_a_pod_that_nobody_has_looked_at_yet(status: dict[str, Any]) -> None:
+    young = {**pod(), "status": status}
+    assert pod_state(young) == replace(SETTLED, phase=status.get("phase", "Unknown"), ready=0)
+    young.pop("status")
+    assert pod_state(young).phase == "Unknown"
+
+
+def test_a_pod_on_its_way_out_is_not_settled_however_ready_it_is() -> None:
+    leaving = pod()
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-23T16:38:01Z"
+    assert not pod_state(leaving).settled
+    assert str(pod_state(leaving)) == f"{NAME} 2/2 Terminating 0"
+
+
+def test_a_pod_of_somebody_else_has_no_app_and_no_version() -> None:
+    other = pod()
+    other["metadata"].pop("labels")
+    assert pod_state(other) == replace(SETTLED, app="", version="")
+
+
+def test_all_pods_of_all_deployments_are_there() -> None:
+    assert unsettled([SETTLED] * 3, [deployment()]) == []
+    assert unsettled([SETTLED], [deployment(replicas=None)]) == []
+    assert unsettled([], [deployment(replicas=0)]) == []
+    assert unsettled([], []) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 4])
+def test_too_few_or_too_many_pods(count: int) -> None:
+    assert unsettled([SETTLED] * count, [deployment()]) == [f"voting-app-1-0: {count} of 3 pods"]
+
+
+@pytest.mark.parametrize("change", [{"version": "1.1"}, {"app": "voting-analytics"}])
+def test_pods_of_another_version_or_component_do_not_stand_in(change: dict[str, str]) -> None:
+    other = replace(SETTLED, **change)  # type: ignore[arg-type]
+    assert unsettled([SETTLED, SETTLED, other], [deployment()]) == ["voting-app-1-0: 2 of 3 pods"]
+
+
+def test_every_pod_that_is_not_settled_is_named() -> None:
+    starting, leaving = replace(SETTLED, ready=1), replace(SETTLED, stopping=True)
+    assert unsettled([SETTLED, starting, leaving], [deployment()]) == [str(starting), str(leaving)]
+
+
+@pytest.mark.parametrize("status", [{"observedGeneration": 1}, {"observedGeneration": 0}])
+def test_pods_of_the_generation_before_do_not_count(status: dict[str, int]) -> None:
+    unseen = ["voting-app-1-0: not yet seen by its controller"]
+    assert unsettled([SETTLED] * 3, [deployment(**status)]) == unseen
+    assert unsettled([SETTLED] * 3, [{**deployment(), "status": {}}]) == unseen
+
+
+TABLE = """\
+NAME                       READY   STATUS    RESTARTS      AGE
+voting-app-1-0-5c4-x7k2p   2/2     Running   0             4m12s
+voting-app-1-0-5c4-zz9q4   1/2     Running   3 (12s ago)   4m12s
+
+"""
+
+
+def test_the_table_of_get_pods() -> None:
+    assert pods_table(TABLE) == [
+        "voting-app-1-0-5c4-x7k2p 2/2 Running 0",
+        "voting-app-1-0-5c4-zz9q4 1/2 Running 3",
+    ]
+    assert pods_table(TABLE)[0] == str(SETTLED)
+    assert pods_table("") == pods_table(TABLE.splitlines()[0]) == []
+
+
+# As kubectl 1.36 prints it, cut down.
+DESCRIPTION = """\
+Name:             voting-app-1-0-5c4-x7k2p
+Namespace:        voting
+Labels:           app=voting-app
+                  version=1.0
+Annotations:      istio.io/rev: default
+                  sidecar.istio.io/status:
+                    {"initContainers":["istio-init","istio-proxy"],"containers":null}
+Status:           Running
+IPs:
+  IP:           10.244.0.13
+Controlled By:  ReplicaSet/voting-app-1-0-5c4
+Init Containers:
+  istio-init:
+    Container ID:  containerd://f22fc7
+    Args:
+      istio-iptables
+      -x
+      
+      -b
+      *
+    State:          Terminated
+      Reason:       Completed
+    Ready:          True
+    Restart Count:  0
+    Requests:
+      cpu:        10m
+    Environment:  <none>
+    Mounts:       <none>
+  istio-proxy:
+    Container ID:  containerd://61a0e8
+    State:          Running
+    Environment:
+      ISTIO_META_POD_PORTS:          [
+                                         {"name":"http","containerPort":8080}
+                                     ]
+Containers:
+  voting-app:
+    Container ID:   containerd://763eef
+    Port:           8080/TCP (http)
+    Environment:    <none>
+    Mounts:
+      /tmp from scratch (rw)
+Conditions:
+  Type                        Status
+  PodReadyToStartContainers   True
+  Ready:
+Volumes:
+  scratch:
+    Type:        EmptyDir (a temporary directory that shares a pod's lifetime)
+Events:
+  Type    Reason   Age   From     Message
+  ----    ------   ----  ----     -------
+  Normal  Created  4m    kubelet  spec.initContainers{istio-proxy}: Container created
+"""  # noqa: W293 - the blank argument is printed so
+
+
+def test_containers_and_init_containers_are_read_and_nothing_else() -> None:
+    assert container_names(DESCRIPTION) == ["istio-init", "istio-proxy", "voting-app"]
+
+
+def test_a_description_without_containers_has_none() -> None:
+    head = DESCRIPTION.partition("Init Containers:")[0]
+    assert container_names(head) == container_names("") == []
+
+
+def test_descriptions_of_two_pods_are_read_one_after_the_other() -> None:
+    plain = "Name: storage\nContainers:\n  voting-storage:\n    Port: 6379/TCP\nEvents: <none>\n"
+    assert container_names(f"{DESCRIPTION}\n\n{plain}") == [
+        "istio-init", "istio-proxy", "voting-app", "voting-storage",
+    ]  # fmt: skip
