@@ -8,10 +8,13 @@ pytest_plugins = [
     "fixtures.tutorial",
     "fixtures.ingress",
     "fixtures.browser",
+    "fixtures.sampling",
     "steps.tutorial",
     "steps.injection",
     "steps.workloads",
     "steps.traffic",
     "steps.votes",
+    "steps.sampling",
+    "steps.isolation",
     "steps.browser",
 ]

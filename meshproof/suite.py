@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Any
 
-from meshproof.expectations import SECTIONS
+from meshproof.expectations import IDS, SECTIONS
 from meshproof.paths import ROOT
 
 
 def declared_sections() -> tuple[str, ...]:
-    """Return the covered sections, in the specification's order.
+    """Return the sections that are covered whole, in the specification's order.
 
     Raises ``ValueError`` for one that the specification does not have.
     """
-    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["meshproof"]
-    unknown = set(table["sections"]) - set(SECTIONS)
+    return _declared("sections", tuple(SECTIONS))
+
+
+def declared_expectations() -> tuple[str, ...]:
+    """Return the single expectations that are covered beside those sections.
+
+    Raises ``ValueError`` for one that the specification does not have.
+    """
+    return _declared("expectations", IDS)
+
+
+def _declared(key: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"][
+        "meshproof"
+    ]
+    unknown = set(table[key]) - set(known)
     if unknown:
-        raise ValueError(f"pyproject.toml declares unknown sections: {', '.join(sorted(unknown))}")
-    return tuple(section for section in SECTIONS if section in table["sections"])
+        raise ValueError(f"pyproject.toml declares unknown {key}: {', '.join(sorted(unknown))}")
+    return tuple(name for name in known if name in table[key])

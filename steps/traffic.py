@@ -26,4 +26,4 @@ def _(page: Page, tutorial: Tutorial, version: str, store: str) -> None:
 
 @then("its analytics are simple counts")
 def _(page: Page) -> None:
-    assert page.counts is not None, f"not `Cats: n | Dogs: m` but “{page.results}”"
+    assert page.analytics == "1.0", f"not `Cats: n | Dogs: m` but “{page.results}”"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 
 from pytest_bdd import given, parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.probes.ingress import Ingress
+from meshproof.probes.page import read_text
 from meshproof.process import Completed
 from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.stages import output_lines
@@ -17,6 +19,9 @@ ADDRESS_COMMAND = (
     "kubectl -n istio-system get service istio-ingressgateway "
     "-o jsonpath='{.status.loadBalancer.ingress[0].ip}'"
 )
+#: As published, with the address and the number filled in.
+LOOP = "INGRESS_IP={address}\nfor i in {{1..{count}}}; do curl -si $INGRESS_IP | grep results; done"
+RESULTS = ('<div id="results"> ', " </div>")
 #: Requests that must all be refused before the way in is open.
 CLOSED_SAMPLES = 20
 
@@ -45,6 +50,13 @@ def _(commands: list[Completed], evidence: Evidence, file: str, docstring: str) 
     return printed[0]
 
 
+@then(parsers.parse('the commands with "{file}" printed in all'))
+def _(commands: list[Completed], evidence: Evidence, file: str, docstring: str) -> None:
+    printed = [line for done in commands if file in done.argv for line in output_lines(done.stdout)]
+    evidence.observe(f"{file}: {', '.join(printed)}")
+    assert sorted(printed) == sorted(output_lines(docstring))
+
+
 @then("these are all the Deployments and Services of the namespace")
 def _(tutorial: Tutorial, created: list[str]) -> None:
     live = live_objects(tutorial.cluster, tutorial.namespace)
@@ -52,6 +64,54 @@ def _(tutorial: Tutorial, created: list[str]) -> None:
              for kind, name in live if kind in ("Deployment", "Service")}  # fmt: skip
     named = {tuple(line.removesuffix(" created").split("/")) for line in created}
     assert found == named, f"in the namespace: {sorted(found)}, created: {sorted(named)}"
+
+
+@then(
+    parsers.parse(
+        'the PeerAuthentication "{name}" is {mode} and each of the {count:d} DestinationRules {tls}'
+    )
+)
+def _(tutorial: Tutorial, evidence: Evidence, name: str, mode: str, count: int, tls: str) -> None:
+    live = live_objects(tutorial.cluster, tutorial.namespace)
+    policy = live["PeerAuthentication", name]["spec"]["mtls"]["mode"]
+    rules = {
+        rule: manifest["spec"].get("trafficPolicy", {}).get("tls", {}).get("mode")
+        for (kind, rule), manifest in live.items()
+        if kind == "DestinationRule"
+    }
+    evidence.observe(f"PeerAuthentication {name}: {policy}; DestinationRules: {rules}")
+    assert policy == mode
+    assert list(rules.values()) == [tls] * count, f"DestinationRules: {rules}"
+
+
+@when(
+    parsers.parse("the tutorial's loop of {count:d} requests is run"), target_fixture="loop_lines"
+)
+def _(tutorial: Tutorial, curl: None, count: int) -> list[str]:
+    address = tutorial.run(ADDRESS_COMMAND).stdout
+    loop = LOOP.format(address=address, count=count)
+    return output_lines(tutorial.run(shlex.join(["bash", "-c", loop])).stdout)
+
+
+@then(parsers.parse("each of its {count:d} lines shows analytics {versions}"))
+def _(loop_lines: list[str], evidence: Evidence, count: int, versions: str) -> None:
+    texts = [line.removeprefix(RESULTS[0]).removesuffix(RESULTS[1]) for line in loop_lines]
+    read = [(read_text(text) or ("neither",))[0] for text in texts]
+    evidence.observe(f"the loop printed {loop_lines}")
+    assert len(loop_lines) == count
+    assert set(read) <= set(versions.replace('"', "").split(" or ")), loop_lines
+
+
+@when("Istio analyzes the namespace", target_fixture="analysis")
+def _(tutorial: Tutorial) -> str:
+    done = tutorial.run(f"istioctl analyze -n {tutorial.namespace}")
+    return done.stdout + done.stderr
+
+
+@then("it finds nothing to complain of")
+def _(analysis: str, evidence: Evidence) -> None:
+    evidence.observe(f"istioctl analyze: {analysis.strip()}")
+    assert "No validation issues found" in analysis, analysis
 
 
 @given("the page cannot be reached through the ingress")

@@ -32,6 +32,20 @@ def _(ingress: Ingress, evidence: Evidence, votes: str) -> list[Ballot]:
     return ballots
 
 
+@when(parsers.parse("these votes are cast: {cats:d} cats and {dogs:d} dogs"))
+def _(ingress: Ingress, cats: int, dogs: int) -> None:
+    for choice in ["Cats"] * cats + ["Dogs"] * dogs:
+        response = ingress.vote(choice)
+        assert response.status == 200, str(response)
+
+
+@then(parsers.parse('the page shows "{text}"'))
+def _(ingress: Ingress, evidence: Evidence, text: str) -> None:
+    response = ingress.view()
+    evidence.observe(f"{response.page}")
+    assert response.page.results == text.replace("\\|", "|")
+
+
 @then("each vote added exactly one to its own category")
 def _(ballots: list[Ballot], evidence: Evidence) -> None:
     evidence.observe("; ".join(map(str, ballots)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pytest_bdd import parsers, then, when
+from pytest_bdd import given, parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.mesh.proxies import out_of_sync, sync_states
@@ -14,6 +14,7 @@ from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, converge
 
 
+@given("the pods are listed", target_fixture="pods")
 @when("the pods are listed", target_fixture="pods")
 def _(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
     pods = tutorial.pods()
@@ -35,6 +36,15 @@ def _(pods: list[PodState]) -> None:
         if (pod.ready, pod.containers, pod.phase, pod.restarts) != (2, 2, "Running", 0)
     ]
     assert not wrong, f"{len(wrong)} of {len(pods)} pods: {wrong}"
+
+
+@then("the pods listed before still run, never restarted")
+def _(pods: list[PodState], tutorial: Tutorial, evidence: Evidence) -> None:
+    now = {pod.name: pod for pod in tutorial.pods()}
+    gone = [str(pod) for pod in pods if pod.name not in now]
+    changed = [str(now[pod.name]) for pod in pods if pod.name in now and now[pod.name] != pod]
+    evidence.observe(f"{len(pods)} pods before, {len(now)} now, gone: {gone}, changed: {changed}")
+    assert not gone and not changed
 
 
 @then(parsers.parse('the table of "{command}" says the same'))

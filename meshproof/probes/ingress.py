@@ -44,6 +44,8 @@ class Ingress:
         """Keep connections open between requests, as a browser does."""
         self.url = url.rstrip("/")
         self._session = requests.Session()
+        # Neither a proxy of this machine's environment nor its .netrc is part of the way in.
+        self._session.trust_env = False
 
     def request(
         self, method: str, path: str = "/", *, form: dict[str, str] | None = None

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from meshproof.cluster.cluster import Cluster
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from kubernetes.client.exceptions import ApiException
+
+from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.probes.page import Page, parse_page
+from meshproof.tutorial.objects import PROBE, get
 
 # The application's image has Python and no curl.
 FETCH = (
     "import sys, urllib.request as web; "
     "sys.stdout.write(web.urlopen(sys.argv[1], timeout=10).read().decode())"
 )
+#: Prints the status and the body, whatever they are.
+ASK = """
+import sys, urllib.request, urllib.error
+try:
+    answer = urllib.request.urlopen(sys.argv[1], timeout=10)
+except urllib.error.HTTPError as error:
+    answer = error
+print(answer.status, answer.read().decode())
+"""
+#: Prints what Redis answers, and nothing where the connection ends without an answer.
+PING = """
+import socket, sys
+with socket.create_connection(("voting-storage", 6379), timeout=10) as connection:
+    try:
+        connection.sendall(b"PING\\r\\n")
+        sys.stdout.write(connection.recv(100).decode())
+    except ConnectionError:
+        pass
+"""
 LOCAL_PAGE = "http://127.0.0.1:8080/"
 CATEGORIES = ("Cats", "Dogs")
 
@@ -18,6 +43,62 @@ def page_of(cluster: Cluster, namespace: str, pod: str) -> Page:
     """Return the page that one app pod serves. Raises ``CommandFailed`` or ``ValueError``."""
     done = cluster.exec(namespace, pod, "voting-app", "python3", "-c", FETCH, LOCAL_PAGE)
     return parse_page(done.stdout)
+
+
+def answer_of_redis(cluster: Cluster, namespace: str, pod: str) -> str:
+    """Ping storage from inside an analytics pod on a connection of its own; what comes back.
+
+    A new connection, as one that was open before a policy came may outlive it. Empty
+    where no byte of Redis came back.
+    """
+    done = cluster.exec(namespace, pod, "voting-analytics", "python3", "-c", PING)
+    return done.stdout.strip()
+
+
+def ask_from_app(cluster: Cluster, namespace: str, pod: str, url: str) -> tuple[int, str]:
+    """Ask a URL from inside an app pod, over its sidecar: the status and what comes back."""
+    done = cluster.exec(namespace, pod, "voting-app", "python3", "-c", ASK, url)
+    status, _, text = done.stdout.partition(" ")
+    return int(status), text.strip()
+
+
+@contextmanager
+def service_to(
+    cluster: Cluster, namespace: str, name: str, app: str, version: str, port: int
+) -> Iterator[str]:
+    """Lead to one version of a workload alone, by a Service of the harness; yields its address.
+
+    A pod's own address would prove nothing: it fails for who is allowed, too.
+    """
+    body = {
+        "metadata": {"name": name, "labels": {**OWNED, **PROBE}},
+        "spec": {
+            "selector": {"app": app, "version": version},
+            "ports": [{"name": "http", "port": port}],
+        },
+    }
+    with suppress(ApiException):  # one that a run left behind when it was killed
+        cluster.core.delete_namespaced_service(name, namespace)
+    cluster.core.create_namespaced_service(namespace, body)
+    try:
+        yield f"{name}:{port}"
+    finally:
+        cluster.core.delete_namespaced_service(name, namespace)
+
+
+def ready_endpoints(cluster: Cluster, namespace: str, service: str) -> list[str]:
+    """Name the pods that are ready endpoints of a Service."""
+    slices = get(
+        cluster,
+        f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+        f"?labelSelector=kubernetes.io%2Fservice-name%3D{service}",
+    )["items"]
+    return sorted(
+        endpoint["targetRef"]["name"]
+        for item in slices
+        for endpoint in item.get("endpoints") or []
+        if endpoint["conditions"].get("ready")
+    )
 
 
 def votes_in_redis(cluster: Cluster, namespace: str, pod: str) -> tuple[int, int]:

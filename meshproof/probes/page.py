@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 from bs4 import BeautifulSoup
 
-COUNTS = re.compile(r"Cats: (\d+) \| Dogs: (\d+)")
+SIMPLE = re.compile(r"Cats: (\d+) \| Dogs: (\d+)")
+SHARES = re.compile(r"Cats: (\d+)/(\d+) \((\d+)%\) \| Dogs: (\d+)/(\d+) \((\d+)%\)")
+
+
+def read_text(text: str) -> tuple[str, tuple[int, int]] | None:
+    """Tell the version of analytics by its text, and read the counts; None for any other text."""
+    simple = SIMPLE.fullmatch(text)
+    if simple:
+        return "1.0", (int(simple[1]), int(simple[2]))
+    shares = SHARES.fullmatch(text)
+    if shares and shares[2] == shares[5] and int(shares[1]) + int(shares[4]) == int(shares[2]):
+        return "1.1", (int(shares[1]), int(shares[4]))
+    return None
 
 
 @dataclass(frozen=True)
@@ -20,10 +32,16 @@ class Page:
     results: str
 
     @property
+    def analytics(self) -> str | None:
+        """The version of analytics, told by the format of its text; None for any other text."""
+        read = read_text(self.results)
+        return read[0] if read else None
+
+    @property
     def counts(self) -> tuple[int, int] | None:
-        """Cats and dogs where the text is in analytics 1.0's format, else None."""
-        found = COUNTS.fullmatch(self.results)
-        return (int(found[1]), int(found[2])) if found else None
+        """Cats and dogs, or None where the text has neither format."""
+        read = read_text(self.results)
+        return read[1] if read else None
 
     def __str__(self) -> str:
         """Return the page in a line."""

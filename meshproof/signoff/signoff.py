@@ -9,20 +9,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from meshproof.expectations import EXPECTATIONS
+from meshproof.expectations import EXPECTATIONS, Expectation
 from meshproof.signoff.verdict import ScenarioResult, Verdict, count, of_expectation, overall
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What the verdict is over: the sections that the suite covers, or what was selected."""
+    """What the verdict is over: what the suite covers, or what was selected.
+
+    ``sections`` are covered whole; ``also`` are single expectations of other sections.
+    """
 
     sections: tuple[str, ...]
     selection: str | None
+    also: tuple[str, ...] = ()
 
-    def holds(self, section: str, results: Sequence[ScenarioResult]) -> bool:
-        """Whether an expectation of a section, with these scenarios, is in scope."""
-        return bool(results) if self.selection else section in self.sections
+    def holds(self, expectation: Expectation, results: Sequence[ScenarioResult]) -> bool:
+        """Whether an expectation, with these scenarios, is in scope."""
+        if self.selection:
+            return bool(results)
+        return expectation.section in self.sections or expectation.id in self.also
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def signoff(run: Run) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for expectation in EXPECTATIONS:
         proving = [result for result in run.results if expectation.id in result.ids]
-        in_scope = run.scope.holds(expectation.section, proving)
+        in_scope = run.scope.holds(expectation, proving)
         rows.append(
             {
                 "id": expectation.id,
@@ -59,7 +65,11 @@ def signoff(run: Run) -> dict[str, Any]:
     )
     return {
         "verdict": verdict.value,
-        "scope": {"sections": list(run.scope.sections), "selection": run.scope.selection},
+        "scope": {
+            "sections": list(run.scope.sections),
+            "also": list(run.scope.also),
+            "selection": run.scope.selection,
+        },
         "expectations": rows,
         "counts": asdict(counts),
         "environment": dict(run.environment),

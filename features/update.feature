@@ -1,0 +1,108 @@
+Feature: Update the application
+  Version 1.1 of analytics joins 1.0, users see both in turn, and then traffic
+  is locked down to 1.1 alone.
+
+  @update @U1
+  Scenario: Step 2 creates analytics 1.1 and nothing else
+    Given the tutorial is followed up to "exposed"
+    And the pods are listed
+    When the tutorial is followed on to "updated"
+    Then the command with "kubernetes/step-2-update-voting-analytics-to-1.1.yaml" printed
+      """
+      deployment.apps/voting-analytics-1-1 created
+      """
+    And the pods listed before still run, never restarted
+
+  @update @U2
+  Scenario: The tutorial's own loop shows analytics in either format
+    Given the tutorial is followed up to "updated"
+    When the tutorial's loop of 5 requests is run
+    Then each of its 5 lines shows analytics "1.0" or "1.1"
+
+  @update @U2
+  Scenario: The page alternates evenly between analytics 1.0 and 1.1
+    Given the tutorial is followed up to "updated"
+    When page views are sampled through the ingress, enough to tell an even split from 60/40
+    Then every page shows analytics "1.0" or "1.1", with the same counts
+    And both come in even shares
+
+  @update @U2
+  Scenario: Every app pod gets both versions of analytics evenly
+    Given the tutorial is followed up to "updated"
+    When analytics are sampled from inside every app pod, enough to tell an even split from 60/40
+    Then every answer shows analytics "1.0" or "1.1", with the same counts
+    And for each pod both come in even shares
+
+  @update @U4
+  Scenario: Locking down creates what the tutorial lists
+    Given the tutorial is followed up to "updated"
+    When the tutorial is followed on to "lock-down"
+    Then the commands with "istio/step-2a-update-voting-app-virtualservice.yaml" printed in all
+      """
+      virtualservice.networking.istio.io/voting-app configured
+      """
+    And the commands with "istio/step-2b-add-routing-for-all-components.yaml" printed in all
+      """
+      peerauthentication.security.istio.io/default created
+      destinationrule.networking.istio.io/voting-app created
+      destinationrule.networking.istio.io/voting-analytics created
+      virtualservice.networking.istio.io/voting-analytics created
+      destinationrule.networking.istio.io/voting-storage created
+      virtualservice.networking.istio.io/voting-storage created
+      """
+    And the PeerAuthentication "default" is STRICT and each of the 3 DestinationRules ISTIO_MUTUAL
+
+  @update @U3
+  Scenario Outline: Analytics 1.1 shows totals and whole percentages
+    Given the tutorial is followed up to "lock-down"
+    And all votes are reset
+    When these votes are cast: <cats> cats and <dogs> dogs
+    Then the page shows "<text>"
+
+    Examples:
+      | cats | dogs | text                                |
+      | 0    | 0    | Cats: 0/0 (0%) \| Dogs: 0/0 (0%)    |
+      | 2    | 4    | Cats: 2/6 (33%) \| Dogs: 4/6 (67%)  |
+      | 3    | 0    | Cats: 3/3 (100%) \| Dogs: 0/3 (0%)  |
+      | 4    | 3    | Cats: 4/7 (57%) \| Dogs: 3/7 (43%)  |
+
+  @update @U5
+  Scenario: After lock-down the tutorial's own loop shows only analytics 1.1
+    Given the tutorial is followed up to "lock-down"
+    When the tutorial's loop of 5 requests is run
+    Then each of its 5 lines shows analytics "1.1"
+
+  @update @U5
+  Scenario: After lock-down only analytics 1.1 answers
+    Given the tutorial is followed up to "lock-down"
+    When page views are sampled through the ingress, enough to notice a leak of 1 % with 99.9 % confidence
+    Then every page shows analytics "1.1"
+
+  @update @U5
+  Scenario Outline: After lock-down every app pod reaches only analytics 1.1
+    Given the tutorial is followed up to "lock-down"
+    When analytics are sampled from inside every app pod on <connections> connections, enough to notice a leak of 1 % with 99.9 % confidence
+    Then every answer shows analytics "1.1"
+
+    Examples:
+      | connections |
+      | kept        |
+      | fresh       |
+
+  @update @U6
+  Scenario: After lock-down no traffic reaches analytics 1.0, or leaves it
+    Given the tutorial is followed up to "updated"
+    And the proxy of analytics 1.0 counts the requests that it serves
+    And a Service of the harness leads to analytics 1.0 alone, and answers an app pod
+    And analytics 1.0 gets an answer from its storage
+    When the tutorial is followed on to "lock-down"
+    Then analytics 1.0 is still deployed, and a ready endpoint of its Service
+    And its proxy's count stands still while 700 pages are viewed
+    And the app pod's same request is denied with 403, and the proxy of analytics 1.0 counts it
+    And analytics 1.0 gets no answer from its storage, whose proxy counts the denial
+
+  @always @A2
+  Scenario: Istio's own analysis finds nothing after lock-down
+    Given the tutorial is followed up to "lock-down"
+    When Istio analyzes the namespace
+    Then it finds nothing to complain of

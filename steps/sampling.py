@@ -1,0 +1,141 @@
+"""Samples of which version of analytics answers, and what they show with which error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_bdd import parsers, then, when
+
+from meshproof.evidence import Evidence
+from meshproof.probes.ingress import Ingress
+from meshproof.probes.views import (
+    View,
+    as_lines,
+    deviations,
+    sample_analytics,
+    sample_views,
+    versions_of,
+)
+from meshproof.sampling import (
+    AlwaysClaim,
+    Budget,
+    EvenClaim,
+    samples_for_even,
+    samples_to_exclude,
+)
+from meshproof.tutorial.tutorial import Tutorial
+
+APP = "voting-app"
+VERSIONS = ("1.0", "1.1")
+
+
+@dataclass(frozen=True)
+class AlwaysSample:
+    """Views by their source, and the leak rate and confidence that their number is made for."""
+
+    views: dict[str, list[View]]
+    leak: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class EvenSample:
+    """Views by their source, and the larger share of the split that they must tell from even."""
+
+    views: dict[str, list[View]]
+    alternative: float
+
+
+LEAK = "enough to notice a leak of {leak:g} % with {confidence:g} % confidence"
+SPLIT = "enough to tell an even split from {most:d}/{least:d}"
+
+
+@when(parsers.parse(f"page views are sampled through the ingress, {LEAK}"), target_fixture="always")
+def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> AlwaysSample:
+    count = samples_to_exclude(leak / 100, confidence / 100)
+    views = sample_views(ingress, count)
+    evidence.text("page views", as_lines(views))
+    return AlwaysSample({"the ingress": views}, leak / 100, confidence / 100)
+
+
+@when(
+    parsers.parse(
+        f"analytics are sampled from inside every app pod on {{connections}} connections, {LEAK}"
+    ),
+    target_fixture="always",
+)
+def _(
+    tutorial: Tutorial, evidence: Evidence, connections: str, leak: float, confidence: float
+) -> AlwaysSample:
+    count = samples_to_exclude(leak / 100, confidence / 100)
+    samples = sample_pods(tutorial, evidence, count, fresh=connections == "fresh")
+    return AlwaysSample(samples, leak / 100, confidence / 100)
+
+
+@when(parsers.parse(f"page views are sampled through the ingress, {SPLIT}"), target_fixture="even")
+def _(ingress: Ingress, evidence: Evidence, most: int, least: int) -> EvenSample:
+    views = sample_views(ingress, samples_for_even(most / (most + least)))
+    evidence.text("page views", as_lines(views))
+    return EvenSample({"the ingress": views}, most / (most + least))
+
+
+@when(
+    parsers.parse(f"analytics are sampled from inside every app pod, {SPLIT}"),
+    target_fixture="even",
+)
+def _(tutorial: Tutorial, evidence: Evidence, most: int, least: int) -> EvenSample:
+    share = most / (most + least)
+    samples = sample_pods(tutorial, evidence, samples_for_even(share), fresh=False)
+    return EvenSample(samples, share)
+
+
+@then(parsers.parse('every page shows analytics "{version}"'))
+@then(parsers.parse('every answer shows analytics "{version}"'))
+def _(always: AlwaysSample, evidence: Evidence, version: str) -> None:
+    for source, views in always.views.items():
+        wrong = deviations(views, [version])
+        claim = AlwaysClaim(len(views), len(wrong), always.leak, always.confidence, "answers")
+        evidence.observe(f"{source}: {claim}")
+        assert claim.holds, f"{source}: {claim}; first: {wrong[0] if wrong else None}"
+
+
+@then(parsers.parse('every page shows analytics "1.0" or "1.1", with the same counts'))
+@then(parsers.parse('every answer shows analytics "1.0" or "1.1", with the same counts'))
+def _(even: EvenSample) -> None:
+    views = [view for sample in even.views.values() for view in sample]
+    wrong = deviations(views, VERSIONS)
+    assert not wrong, f"{len(wrong)} of {len(views)} answers, first: {wrong[0]}"
+    counts = {view.counts for view in views}
+    assert len(counts) == 1, f"different counts: {counts}"
+
+
+@then("both come in even shares")
+@then("for each pod both come in even shares")
+def _(even: EvenSample, evidence: Evidence, false_alarms: Budget) -> None:
+    for source, views in even.views.items():
+        seen = versions_of(views)
+        alpha = false_alarms.draw(f"even shares, from {source}")
+        claim = EvenClaim(
+            seen["1.0"],
+            seen["1.1"],
+            ("analytics 1.0", "1.1"),
+            alternative=even.alternative,
+            alpha=alpha,
+        )
+        evidence.observe(f"{source}: {claim}")
+        assert claim.holds, f"{source}: {claim}"
+
+
+def sample_pods(
+    tutorial: Tutorial, evidence: Evidence, count: int, *, fresh: bool
+) -> dict[str, list[View]]:
+    """Sample from inside each app pod, one after another: one request is in flight at a time."""
+    samples = {}
+    for pod in tutorial.pods():
+        if pod.app == APP:
+            views = sample_analytics(
+                tutorial.cluster, tutorial.namespace, pod.name, count, fresh=fresh
+            )
+            evidence.text(f"answers to {pod.name}", as_lines(views))
+            samples[pod.name] = views
+    return samples

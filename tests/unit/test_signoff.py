@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshproof.expectations import EXPECTATIONS, IDS, SECTIONS
+from meshproof.signoff.signoff import Run, Scope, signoff, write
+from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
+
+STARTED = datetime(2026, 11, 23, 16, 38, 1, 600_000, tzinfo=UTC)
+DEPLOY = [row.id for row in EXPECTATIONS if row.section == "deploy"]
+#: One scenario for each expectation of the section, and one more for D1.
+RESULTS = tuple(
+    ScenarioResult(f"proves {identifier}", "Deploy", (identifier,), Outcome.PASSED, seconds=1.239)
+    for identifier in ("D1", *DEPLOY)
+)
+RUN = Run(
+    results=RESULTS,
+    collected=len(RESULTS),
+    scope=Scope(("deploy",), None),
+    environment={"kubernetes": "v1.36.2", "images": {"localhost/voting/app:1.0": "sha256:ab"}},
+    started=STARTED.timestamp(),
+    seconds=61.27,
+)
+
+
+def rows(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in document["expectations"]}
+
+
+def test_the_documents_fields() -> None:
+    document = signoff(RUN)
+    assert document.keys() >= {
+        "verdict", "scope", "expectations", "counts", "environment", "started", "duration_s",
+    }  # fmt: skip
+    assert document["verdict"] == "accepted"
+    assert document["scope"] == {"sections": ["deploy"], "also": [], "selection": None}
+    assert document["counts"] == {
+        "collected": 9, "passed": 9, "failed": 0, "skipped": 0, "errors": 0,
+    }  # fmt: skip
+    assert document["environment"] == RUN.environment
+    assert document["started"] == "2026-11-23T16:38:01+00:00"
+    assert document["duration_s"] == 61.3
+    assert document["interrupted"] is False
+
+
+def test_every_expectation_is_listed_once_in_the_order_of_the_specification() -> None:
+    document = signoff(RUN)
+    assert [row["id"] for row in document["expectations"]] == list(IDS)
+    for row, expectation in zip(document["expectations"], EXPECTATIONS, strict=True):
+        assert row.keys() == {"id", "section", "expectation", "verdict", "scenarios"}
+        assert (row["section"], row["expectation"]) == (expectation.section, expectation.text)
+
+
+def test_what_the_suite_does_not_cover_is_out_of_scope() -> None:
+    for row in signoff(RUN)["expectations"]:
+        assert row["verdict"] == ("accepted" if row["section"] == "deploy" else "out of scope")
+
+
+def test_a_covered_section_without_scenarios_is_unproved_and_the_whole_partial() -> None:
+    document = signoff(replace(RUN, scope=Scope(tuple(SECTIONS), None)))
+    assert {row["verdict"] for row in document["expectations"] if row["section"] != "deploy"} == {
+        "unproved"
+    }
+    assert document["verdict"] == "partial"
+
+
+def test_a_single_expectation_of_another_section_can_be_in_scope() -> None:
+    also = replace(RUN, scope=Scope(("deploy",), None, ("A2",)))
+    assert signoff(also)["scope"]["also"] == ["A2"]
+    assert rows(signoff(also))["A2"]["verdict"] == "unproved"
+    assert signoff(also)["verdict"] == "partial"
+    proved = replace(also, results=(replace(RESULTS[0], ids=("A2",)), *RESULTS[1:]))
+    assert rows(signoff(proved))["A2"]["verdict"] == signoff(proved)["verdict"] == "accepted"
+    assert rows(signoff(proved))["A1"]["verdict"] == "out of scope"
+
+
+def test_no_run_at_all_accepts_nothing() -> None:
+    nothing = replace(RUN, results=(), collected=0)
+    assert signoff(nothing)["verdict"] == "partial"
+    assert signoff(replace(nothing, scope=Scope((), None)))["verdict"] == "inconclusive"
+    assert signoff(replace(nothing, scope=Scope(("deploy",), "-m D1")))["verdict"] == "inconclusive"
+
+
+def test_a_selection_is_over_what_its_scenarios_prove() -> None:
+    chosen = tuple(result for result in RESULTS if set(result.ids) & {"D1", "D5"})
+    document = signoff(
+        replace(RUN, results=chosen, collected=3, scope=Scope(("deploy",), "-m 'D1 or D5'"))
+    )
+    assert document["verdict"] == "accepted"
+    assert document["scope"]["selection"] == "-m 'D1 or D5'"
+    in_scope = [i for i, row in rows(document).items() if row["verdict"] != "out of scope"]
+    assert in_scope == ["D1", "D5"]
+
+
+def test_a_selection_reaches_beyond_the_covered_sections() -> None:
+    result = replace(RESULTS[0], ids=("D1", "A2"))
+    document = signoff(
+        replace(RUN, results=(result,), collected=1, scope=Scope(("deploy",), "-m A2"))
+    )
+    assert rows(document)["A2"]["verdict"] == rows(document)["D1"]["verdict"] == "accepted"
+
+
+def test_a_scenario_stands_under_every_expectation_that_it_proves() -> None:
+    result = replace(RESULTS[0], ids=("D1", "D4"), outcome=Outcome.FAILED)
+    document = signoff(replace(RUN, results=(result, *RESULTS[1:])))
+    assert [s["name"] for s in rows(document)["D1"]["scenarios"]] == ["proves D1", "proves D1"]
+    assert [s["name"] for s in rows(document)["D4"]["scenarios"]] == ["proves D1", "proves D4"]
+    rejected = [i for i, row in rows(document).items() if row["verdict"] == "rejected"]
+    assert rejected == ["D1", "D4"]
+    assert document["verdict"] == "rejected"
+
+
+def test_what_a_scenario_left_behind() -> None:
+    result = replace(
+        RESULTS[0],
+        outcome=Outcome.FAILED,
+        message="3 of 5 pods",
+        observations=("5 pods",),
+        evidence=("evidence/pods/01-kubectl.txt",),
+    )
+    document = signoff(replace(RUN, results=(result, *RESULTS[1:])))
+    assert rows(document)["D1"]["scenarios"][0] == {
+        "name": "proves D1",
+        "feature": "Deploy",
+        "outcome": "failed",
+        "message": "3 of 5 pods",
+        "duration_s": 1.24,
+        "observations": ["5 pods"],
+        "evidence": ["evidence/pods/01-kubectl.txt"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({"interrupted": True}, "inconclusive"),
+        ({"collected": len(RESULTS) + 1}, "inconclusive"),
+        ({"results": (*RESULTS[1:], replace(RESULTS[0], outcome=Outcome.MISSING))}, "inconclusive"),
+        ({"results": (*RESULTS[1:], replace(RESULTS[0], outcome=Outcome.ERROR))}, "inconclusive"),
+        ({"results": (*RESULTS[1:], replace(RESULTS[0], outcome=Outcome.SKIPPED))}, "partial"),
+        ({"results": (*RESULTS[1:], replace(RESULTS[0], outcome=Outcome.FAILED))}, "rejected"),
+        ({"results": RESULTS[:-1], "collected": len(RESULTS) - 1}, "partial"),
+    ],
+)
+def test_anything_less_than_all_green_is_not_accepted(change: dict[str, Any], verdict: str) -> None:
+    assert signoff(replace(RUN, **change))["verdict"] == verdict
+
+
+def test_outcomes_and_verdicts_are_plain_words() -> None:
+    words = {*map(str, Outcome), *map(str, Verdict)}
+    assert words >= {"passed", "failed", "error", "skipped", "missing", "out of scope"}
+    assert json.loads(json.dumps(signoff(RUN))) == signoff(RUN)
+
+
+def test_the_file_holds_the_document(tmp_path: Path) -> None:
+    document = signoff(replace(RUN, environment={"engine": "docker “20.10” · ü"}))
+    path = write(document, tmp_path / "not" / "yet" / "there")
+    assert path == tmp_path / "not" / "yet" / "there" / "signoff.json"
+    text = path.read_text(encoding="utf-8")
+    assert json.loads(text) == document
+    assert "docker “20.10” · ü" in text
+    assert text.endswith("}\n")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("in the way")
+    with pytest.raises(OSError, match="reports"):
+        write(signoff(RUN), tmp_path / "reports")

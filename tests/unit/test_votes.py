@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshproof.probes.votes import Ballot, Counts, unexpected_counts
+
+
+@pytest.mark.parametrize(
+    ("choice", "before", "after", "counted"),
+    [
+        ("Cats", (3, 5), (4, 5), True),
+        ("Dogs", (3, 5), (3, 6), True),
+        ("Cats", (0, 0), (1, 0), True),
+        ("Cats", (3, 5), (3, 5), False),  # lost
+        ("Cats", (3, 5), (5, 5), False),  # counted twice
+        ("Cats", (3, 5), (3, 6), False),  # in the other category
+        ("Dogs", (3, 5), (4, 5), False),
+        ("Cats", (3, 5), (4, 6), False),  # in both
+        ("Dogs", (3, 5), (2, 6), False),  # taken from the other
+        ("Dogs", (3, 5), (0, 1), False),  # reset on the way
+        ("Cats", (3, 5), None, False),
+        ("Cats", None, (4, 5), False),
+        ("Cats", None, None, False),
+        ("cats", (3, 5), (4, 5), False),  # no such choice
+        ("reset", (3, 5), (0, 0), False),
+    ],
+)
+def test_counted(choice: str, before: Counts | None, after: Counts | None, counted: bool) -> None:
+    assert Ballot(choice, before, after).counted is counted
+
+
+@given(
+    st.sampled_from(["Cats", "Dogs"]),
+    st.tuples(st.integers(0, 9), st.integers(0, 9)),
+    st.tuples(st.integers(0, 9), st.integers(0, 9)),
+)
+def test_a_counted_vote_is_exactly_one_more_and_in_its_own_category(
+    choice: str, before: Counts, after: Counts
+) -> None:
+    grown = (after[0] - before[0], after[1] - before[1])
+    assert Ballot(choice, before, after).counted is (
+        grown == {"Cats": (1, 0), "Dogs": (0, 1)}[choice]
+    )
+
+
+def test_a_ballot_in_a_line() -> None:
+    assert str(Ballot("Cats", (3, 5), None)) == "Cats: (3, 5) → None"
+
+
+def test_places_that_count_otherwise() -> None:
+    counted = {"pod-1": (3, 2), "pod-2": (2, 3), "pod-3": None, "redis-cli": (3, 2)}
+    assert unexpected_counts(counted, (3, 2)) == {"pod-2": (2, 3), "pod-3": None}
+    assert unexpected_counts({}, (3, 2)) == {}
