@@ -33,7 +33,11 @@ Operations = list[Any]
 
 @dataclass(frozen=True)
 class Mutant:
-    """One breakage. ``because`` is what the failure must say, as a regular expression."""
+    """One breakage. ``because`` is what the failure must say, as a regular expression.
+
+    ``scenario`` (pytest's ``-k``) narrows what is run to the scenario that must notice;
+    empty runs all that prove the expectation.
+    """
 
     name: str
     expectation: str
@@ -41,6 +45,7 @@ class Mutant:
     because: str
     files: Mapping[str, Mapping[str, Any]]
     object: Mapping[str, Any] | None
+    scenario: str = ""
 
     def explains(self, message: str) -> bool:
         """Whether a failure message gives the reason that this breakage must give."""
@@ -50,10 +55,13 @@ class Mutant:
 def read_mutant(file: Path) -> Mutant:
     """Read a mutant. Raises ``ValueError``, naming the file, where it is not a whole one."""
     content = yaml.safe_load(file.read_text())
-    known = {"expectation", "breaks", "because", "files", "object"}
-    lacking = known - {"files", "object"} - content.keys()
-    if lacking or content.keys() - known or content["expectation"] not in IDS:
-        raise ValueError(f"{file.name}: lacks {lacking}, or has an unknown field or expectation")
+    if not isinstance(content, dict):
+        raise ValueError(f"{file.name}: not a table of fields")
+    needed, optional = {"expectation", "breaks", "because"}, {"files", "object", "scenario"}
+    if not needed <= content.keys() <= needed | optional:
+        raise ValueError(f"{file.name}: has the fields {', '.join(map(str, content))}")
+    if content["expectation"] not in IDS:
+        raise ValueError(f"{file.name}: there is no expectation {content['expectation']}")
     if ("files" in content) == ("object" in content):
         raise ValueError(f"{file.name}: a mutant changes either files or an object")
     return Mutant(
@@ -63,6 +71,7 @@ def read_mutant(file: Path) -> Mutant:
         content["because"],
         content.get("files", {}),
         content.get("object"),
+        content.get("scenario", ""),
     )
 
 
@@ -79,11 +88,16 @@ def mutated(documents: Sequence[Mapping[str, Any]], change: Mapping[str, Any]) -
     """
     result = [json.loads(json.dumps(document)) for document in documents]
     names = [f"{document['kind']}/{document['metadata']['name']}" for document in result]
+    touched = [entry["object"] for entry in change.get("patch", [])] + change.get("remove", [])
+    unknown = set(touched) - set(names)
+    if unknown:
+        raise KeyError(", ".join(sorted(unknown)))
     for entry in change.get("patch", []):
-        if entry["object"] not in names:
-            raise KeyError(entry["object"])
         index = names.index(entry["object"])
         result[index] = jsonpatch.apply_patch(result[index], entry["operations"])
+    for name in change.get("remove", []):
+        del result[names.index(name)]
+        names.remove(name)
     return [*result, *change.get("add", [])]
 
 
@@ -96,9 +110,14 @@ def mutated_manifests(mutant: Mutant, source: Path, target: Path) -> Path:
     return target
 
 
+def meaning(live: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an object says, without what the API server adds."""
+    return {key: value for key, value in live.items() if key not in SERVER_SIDE}
+
+
 def changes_of(live: Mapping[str, Any], operations: Operations) -> tuple[Operations, Operations]:
     """Return the operations that break an object, and those that mend it again."""
-    before = {key: value for key, value in live.items() if key not in SERVER_SIDE}
+    before = meaning(live)
     after = jsonpatch.apply_patch(before, operations)
     return operations, jsonpatch.make_patch(after, before).patch
 
@@ -113,11 +132,15 @@ def broken(cluster: Cluster, mutant: Mutant) -> Iterator[None]:
         yield
         return
     path, operations = mutant.object["path"], mutant.object["operations"]
-    breaking, mending = changes_of(get(cluster, path), operations)
+    before = get(cluster, path)
+    breaking, mending = changes_of(before, operations)
     patch(cluster, path, breaking)
+    in_force = True
     try:
-        if changes_of(get(cluster, path), mending)[1] == []:
+        in_force = meaning(get(cluster, path)) != meaning(before)
+        if not in_force:
             raise ValueError(f"{mutant.name} is not in force")
         yield
     finally:
-        patch(cluster, path, mending)
+        if in_force:  # else there is nothing to mend, and the patch for it would fail
+            patch(cluster, path, mending)

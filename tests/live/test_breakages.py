@@ -24,7 +24,14 @@ def test_a_breakage_turns_its_expectation_red(
 ) -> None:
     manifests = mutated_manifests(mutant, ROOT / "manifests", tmp_path / "manifests")
     reports = tmp_path / "reports"
-    selection = ["-m", mutant.expectation, f"--manifests={manifests}", f"--reports={reports}"]
+    selection = [
+        "-m",
+        mutant.expectation,
+        "-k",
+        mutant.scenario,
+        f"--manifests={manifests}",
+        f"--reports={reports}",
+    ]
     with broken(environment.cluster, mutant):
         done = run(
             [sys.executable, "acceptance.py", "features", *selection],

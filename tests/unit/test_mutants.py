@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonpatch
+import pytest
+import yaml
+
+from meshproof import mutants
+from meshproof.cluster.cluster import Cluster
+from meshproof.mutants import (
+    MUTANTS,
+    Mutant,
+    all_mutants,
+    broken,
+    changes_of,
+    mutated,
+    mutated_manifests,
+    read_mutant,
+)
+from meshproof.paths import ROOT
+from meshproof.tutorial.objects import owned
+
+MANIFESTS = ROOT / "manifests"
+COMMITTED = all_mutants()
+WHOLE = {
+    "expectation": "D3",
+    "breaks": "one pod too few",
+    "because": "2 of 3",
+    "files": {"a.yaml": {"patch": [{"object": "Deployment/app", "operations": []}]}},
+}
+DOCUMENTS = [
+    {"kind": "Deployment", "metadata": {"name": "app"}, "spec": {"replicas": 3}},
+    {"kind": "Service", "metadata": {"name": "app"}, "spec": {"ports": [{"port": 8080}]}},
+]
+TWO_REPLICAS = {"op": "replace", "path": "/spec/replicas", "value": 2}
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+# Reading.
+
+
+def test_a_mutant_of_manifests(tmp_path: Path) -> None:
+    mutant = read_mutant(write(tmp_path / "d3-few.yaml", WHOLE))
+    assert (mutant.name, mutant.expectation, mutant.breaks) == ("d3-few", "D3", "one pod too few")
+    assert mutant.files == WHOLE["files"]
+    assert mutant.object is None
+
+
+def test_a_mutant_of_an_object(tmp_path: Path) -> None:
+    change = {"path": "/api/v1/x", "operations": [TWO_REPLICAS]}
+    content = {**WHOLE, "object": change}
+    del content["files"]
+    mutant = read_mutant(write(tmp_path / "d3-few.yaml", content))
+    assert (mutant.files, mutant.object) == ({}, change)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "not a table"),
+        ([], "not a table"),
+        (
+            {k: v for k, v in WHOLE.items() if k != "because"},
+            "has the fields breaks, expectation, files",
+        ),
+        ({**WHOLE, "becuase": "a slip"}, "becuase"),
+        ({**WHOLE, "expectation": "D99"}, "no expectation D99"),
+        ({**WHOLE, "expectation": None}, "no expectation None"),
+        ({**WHOLE, "object": {"path": "/", "operations": []}}, "either files or an object"),
+        ({k: v for k, v in WHOLE.items() if k != "files"}, "either files or an object"),
+    ],
+)
+def test_what_is_not_a_whole_mutant_is_refused_by_name(
+    tmp_path: Path, content: object, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^d3-few\.yaml: .*{reason}"):
+        read_mutant(write(tmp_path / "d3-few.yaml", content))
+
+
+def test_all_mutants_come_by_name(tmp_path: Path) -> None:
+    for name in ("d3-few", "a1-first", "d3-again"):
+        write(tmp_path / f"{name}.yaml", WHOLE)
+    assert [m.name for m in all_mutants(tmp_path)] == ["a1-first", "d3-again", "d3-few"]
+
+
+def test_a_reason_may_span_lines() -> None:
+    mutant = Mutant("x", "D3", "…", "voting-app.*2 of 3", {}, None)
+    assert mutant.explains("AssertionError: [voting-app:\n2 of 3 pods]")
+    assert not mutant.explains("voting-storage: 2 of 3")
+
+
+# Changing manifests.
+
+
+def test_a_patch_changes_its_object_alone_and_not_the_original() -> None:
+    before = copy.deepcopy(DOCUMENTS)
+    change = {"patch": [{"object": "Deployment/app", "operations": [TWO_REPLICAS]}]}
+    deployment, service = mutated(DOCUMENTS, change)
+    assert deployment["spec"] == {"replicas": 2}
+    assert service == DOCUMENTS[1]
+    assert before == DOCUMENTS
+
+
+def test_patches_follow_one_another_and_additions_come_last() -> None:
+    added = {"kind": "Service", "metadata": {"name": "more"}}
+    more = {"op": "add", "path": "/spec/paused", "value": True}
+    change = {
+        "patch": [
+            {"object": "Deployment/app", "operations": [TWO_REPLICAS]},
+            {"object": "Deployment/app", "operations": [more]},
+        ],
+        "add": [added],
+    }
+    assert mutated(DOCUMENTS, change) == [
+        {**DOCUMENTS[0], "spec": {"replicas": 2, "paused": True}},
+        DOCUMENTS[1],
+        added,
+    ]
+
+
+@pytest.mark.parametrize("name", ["Deployment/gone", "Service/Deployment", "app"])
+def test_a_mutant_of_an_object_that_is_not_there_is_an_error(name: str) -> None:
+    with pytest.raises(KeyError, match=name):
+        mutated(DOCUMENTS, {"patch": [{"object": name, "operations": [TWO_REPLICAS]}]})
+
+
+def test_a_mutant_of_a_field_that_is_not_there_is_an_error() -> None:
+    absent = {"op": "replace", "path": "/spec/gone", "value": 2}
+    with pytest.raises(jsonpatch.JsonPatchException):
+        mutated(DOCUMENTS, {"patch": [{"object": "Deployment/app", "operations": [absent]}]})
+
+
+def test_manifests_are_changed_in_a_copy(tmp_path: Path) -> None:
+    source = tmp_path / "manifests"
+    (source / "istio").mkdir(parents=True)
+    (source / "istio" / "other.yaml").write_text("kind: Gateway\n")
+    original = yaml.safe_dump_all(DOCUMENTS)
+    (source / "a.yaml").write_text(original)
+    mutant = Mutant("x", "D3", "…", "…", {
+        "a.yaml": {"patch": [{"object": "Deployment/app", "operations": [TWO_REPLICAS]}]}
+    }, None)  # fmt: skip
+    copied = mutated_manifests(mutant, source, tmp_path / "copy")
+    first, second = yaml.safe_load_all((copied / "a.yaml").read_text())
+    assert (first["spec"], second) == ({"replicas": 2}, DOCUMENTS[1])
+    assert (copied / "istio" / "other.yaml").read_text() == "kind: Gateway\n"
+    assert (source / "a.yaml").read_text() == original
+
+
+# Changing an object of the cluster.
+
+LIVE: dict[str, Any] = {
+    "metadata": {"name": "gateway", "resourceVersion": "7"},
+    "spec": {"type": "LoadBalancer", "ports": [{"port": 80}, {"port": 15021}], "note": None},
+    "status": {"loadBalancer": {}},
+}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "add", "path": "/spec/sourceRanges", "value": ["192.0.2.0/24"]},
+        {"op": "add", "path": "/spec/ports/0", "value": {"port": 22}},
+        {"op": "replace", "path": "/spec/type", "value": "ClusterIP"},
+        {"op": "replace", "path": "/spec/ports/1", "value": {"port": 22}},
+        {"op": "replace", "path": "/spec/ports", "value": []},
+        {"op": "remove", "path": "/spec/ports/0"},
+        {"op": "remove", "path": "/spec/note"},
+        {"op": "move", "from": "/spec/ports/0/port", "path": "/spec/port"},
+    ],
+    ids=lambda operation: f"{operation['op']} {operation['path']}",
+)
+def test_what_is_broken_can_be_mended(operation: dict[str, Any]) -> None:
+    before = copy.deepcopy(LIVE)
+    breaking, mending = changes_of(LIVE, [operation])
+    assert breaking == [operation]
+    bad = jsonpatch.apply_patch(LIVE, breaking)
+    assert bad != LIVE
+    assert jsonpatch.apply_patch(bad, mending) == LIVE == before
+    assert not [o for o in mending if o["path"].startswith(("/metadata", "/status"))]
+
+
+class Server:
+    """One object of an API server, which may not take what it is given."""
+
+    def __init__(self, *, takes: bool = True) -> None:
+        self.live: dict[str, Any] = copy.deepcopy(LIVE)
+        self.takes = takes
+        self.patches = 0
+
+    def get(self, cluster: Cluster, path: str) -> Mapping[str, Any]:
+        assert path == "/the/object"
+        return copy.deepcopy(self.live)
+
+    def patch(self, cluster: Cluster, path: str, operations: list[Any]) -> None:
+        assert path == "/the/object"
+        self.patches += 1
+        self.live["metadata"]["resourceVersion"] += "1"
+        if self.takes:
+            self.live = jsonpatch.apply_patch(self.live, operations)
+
+
+REMOVED = {"op": "remove", "path": "/spec/note"}
+FIREWALLED = Mutant("d6", "D6", "…", "…", {}, {"path": "/the/object", "operations": [REMOVED]})
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Server:
+    server = Server(takes=getattr(request, "param", True))
+    monkeypatch.setattr(mutants, "get", server.get)
+    monkeypatch.setattr(mutants, "patch", server.patch)
+    return server
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster("fake", tmp_path, tmp_path)
+
+
+def test_an_object_is_broken_inside_and_mended_after(server: Server, cluster: Cluster) -> None:
+    with broken(cluster, FIREWALLED):
+        assert "note" not in server.live["spec"]
+    assert server.live["spec"] == LIVE["spec"]
+
+
+def test_an_object_is_mended_also_where_what_was_done_meanwhile_failed(
+    server: Server, cluster: Cluster
+) -> None:
+    with pytest.raises(AssertionError, match="red"), broken(cluster, FIREWALLED):
+        raise AssertionError("red")
+    assert server.live["spec"] == LIVE["spec"]
+
+
+@pytest.mark.parametrize("server", [False], indirect=True)
+def test_a_change_that_the_cluster_does_not_take_is_said_and_not_mended(
+    server: Server, cluster: Cluster
+) -> None:
+    with pytest.raises(ValueError, match="d6 is not in force"), broken(cluster, FIREWALLED):
+        pytest.fail("it is not broken")
+    assert server.patches == 1
+
+
+def test_a_mutant_of_manifests_leaves_the_cluster_alone(server: Server, cluster: Cluster) -> None:
+    with broken(cluster, Mutant("x", "D3", "…", "…", {"a.yaml": {}}, None)):
+        pass
+    assert server.patches == 0
+
+
+# The committed mutants.
+
+
+def test_every_expectation_of_the_first_section_has_a_mutant() -> None:
+    assert {mutant.expectation for mutant in COMMITTED} >= {f"D{number}" for number in range(1, 9)}
+
+
+@pytest.mark.parametrize("mutant", COMMITTED, ids=lambda mutant: mutant.name)
+def test_a_committed_mutant_is_named_after_its_expectation_and_says_why(mutant: Mutant) -> None:
+    assert mutant.name.startswith(mutant.expectation.lower() + "-")
+    assert mutant.breaks
+    assert not mutant.explains("")  # anything would do as a reason then
+    assert re.compile(mutant.because)
+
+
+@pytest.mark.parametrize("mutant", COMMITTED, ids=lambda mutant: mutant.name)
+def test_a_committed_mutant_changes_what_is_committed(mutant: Mutant, tmp_path: Path) -> None:
+    copied = mutated_manifests(mutant, MANIFESTS, tmp_path / "manifests")
+    changed = set()
+    for file in (file for file in copied.rglob("*.yaml") if file.parent.name != MUTANTS.name):
+        name = file.relative_to(copied).as_posix()
+        was, now = (MANIFESTS / name).read_text(), file.read_text()
+        if now != was and list(yaml.safe_load_all(now)) != list(yaml.safe_load_all(was)):
+            changed.add(name)
+    assert changed == set(mutant.files)
+    assert bool(changed) != bool(mutant.object)
+    for name in changed:
+        for document in yaml.safe_load_all((copied / name).read_text()):
+            assert owned(document), "what is not ours is never deleted"
+
+
+@pytest.mark.parametrize(
+    "mutant", [m for m in COMMITTED if m.object], ids=lambda mutant: mutant.name
+)
+def test_a_committed_mutant_of_an_object_has_a_path_and_operations(mutant: Mutant) -> None:
+    assert mutant.object is not None
+    assert mutant.object.keys() == {"path", "operations"}
+    assert mutant.object["path"].startswith(("/api/v1/", "/apis/"))
+    jsonpatch.JsonPatch.from_string(json.dumps(mutant.object["operations"]))
+    for operation in mutant.object["operations"]:
+        assert not operation["path"].startswith(("/metadata", "/status"))
