@@ -5,11 +5,19 @@ this file is pytest's own code for bad usage, which means something else here.
 """
 
 import sys
+import traceback
 from collections.abc import Iterator
 
 import pytest
 
 from meshproof.errors import ExitCode
+
+#: What pytest's own codes mean where no session ended; any other is a broken environment.
+WITHOUT_SESSION: dict[int, ExitCode] = {
+    pytest.ExitCode.OK: ExitCode.ACCEPTED,  # --help and --version
+    pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED,
+    pytest.ExitCode.USAGE_ERROR: ExitCode.USAGE,
+}
 
 
 class SessionOutcome:
@@ -27,10 +35,14 @@ class SessionOutcome:
 def main(arguments: list[str]) -> int:
     """Run pytest and return the documented exit code."""
     outcome = SessionOutcome()
-    code = int(pytest.main(arguments, plugins=[outcome]))
+    try:
+        code = int(pytest.main(arguments, plugins=[outcome]))
+    except Exception:  # Python's own exit code for it is 1, which would mean a broken promise
+        traceback.print_exc()
+        return ExitCode.ENVIRONMENT
     if outcome.exit_code is not None:
         return outcome.exit_code
-    return ExitCode.USAGE if code == pytest.ExitCode.USAGE_ERROR else ExitCode.ENVIRONMENT
+    return WITHOUT_SESSION.get(code, ExitCode.ENVIRONMENT)
 
 
 if __name__ == "__main__":

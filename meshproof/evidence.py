@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from meshproof.process import Completed
 
+SLUG_LENGTH = 80
 #: Gets the name, the file and its media type as each piece is written.
 Listener = Callable[[str, Path, str], None]
 
 
 def slug(text: str) -> str:
-    """Return a file name of a text: lower case, words joined by hyphens, at most 80 characters."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80]
+    """Return a file name of a text: lower case, words joined by hyphens, at most 80 characters.
+
+    What is cut off is replaced by a digest, so that long texts with the same beginning differ.
+    """
+    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    if len(words) <= SLUG_LENGTH:
+        return words
+    digest = hashlib.sha256(words.encode()).hexdigest()[:8]
+    return f"{words[: SLUG_LENGTH - 9].rstrip('-')}-{digest}"
 
 
 class Evidence:

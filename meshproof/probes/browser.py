@@ -37,7 +37,7 @@ def ensure_browser(*, install: bool, progress: Progress) -> Path:
     if find_browser() is None:
         install_packages(
             PACKAGES,
-            why="seeing the page as a user does",
+            why="Seeing the page as a user does",
             machine=this_machine(),
             allowed=install,
             progress=progress,

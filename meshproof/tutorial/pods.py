@@ -63,6 +63,9 @@ def pod_state(pod: Mapping[str, Any]) -> PodState:
 def unsettled(pods: Sequence[PodState], deployments: Sequence[Mapping[str, Any]]) -> list[str]:
     """Say what is missing until exactly the pods of these Deployments run; empty where they do."""
     found = [str(pod) for pod in pods if not pod.settled]
+    selected = [d["spec"]["selector"]["matchLabels"] for d in deployments]
+    known = {(labels["app"], labels["version"]) for labels in selected}
+    found += [f"{pod}: of no Deployment" for pod in pods if (pod.app, pod.version) not in known]
     for deployment in deployments:
         wanted = deployment["spec"].get("replicas", 1)
         labels = deployment["spec"]["selector"]["matchLabels"]

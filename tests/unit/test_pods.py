@@ -143,7 +143,10 @@ def test_too_few_or_too_many_pods(count: int) -> None:
 @pytest.mark.parametrize("change", [{"version": "1.1"}, {"app": "voting-analytics"}])
 def test_pods_of_another_version_or_component_do_not_stand_in(change: dict[str, str]) -> None:
     other = replace(SETTLED, **change)  # type: ignore[arg-type]
-    assert unsettled([SETTLED, SETTLED, other], [deployment()]) == ["voting-app-1-0: 2 of 3 pods"]
+    assert unsettled([SETTLED, SETTLED, other], [deployment()]) == [
+        f"{other}: of no Deployment",
+        "voting-app-1-0: 2 of 3 pods",
+    ]
 
 
 def test_every_pod_that_is_not_settled_is_named() -> None:

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.probes.inside import page_of, votes_in_redis
+from meshproof.process import CommandFailed
+
+PAGE = (
+    '<p id="results">Cats: 2 | Dogs: 4</p><p id="version">version: 1.0</p>'
+    '<p id="host">host: pod-1</p><p id="store">store: redis</p>'
+)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    """A cluster without programs of its own: those on the PATH are taken."""
+    return Cluster("fake", tmp_path / "kubeconfig", tmp_path / "tools")
+
+
+class Kubectl:
+    """A kubectl that keeps its arguments and runs a body."""
+
+    def __init__(self, script: Callable[[str, str], Path], log: Path) -> None:
+        self._script = script
+        self._log = log
+
+    def does(self, body: str) -> None:
+        self._script("kubectl", f'printf "%s\\n" "$*" >> {self._log}\n{body}')
+
+    @property
+    def calls(self) -> list[str]:
+        return self._log.read_text().splitlines()
+
+
+@pytest.fixture
+def kubectl(script: Callable[[str, str], Path], tmp_path: Path) -> Kubectl:
+    return Kubectl(script, tmp_path / "calls")
+
+
+def test_the_page_of_a_pod(cluster: Cluster, kubectl: Kubectl) -> None:
+    kubectl.does(f"echo '{PAGE}'")
+    assert page_of(cluster, "voting", "pod-1").counts == (2, 4)
+    (line,) = kubectl.calls
+    assert line.startswith("exec -n voting pod-1 -c voting-app -- python3 -c import sys")
+    assert line.endswith(" http://127.0.0.1:8080/")
+
+
+def test_a_pod_that_serves_something_else(cluster: Cluster, kubectl: Kubectl) -> None:
+    kubectl.does("echo starting")
+    with pytest.raises(ValueError, match="not the voting page"):
+        page_of(cluster, "voting", "pod-1")
+
+
+def test_a_pod_that_cannot_be_asked(cluster: Cluster, kubectl: Kubectl) -> None:
+    kubectl.does("echo 'pods \"pod-1\" not found' >&2; exit 1")
+    with pytest.raises(CommandFailed, match="not found"):
+        page_of(cluster, "voting", "pod-1")
+
+
+def test_votes_are_counted_in_redis(cluster: Cluster, kubectl: Kubectl) -> None:
+    kubectl.does('case "$*" in *votes:Cats) echo 3;; *votes:Dogs) echo 14;; *) exit 1;; esac')
+    assert votes_in_redis(cluster, "voting", "storage-1") == (3, 14)
+    assert kubectl.calls == [
+        f"exec -n voting storage-1 -c voting-storage -- redis-cli SCARD votes:{category}"
+        for category in ("Cats", "Dogs")
+    ]
+
+
+@pytest.mark.parametrize("printed", ["NOAUTH Authentication required.", ""])
+def test_what_redis_does_not_count_is_no_count(
+    cluster: Cluster, kubectl: Kubectl, printed: str
+) -> None:
+    kubectl.does(f"echo '{printed}'")
+    with pytest.raises(ValueError, match="invalid literal"):
+        votes_in_redis(cluster, "voting", "storage-1")

@@ -1,0 +1,484 @@
+"""From what pytest does to the sign-off: on a suite of its own, which needs no cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from fixtures.reporting import WRITTEN, outcome_of, prepare_folder
+from meshproof.errors import EnvironmentBroken, ExitCode, MeshproofError, UsageFailure
+from meshproof.expectations import IDS
+from meshproof.paths import ROOT
+from meshproof.process import CommandFailed, Completed
+from meshproof.signoff.verdict import Outcome
+from meshproof.tutorial.tutorial import StepFailed
+from meshproof.waiting import WORKLOADS_READY, NotConverged
+
+# What one phase of a scenario says.
+
+FAILED_COMMAND = Completed(("kubectl",), 1, "", "", 0.0, 0.0)
+PROMISE_BROKEN = [
+    AssertionError("3 of 5"),
+    ValueError("not the voting page"),
+    StepFailed("a command of the tutorial failed"),
+    NotConverged("the page is served", WORKLOADS_READY, 9, 120.0, "404"),
+]
+SOMETHING_ELSE = [
+    EnvironmentBroken("the node is gone"),
+    CommandFailed("kubectl failed", FAILED_COMMAND),
+    MeshproofError("any"),
+    UsageFailure("no such context"),
+    KeyError("status"),
+    TypeError("a bug"),
+    OSError("no space left on device"),
+]
+
+
+def report(when: str, outcome: str) -> pytest.TestReport:
+    flags = {name: name == outcome for name in ("passed", "failed", "skipped")}
+    return cast("pytest.TestReport", SimpleNamespace(when=when, **flags))
+
+
+def test_only_a_step_can_pass_a_scenario() -> None:
+    assert outcome_of(report("call", "passed"), None, in_step=False) is Outcome.PASSED
+    assert outcome_of(report("setup", "passed"), None, in_step=False) is None
+    assert outcome_of(report("teardown", "passed"), None, in_step=False) is None
+
+
+@pytest.mark.parametrize("error", PROMISE_BROKEN, ids=lambda error: type(error).__name__)
+def test_a_broken_promise_fails_a_scenario_in_a_step_and_nowhere_else(error: Exception) -> None:
+    assert outcome_of(report("call", "failed"), error, in_step=True) is Outcome.FAILED
+    assert outcome_of(report("call", "failed"), error, in_step=False) is Outcome.ERROR
+    for when in ("setup", "teardown"):
+        assert outcome_of(report(when, "failed"), error, in_step=True) is Outcome.ERROR
+
+
+@pytest.mark.parametrize("error", [*SOMETHING_ELSE, None], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("when", ["setup", "call", "teardown"])
+def test_whatever_else_goes_wrong_is_an_error(when: str, error: Exception | None) -> None:
+    for in_step in (True, False):
+        assert outcome_of(report(when, "failed"), error, in_step=in_step) is Outcome.ERROR
+
+
+@pytest.mark.parametrize("when", ["setup", "call"])
+def test_a_skip_is_a_skip(when: str) -> None:
+    assert outcome_of(report(when, "skipped"), None, in_step=True) is Outcome.SKIPPED
+
+
+# The folder of the reports.
+
+
+def test_what_an_earlier_run_wrote_goes_and_the_rest_stays(tmp_path: Path) -> None:
+    for name in ("junit.xml", "signoff.json", "notes.txt"):
+        (tmp_path / name).touch()
+    for name in ("allure-results", "evidence", "mine"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    prepare_folder(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "mine"}
+    assert (tmp_path / "mine" / "below").is_dir()
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    prepare_folder(tmp_path / "not" / "yet")
+    assert list((tmp_path / "not" / "yet").iterdir()) == []
+
+
+def test_a_file_in_the_folders_place_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("in the way")
+    with pytest.raises(pytest.UsageError, match=r"cannot be written .*: name another"):
+        prepare_folder(tmp_path / "reports")
+    assert (tmp_path / "reports").read_text() == "in the way"
+
+
+# Whole runs, over scenarios that end in every way.
+
+FEATURE = """\
+Feature: Ways to end
+
+  @deploy @D1
+  Scenario: A promise is kept
+    Given a beginning
+    When nothing happens
+    Then the promise is kept
+
+  @deploy @D1 @D2
+  Scenario: Another promise is kept
+    Then the promise is kept
+
+  @deploy @D3
+  Scenario: A promise is broken
+    Given a beginning
+    Then the promise is broken
+
+  @deploy @D4
+  Scenario: The environment breaks
+    Then the environment breaks
+
+  @deploy @D5
+  Scenario: Somebody skips it
+    Then it is skipped
+
+  @deploy @D6
+  Scenario: Set-up fails
+    Given something that cannot be set up
+    Then the promise is kept
+
+  @deploy @D7
+  Scenario: Cleaning up fails
+    Given something that cannot be cleaned up
+    Then the promise is kept
+
+  @deploy @D8
+  Scenario Outline: Values of <value>
+    Then <value> is even
+
+    Examples:
+      | value |
+      | 2     |
+      | 3     |
+
+  @update @U1
+  Scenario: The user stops it
+    Given a beginning
+    Then the user stops it
+
+  @update @U1
+  Scenario: Too late
+    Then the promise is kept
+
+  @update @U2
+  Scenario: Expected to fail
+    Then the promise is not kept yet
+"""
+NAMELESS = """\
+Feature: No promise
+  Scenario: It proves nothing
+    Then the promise is kept
+"""
+MODULE = 'from pytest_bdd import scenarios\n\nscenarios("{name}.feature")\n'
+CONFTEST = """\
+import pytest
+from pytest_bdd import given, parsers, then, when
+
+from meshproof.errors import EnvironmentBroken
+from meshproof.evidence import Evidence
+
+pytest_plugins = ["fixtures.options", "fixtures.reporting", "fixtures.evidence"]
+
+
+@pytest.fixture
+def unclean():
+    yield
+    raise RuntimeError("it cannot be cleaned up")
+
+
+@pytest.fixture
+def impossible():
+    raise AssertionError("it cannot be set up")
+
+
+@given("a beginning")
+@when("nothing happens")
+def _(evidence):
+    pass
+
+
+@given("something that cannot be set up")
+def _(impossible):
+    pass
+
+
+@given("something that cannot be cleaned up")
+def _(unclean):
+    pass
+
+
+@then("the promise is kept")
+def _(evidence):
+    evidence.observe("5 of 5")
+    evidence.text("Seen", "all of it")
+
+
+@then("the promise is broken")
+def _(evidence):
+    evidence.text("Seen", "some of it")
+    assert not "3 of 5 pods"
+
+
+@then("the environment breaks")
+def _():
+    raise EnvironmentBroken("The node is gone.", "$ docker ps")
+
+
+@then("it is skipped")
+def _():
+    pytest.skip("no browser here")
+
+
+@then("the user stops it")
+def _():
+    raise KeyboardInterrupt
+
+
+@then("the promise is not kept yet")
+def _():
+    pytest.xfail("known")
+
+
+@then(parsers.parse("{value:d} is even"))
+def _(value):
+    assert value % 2 == 0, f"{value} is odd"
+"""
+SETTINGS = """\
+[pytest]
+addopts = --strict-markers --strict-config --import-mode=importlib -p no:cacheprovider
+bdd_features_base_dir = features
+filterwarnings = error
+"""
+#: Several runs in one process: most of a run's time is spent on imports.
+DRIVER = """
+import json, sys
+import acceptance
+runs = json.load(open(sys.argv[1]))
+json.dump({name: acceptance.main(run) for name, run in runs.items()}, open(sys.argv[2], "w"))
+"""
+#: Each run's own arguments.
+RUNS = {
+    "whole": ["-k", "not (stops or late)"],
+    "green": ["-m", "D1 or D2"],
+    "broken": ["-m", "D4"],
+    "skipped": ["-m", "D5"],
+    "stopped": ["-m", "update"],
+    "cut short": ["-x", "-m", "D1 or D3 or D8"],
+    "by name": ["features/test_deploy.py::test_a_promise_is_kept"],
+    "nothing": ["-k", "nonesuch"],
+    "listed": ["--collect-only"],
+    "proves nothing": [],
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run: its exit code and the folder of its reports."""
+
+    code: int
+    reports: Path
+
+    @property
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.reports / "signoff.json").read_text())
+        return document
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The verdicts of what was in scope."""
+        rows = self.document["expectations"]
+        return {row["id"]: row["verdict"] for row in rows if row["verdict"] != "out of scope"}
+
+    def scenarios(self, identifier: str) -> list[dict[str, Any]]:
+        rows = {row["id"]: row for row in self.document["expectations"]}
+        scenarios: list[dict[str, Any]] = rows[identifier]["scenarios"]
+        return scenarios
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    """All runs, by their names."""
+    root = tmp_path_factory.mktemp("suite")
+    for folder, name, text in (
+        ("features", "deploy", FEATURE),
+        ("nameless/features", "deploy", NAMELESS),
+    ):
+        (root / folder).mkdir(parents=True)
+        (root / folder / f"{name}.feature").write_text(text)
+        (root / folder / f"test_{name}.py").write_text(MODULE.format(name=name))
+    (root / "conftest.py").write_text(CONFTEST)
+    (root / "pytest.ini").write_text(SETTINGS)
+    runs = {}
+    for name, selection in RUNS.items():
+        where = [] if any("::" in word for word in selection) else ["features"]
+        if name == "proves nothing":
+            where = ["-c", "nameless.ini", "nameless/features"]
+        runs[name] = [*where, *selection, f"--reports={root / 'reports' / name}"]
+    (root / "nameless.ini").write_text(SETTINGS.replace("= features", "= nameless/features"))
+    (root / "runs.json").write_text(json.dumps(runs))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, "runs.json", "codes.json"],
+        cwd=root,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    (root / "output.txt").write_text(done.stdout)
+    codes = json.loads((root / "codes.json").read_text())
+    return {name: Ran(code, root / "reports" / name) for name, code in codes.items()}
+
+
+def test_every_way_to_end_has_its_verdict(ran: dict[str, Ran]) -> None:
+    whole = ran["whole"]
+    assert whole.verdicts == {
+        "D1": "accepted",
+        "D2": "accepted",
+        "D3": "rejected",
+        "D4": "inconclusive",
+        "D5": "partial",
+        "D6": "inconclusive",
+        "D7": "inconclusive",
+        "D8": "rejected",
+        "U2": "partial",
+    }
+    assert whole.document["counts"] == {
+        "collected": 10, "passed": 3, "failed": 2, "skipped": 2, "errors": 3,
+    }  # fmt: skip
+    assert (whole.document["verdict"], whole.code) == ("rejected", ExitCode.REJECTED)
+    assert [row["id"] for row in whole.document["expectations"]] == list(IDS)
+
+
+def test_the_message_of_a_scenario_is_what_went_wrong(ran: dict[str, Ran]) -> None:
+    messages = {
+        identifier: [scenario["message"] for scenario in ran["whole"].scenarios(identifier)]
+        for identifier in ("D1", "D3", "D4", "D5", "D6", "D7", "D8")
+    }
+    assert messages["D1"] == ["", ""]
+    assert "3 of 5 pods" in messages["D3"][0]
+    assert "The node is gone." in messages["D4"][0]
+    assert "no browser here" in messages["D5"][0]
+    assert "it cannot be set up" in messages["D6"][0]
+    assert "it cannot be cleaned up" in messages["D7"][0]
+    assert messages["D8"][0] == ""
+    assert "3 is odd" in messages["D8"][1]
+
+
+def test_evidence_and_observations_stand_beside_the_scenario(ran: dict[str, Ran]) -> None:
+    kept, _ = ran["whole"].scenarios("D1")
+    assert kept["name"] == "A promise is kept"
+    assert kept["feature"] == "Ways to end"
+    assert kept["observations"] == ["5 of 5"]
+    assert kept["duration_s"] >= 0
+    assert kept["evidence"] == ["evidence/test-a-promise-is-kept/01-seen.txt"]
+    broken = ran["whole"].scenarios("D3")[0]
+    for file in (*kept["evidence"], *broken["evidence"]):
+        assert (ran["whole"].reports / file).is_file()
+
+
+def test_a_selection_that_passes_is_accepted_over_what_it_proves(ran: dict[str, Ran]) -> None:
+    green = ran["green"]
+    assert (green.document["verdict"], green.code) == ("accepted", ExitCode.ACCEPTED)
+    assert green.verdicts == {"D1": "accepted", "D2": "accepted"}
+    assert green.document["scope"]["selection"] == "-m D1 or D2"
+    assert green.document["counts"]["collected"] == 2
+
+
+def test_a_scenario_chosen_by_its_name_is_the_scope(ran: dict[str, Ran]) -> None:
+    chosen = ran["by name"]
+    assert chosen.code == ExitCode.ACCEPTED
+    assert (
+        chosen.document["scope"]["selection"] == "features/test_deploy.py::test_a_promise_is_kept"
+    )
+    assert chosen.verdicts == {"D1": "accepted"}
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "code"),
+    [
+        ("broken", "inconclusive", ExitCode.ENVIRONMENT),
+        ("skipped", "partial", ExitCode.PARTIAL),
+        ("stopped", "inconclusive", ExitCode.INTERRUPTED),
+        ("cut short", "inconclusive", ExitCode.ENVIRONMENT),
+    ],
+)
+def test_the_exit_code_is_that_of_the_verdict(
+    ran: dict[str, Ran], name: str, verdict: str, code: ExitCode
+) -> None:
+    assert (ran[name].document["verdict"], ran[name].code) == (verdict, code)
+
+
+def test_what_did_not_run_is_missing(ran: dict[str, Ran]) -> None:
+    assert ran["stopped"].document["interrupted"] is True
+    assert [s["outcome"] for s in ran["stopped"].scenarios("U1")] == ["missing", "missing"]
+    assert [s["message"] for s in ran["stopped"].scenarios("U1")] == ["it did not run"] * 2
+    assert ran["cut short"].verdicts == {
+        "D1": "accepted",
+        "D2": "accepted",
+        "D3": "rejected",
+        "D8": "inconclusive",
+    }
+    assert ran["cut short"].document["counts"] == {
+        "collected": 5, "passed": 2, "failed": 1, "skipped": 0, "errors": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["nothing", "proves nothing"])
+def test_a_usage_error_leaves_no_sign_off(ran: dict[str, Ran], name: str) -> None:
+    assert ran[name].code == ExitCode.USAGE
+    assert not (ran[name].reports / "signoff.json").exists()
+
+
+def test_looking_at_what_there_is_writes_nothing(ran: dict[str, Ran]) -> None:
+    assert ran["listed"].code == ExitCode.ACCEPTED
+    assert not ran["listed"].reports.exists()
+
+
+def test_the_output_says_verdict_scope_and_file(ran: dict[str, Ran]) -> None:
+    output = (ran["green"].reports.parents[1] / "output.txt").read_text()
+    assert "Verdict: accepted — scope: -m D1 or D2\n" in output
+    assert f"Sign-off: {ran['green'].reports / 'signoff.json'}\n" in output
+    assert "Nothing was selected: the selection matches no scenario.\n" in output
+    assert "The scenario “test_it_proves_nothing” carries no expectation's id." in output
+
+
+def test_junit_has_every_scenario(ran: dict[str, Ran]) -> None:
+    (suite,) = ET.parse(ran["whole"].reports / "junit.xml").getroot()  # noqa: S314 - our own
+    assert {name: suite.get(name) for name in ("failures", "errors", "skipped")} == {
+        "failures": "4",  # JUnit calls whatever goes wrong while steps run a failure
+        "errors": "1",
+        "skipped": "2",
+    }
+    names = {case.get("name") for case in suite.iter("testcase")}
+    assert len(names) == 10
+
+
+def test_allure_has_the_steps_as_they_are_written(ran: dict[str, Ran]) -> None:
+    results = {}
+    for file in (ran["whole"].reports / "allure-results").glob("*-result.json"):
+        result = json.loads(file.read_text())
+        results[result["name"]] = result
+    kept = results["A promise is kept"]
+    assert kept["status"] == "passed"
+    assert [(step["name"], step["status"]) for step in kept["steps"]] == [
+        ("Given a beginning", "passed"),
+        ("When nothing happens", "passed"),
+        ("Then the promise is kept", "passed"),
+    ]
+    (attachment,) = kept["steps"][2]["attachments"]
+    assert attachment["name"] == "Seen"
+    broken = results["A promise is broken"]
+    assert broken["status"] == "failed"
+    assert [(step["name"], step["status"]) for step in broken["steps"]] == [
+        ("Given a beginning", "passed"),
+        ("Then the promise is broken", "failed"),
+    ]
+    stuck = results["Set-up fails"]
+    assert [(step["name"], step["status"]) for step in stuck["steps"]] == [
+        ("Given something that cannot be set up", "failed")
+    ]
+    features = [label["value"] for label in kept["labels"] if label["name"] == "feature"]
+    assert "Ways to end" in features
+
+
+def test_nothing_else_is_written_beside_the_reports(ran: dict[str, Ran]) -> None:
+    assert {path.name for path in ran["green"].reports.iterdir()} == set(WRITTEN)
