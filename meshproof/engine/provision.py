@@ -26,8 +26,6 @@ PID_FILES = {
 }
 #: A dockerd whose predecessor is still stopping gives up; the next one comes up.
 STARTS = 3
-#: The daemons started here. They outlive this process, and Python warns of one that is forgotten.
-STARTED: list[subprocess.Popen[bytes]] = []
 
 
 def plan(machine: Machine, engine: Engine | None, *, install: bool) -> str:
@@ -63,7 +61,7 @@ def ensure_engine(machine: Machine, *, install: bool, progress: Progress) -> Eng
         configure_daemon(machine, progress)
     if packages:
         install_packages(
-            packages, why="a container engine", machine=machine, allowed=install, progress=progress
+            packages, why="A container engine", machine=machine, allowed=install, progress=progress
         )
     if not machine.root:
         raise EnvironmentBroken(
@@ -126,9 +124,11 @@ def start_docker(machine: Machine) -> Engine:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        STARTED.append(daemon)
         try:
-            return _await_answer(daemon)
+            engine = _await_answer(daemon)
+            # It outlives this process on purpose, and Python would warn of that.
+            daemon.returncode = 0
+            return engine
         except _DaemonEnded:
             continue
         except NotConverged:
