@@ -14,6 +14,7 @@ pytest_plugins = [
     "steps.workloads",
     "steps.traffic",
     "steps.votes",
+    "steps.tls",
     "steps.sampling",
     "steps.isolation",
     "steps.browser",

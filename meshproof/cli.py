@@ -18,6 +18,9 @@ from meshproof.errors import ExitCode, MeshproofError
 from meshproof.options import Options, option_flags, read_options
 from meshproof.progress import Progress
 from meshproof.supply.catalogue import recipes
+from meshproof.tls.check import tls_check
+from meshproof.tls.reach import reach
+from meshproof.tls.table import render, render_json
 
 Command = Callable[..., Any]
 UP_OPTIONS = (
@@ -127,6 +130,33 @@ def build(names: tuple[str, ...], **typed: Any) -> None:
     shop.provide(*names)
     for name in names:
         click.echo(shop.image(name) if known[name].image else str(shop.folder(name)))
+
+
+@cli.command("tls-check")
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@click.option(
+    "--client",
+    metavar="WORKLOAD",
+    help="the Deployment or pod, NAME or NAME.NAMESPACE, whose proxy is asked as the client",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "wide", "json"]),
+    default="table",
+    help="the table alone, with today's names of the modes and who was asked, or for machines",
+)
+@with_options("cluster", "cluster_name", "kube_context", "namespace")
+def check_tls(hosts: tuple[str, ...], client: str | None, output: str, **typed: Any) -> None:
+    """Say for each HOST of the mesh whether client and server agree on TLS, asked of the proxies.
+
+    HOST is a Service: NAME, NAME.NAMESPACE or NAME.NAMESPACE.svc.cluster.local,
+    and :PORT for one port only.
+    """
+    options = read_options(typed)
+    tables = tls_check(reach(options), hosts, namespace=options.namespace, client=client)
+    shown = render_json(tables) if output == "json" else render(tables, wide=output == "wide")
+    click.echo(shown, nl=False)
 
 
 def main() -> None:

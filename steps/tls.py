@@ -1,0 +1,48 @@
+"""What tls-check says of the mesh."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_bdd import parsers, then, when
+
+from meshproof.evidence import Evidence
+from meshproof.tls.check import Table, tls_check
+from meshproof.tls.modes import Status
+from meshproof.tls.table import HEADINGS, render
+from meshproof.tutorial.tutorial import Tutorial
+from meshproof.waiting import PROXIES_SYNCED, converge
+
+
+@when(
+    parsers.re(r'tls-check is run for (?P<hosts>"[^"]+"(?:(?:,| and) "[^"]+")*)'),
+    target_fixture="tables",
+)
+def _(tutorial: Tutorial, evidence: Evidence, hosts: str) -> list[Table]:
+    names = re.findall(r'"([^"]+)"', hosts)
+    tables: list[Table] = []
+
+    def drifting() -> list[str]:
+        tables[:] = tls_check(tutorial.cluster, names, namespace=tutorial.namespace)
+        rows = [row for table in tables for row in table.rows]
+        return [str(row) for row in rows if row.status is Status.DRIFT]
+
+    try:
+        converge(
+            drifting,
+            until=lambda rows: not rows,
+            what="the proxies have loaded what the objects say of TLS",
+            timeout=PROXIES_SYNCED,
+        )
+    finally:
+        evidence.text("tls-check", render(tables, wide=True))
+        for table in tables:
+            evidence.observe("; ".join(map(str, table.rows)))
+    return tables
+
+
+@then("it prints these rows")
+def _(tables: list[Table], tutorial: Tutorial, datatable: list[list[str]]) -> None:
+    expected = [tuple(cell.format(namespace=tutorial.namespace) for cell in r) for r in datatable]
+    printed = [HEADINGS, *(row.columns for table in tables for row in table.rows)]
+    assert printed == expected, f"tls-check prints\n{render(tables, wide=True)}"

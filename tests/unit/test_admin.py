@@ -1,0 +1,137 @@
+"""Asking a proxy, over a port-forward that is a stand-in."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.stream import ws_client
+
+from meshproof.errors import EnvironmentBroken
+from meshproof.mesh import admin
+from meshproof.mesh.admin import ask_proxy
+
+#: Gets a request's first line, returns the whole answer.
+Proxy = Callable[[str], bytes]
+
+
+class Forward:
+    """A connection to a proxy that answers as it is told to."""
+
+    def __init__(self, proxy: Proxy, error: str | None = None) -> None:
+        self.near, self.far = socket.socketpair()
+        self._error = error
+        self.thread = threading.Thread(target=self._serve, args=(proxy,), daemon=True)
+        self.thread.start()
+
+    def socket(self, port: int) -> socket.socket:
+        assert port == 15000
+        return self.near
+
+    def error(self, port: int) -> str | None:
+        assert port == 15000
+        return self._error
+
+    def _serve(self, proxy: Proxy) -> None:
+        with self.far, self.far.makefile("rb") as requests:
+            while line := requests.readline():
+                while requests.readline().strip():
+                    pass
+                answer = proxy(line.decode())
+                if not answer:
+                    return
+                self.far.sendall(answer)
+
+
+@pytest.fixture
+def forwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Forward]]:
+    """The connections that are handed out, in turn; all are closed in the end."""
+    waiting: list[Forward] = []
+    given: list[Forward] = []
+
+    def portforward(_: object, method: str, url: str, *, headers: object) -> Forward:
+        path = "https://cluster/api/v1/namespaces/voting/pods/app-1/portforward?ports=15000"
+        assert (method, url) == ("GET", path)
+        if not waiting:
+            raise ApiException(status=0, reason="Handshake status 404 Not Found")
+        given.append(waiting.pop(0))
+        return given[-1]
+
+    monkeypatch.setattr(ws_client, "portforward_call", portforward)
+    yield waiting
+    for forward in given:
+        assert forward.near.fileno() == -1, "left open"
+        forward.thread.join(5)
+
+
+def answer(body: str, status: str = "200 OK") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+@pytest.fixture
+def cluster() -> Any:
+    return SimpleNamespace(api=ApiClient(Configuration(host="https://cluster")))
+
+
+def test_all_queries_go_over_one_connection(forwards: list[Forward], cluster: Any) -> None:
+    heard: list[str] = []
+
+    def proxy(line: str) -> bytes:
+        heard.append(line.split()[1])
+        return answer(f'{{"configs": [{len(heard)}]}}')
+
+    forwards.append(Forward(proxy))
+    said = ask_proxy(cluster, "voting", "app-1", ["/config_dump?a", "/config_dump?b"])
+    assert said == [{"configs": [1]}, {"configs": [2]}]
+    assert heard == ["/config_dump?a", "/config_dump?b"]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "error", "reason"),
+    [
+        (lambda _: b"", None, "RemoteDisconnected"),
+        (lambda _: b"", "connection refused in the pod", "connection refused in the pod"),
+        (lambda _: answer("no such page", "404 Not Found"), None, "HTTP 404: b'no such page'"),
+        (lambda _: answer("not JSON"), None, "JSONDecodeError"),
+    ],
+)
+def test_a_proxy_that_does_not_answer_is_a_broken_environment(
+    forwards: list[Forward], cluster: Any, proxy: Proxy, error: str | None, reason: str
+) -> None:
+    forwards.append(Forward(proxy, error))
+    with pytest.raises(EnvironmentBroken) as caught:
+        ask_proxy(cluster, "voting", "app-1", ["/config_dump"])
+    assert caught.value.sentence == (
+        "The proxy of pod app-1.voting does not answer: nothing can be said of it."
+    )
+    assert reason in caught.value.details
+
+
+def test_a_proxy_that_hangs_is_not_waited_for(
+    forwards: list[Forward], cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "ANSWER_TIMEOUT", 0.05)
+    done = threading.Event()
+
+    def hang(_: str) -> bytes:
+        done.wait(5)
+        return b""
+
+    forwards.append(Forward(hang))
+    with pytest.raises(EnvironmentBroken) as caught:
+        ask_proxy(cluster, "voting", "app-1", ["/config_dump"])
+    done.set()
+    assert caught.value.details == "TimeoutError timed out"
+
+
+@pytest.mark.usefixtures("forwards")
+def test_a_pod_that_cannot_be_reached_is_a_broken_environment(cluster: Any) -> None:
+    with pytest.raises(EnvironmentBroken) as caught:
+        ask_proxy(cluster, "voting", "app-1", ["/config_dump"])
+    assert "404 Not Found" in caught.value.details

@@ -1,0 +1,781 @@
+"""The whole of tls-check, on a mesh whose API server and proxies are stand-ins."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from kubernetes.client.exceptions import ApiException
+
+from meshproof import cli
+from meshproof.cluster.cluster import Cluster
+from meshproof.errors import EnvironmentBroken, UsageFailure
+from meshproof.paths import state_dir
+from meshproof.tls import check, survey
+from meshproof.tls.check import Table, tls_check
+from meshproof.tls.modes import ServerMode, Status
+from meshproof.tls.survey import mesh_settings
+from meshproof.tls.table import render, render_json
+from meshproof.tls.wanted import Mesh
+
+Json = dict[str, Any]
+HOSTS = ("voting-app", "voting-analytics", "voting-storage")
+#: The tutorial's three tables, to the letter.
+TUTORIAL = """\
+HOST:PORT                                    STATUS     SERVER     CLIENT     AUTHN POLICY       DESTINATION RULE
+voting-app.voting.svc.cluster.local:8080     OK         mTLS       mTLS       default/voting     voting-app/voting
+
+HOST:PORT                                          STATUS     SERVER     CLIENT     AUTHN POLICY       DESTINATION RULE
+voting-analytics.voting.svc.cluster.local:8080     OK         mTLS       mTLS       default/voting     voting-analytics/voting
+
+HOST:PORT                                        STATUS     SERVER     CLIENT     AUTHN POLICY       DESTINATION RULE
+voting-storage.voting.svc.cluster.local:6379     OK         mTLS       mTLS       default/voting     voting-storage/voting
+"""  # noqa: E501
+MESH_TLS = {
+    "name": "envoy.transport_sockets.tls",
+    "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "default"}]},
+        "require_client_certificate": True,
+    },
+}
+OTHER_TLS = {
+    "name": "envoy.transport_sockets.tls",
+    "typed_config": MESH_TLS["typed_config"] | {"common_tls_context": {}},  # type: ignore[operator]
+}
+RAW = {"name": "envoy.transport_sockets.raw_buffer"}
+CHAINS: dict[str, list[Json]] = {
+    "STRICT": [{"transport_socket": MESH_TLS}],
+    "PERMISSIVE": [{"transport_socket": MESH_TLS}, {}],
+    "DISABLE": [{}],
+}
+SOCKETS: dict[str, Json] = {
+    "ISTIO_MUTUAL": {"transport_socket": MESH_TLS},
+    "SIMPLE": {"transport_socket": OTHER_TLS},
+    "DISABLE": {},
+    "-": {"transport_socket_matches": [
+        {"name": "tlsMode-istio", "match": {"tlsMode": "istio"}, "transport_socket": MESH_TLS},
+        {"name": "tlsMode-disabled", "match": {}, "transport_socket": RAW},
+    ]},
+}  # fmt: skip
+NETWORKING = "/apis/networking.istio.io/v1"
+
+
+def made(name: str, spec: Json, namespace: str = "voting") -> Json:
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+class FakeMesh:
+    """The voting app under lock-down: what the API server has, and what each proxy has loaded."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.silent: set[str] = set()
+        self.missing: set[str] = set()
+        self.pods: dict[str, Json] = {}
+        self.services: dict[str, dict[str, int]] = {}
+        self.unready: set[str] = set()
+        self.policies = [made("default", {"mtls": {"mode": "STRICT"}})]
+        self.rules: dict[str, Json] = {}
+        self.mesh = ""
+        #: By pod: its mode, and a clients' view by host: its mode, and the rule's name.
+        self.accepts: dict[str, str] = {}
+        self.sends: dict[tuple[str, str], tuple[str, str]] = {}
+        self.tls_endpoints: set[str] = set()
+        self.subsets: dict[str, dict[str, list[str]]] = {}
+        self.refused: dict[str, str] = {}
+        self.add("voting-app", "http", 8080, "voting-app-1", "voting-app-2", "voting-app-3")
+        self.add("voting-analytics", "http", 8080, "voting-analytics-1")
+        self.add("voting-storage", "redis", 6379, "voting-storage-1")
+        self.add_pod("gateway-1", "gateway", namespace="istio-system")
+
+    def add(self, service: str, port: str, number: int, *pods: str) -> None:
+        self.services[service] = {port: number}
+        for pod in pods:
+            self.add_pod(pod, service)
+        self.rules[service] = {"host": service, "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}}
+
+    def add_pod(
+        self, name: str, app: str, *, namespace: str = "voting", proxied: bool = True
+    ) -> None:
+        containers = ["app", *(["istio-proxy"] if proxied else [])]
+        states = [{"name": c, "ready": True, "restartCount": 0} for c in containers]
+        address = f"10.0.0.{len(self.pods) + 1}"
+        self.pods[name] = {
+            "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}},
+            "spec": {"containers": [{"name": c} for c in containers]},
+            "status": {
+                "phase": "Running",
+                "podIPs": [{"ip": address}],
+                "containerStatuses": states,
+            },
+        }
+        self.tls_endpoints.add(name)
+
+    def get(self, _: object, path: str) -> Json:
+        """What the API server has at a path."""
+        if path in self.missing:
+            raise ApiException(status=404)
+        namespace = path.rpartition("/namespaces/")[2].partition("/")[0]
+        if namespace == "nowhere" and path.endswith("nowhere"):
+            raise ApiException(status=404)
+        kind = urlsplit(path).path.split("/")[-1]
+        found: Any = getattr(self, f"_{kind}", dict)()
+        if kind == "pods" and "labelSelector" in path:
+            wanted = parse_qs(urlsplit(path).query)["labelSelector"][0].removeprefix("app=")
+            return {"items": [p for p in found if p["metadata"]["labels"]["app"] == wanted]}
+        if isinstance(found, list) and "/namespaces/" in path:
+            return {"items": [i for i in found if i["metadata"]["namespace"] == namespace]}
+        return {"items": found} if isinstance(found, list) else found
+
+    def _pods(self) -> list[Json]:
+        return list(self.pods.values())
+
+    def _services(self) -> list[Json]:
+        return [
+            made(
+                name,
+                {
+                    "ports": [{"name": n, "port": p} for n, p in ports.items()],
+                    "selector": {"app": name},
+                },
+            )
+            for name, ports in self.services.items()
+        ]
+
+    def _endpointslices(self) -> list[Json]:
+        return [
+            {
+                "metadata": {
+                    "namespace": "voting",
+                    "labels": {"kubernetes.io/service-name": service},
+                },
+                "ports": [{"name": n, "port": p} for n, p in ports.items()],
+                "endpoints": [
+                    {
+                        "addresses": [pod["status"]["podIPs"][0]["ip"]],
+                        "conditions": {"ready": name not in self.unready},
+                        "targetRef": {"kind": "Pod", "name": name},
+                    }
+                    for name, pod in self.pods.items()
+                    if pod["metadata"]["labels"]["app"] == service
+                ],
+            }
+            for service, ports in self.services.items()
+        ]
+
+    def _deployments(self) -> list[Json]:
+        apps = {pod["metadata"]["labels"]["app"] for pod in self.pods.values()}
+        return [made(app, {"selector": {"matchLabels": {"app": app}}}) for app in apps]
+
+    def _destinationrules(self) -> list[Json]:
+        return [made(name, spec) for name, spec in self.rules.items()]
+
+    def _peerauthentications(self) -> list[Json]:
+        return self.policies
+
+    def _virtualservices(self) -> list[Json]:
+        route = {"route": [{"destination": {"host": "voting-app"}}]}
+        return [made("voting-app", {"gateways": ["front"], "http": [route]})]
+
+    def _gateways(self) -> list[Json]:
+        return [made("front", {"selector": {"app": "gateway"}})]
+
+    def _istio(self) -> Json:
+        return {"data": {"mesh": self.mesh}}
+
+    def ask(self, _: object, namespace: str, pod: str, queries: Sequence[str]) -> list[Json]:
+        """What a proxy says."""
+        self.asked.append(f"{pod}.{namespace}")
+        if pod in self.silent:
+            raise EnvironmentBroken(f"The proxy of pod {pod}.{namespace} does not answer.")
+        answers = {
+            "dynamic_listeners": self._inbound,
+            "dynamic_active_clusters": self._outbound,
+            "dynamic_endpoint_configs": self._known,
+        }
+        wanted = [parse_qs(urlsplit(query).query) for query in queries]
+        return [answers[query["resource"][0]](pod, query["name_regex"][0]) for query in wanted]
+
+    def _inbound(self, pod: str, _: str) -> Json:
+        chains: list[Json] = [
+            {"filter_chain_match": {}} | c for c in CHAINS[self.accepts.get(pod, "STRICT")]
+        ]
+        entry: Json = {"name": "virtualInbound"}
+        entry["active_state"] = {"listener": {"filter_chains": chains}}
+        if pod in self.refused:
+            entry["error_state"] = {"details": self.refused[pod]}
+        return {"configs": [entry]}
+
+    def _names(self, pattern: str) -> list[tuple[str, str, str]]:
+        found = []
+        for service, ports in self.services.items():
+            for port in ports.values():
+                for subset in ("", *self.subsets.get(service, {})):
+                    name = f"outbound|{port}|{subset}|{service}.voting.svc.cluster.local"
+                    if re.fullmatch(pattern, name):
+                        found.append((name, service, subset))
+        return found
+
+    def _outbound(self, pod: str, pattern: str) -> Json:
+        configs = []
+        for name, service, subset in self._names(pattern):
+            told = self.sends.get((pod, f"{service}|{subset}"), self.sends.get((pod, service)))
+            mode, rule = told or ("ISTIO_MUTUAL", service)
+            path = f"{NETWORKING}/namespaces/voting/destination-rule/{rule}"
+            metadata = {"filter_metadata": {"istio": {"config": path} if rule else {}}}
+            cluster = {"name": name, "type": "EDS", "metadata": metadata, **SOCKETS[mode]}
+            configs.append({"cluster": cluster})
+        return {"configs": configs}
+
+    def _known(self, _: str, pattern: str) -> Json:
+        configs = []
+        for name, service, subset in self._names(pattern):
+            listed = [
+                {
+                    "endpoint": {"address": {"socket_address": {
+                        "address": pod["status"]["podIPs"][0]["ip"]}}},
+                    "metadata": {"filter_metadata": {"envoy.transport_socket_match":
+                        {"tlsMode": "istio"} if key in self.tls_endpoints else {}}},
+                }
+                for key, pod in self.pods.items()
+                if pod["metadata"]["labels"]["app"] == service
+                and (not subset or key in self.subsets[service][subset])
+            ]  # fmt: skip
+            endpoints = [{"lb_endpoints": listed}]
+            configs.append({"endpoint_config": {"cluster_name": name, "endpoints": endpoints}})
+        return {"configs": configs}
+
+
+@pytest.fixture
+def mesh(monkeypatch: pytest.MonkeyPatch) -> FakeMesh:
+    found = FakeMesh()
+    monkeypatch.setattr(survey, "get", found.get)
+    monkeypatch.setattr(check, "ask_proxy", found.ask)
+    return found
+
+
+@pytest.fixture
+def ask(mesh: FakeMesh, tmp_path: Path) -> Callable[..., list[Table]]:
+    cluster = Cluster("fake", tmp_path / "kubeconfig", tmp_path)
+
+    def run(*hosts: str, client: str | None = None) -> list[Table]:
+        return tls_check(cluster, hosts or HOSTS, namespace="voting", client=client)
+
+    return run
+
+
+Ask = Callable[..., list[Table]]
+
+
+def only(tables: list[Table]) -> Any:
+    ((row,),) = [table.rows for table in tables]
+    return row
+
+
+def test_the_tutorials_tables(ask: Ask) -> None:
+    assert render(ask()) == TUTORIAL
+
+
+def test_every_proxy_is_asked_once(ask: Ask, mesh: FakeMesh) -> None:
+    ask()
+    assert sorted(mesh.asked) == [
+        "gateway-1.istio-system",
+        "voting-analytics-1.voting",
+        "voting-app-1.voting",
+        "voting-app-2.voting",
+        "voting-app-3.voting",
+        "voting-storage-1.voting",
+    ]
+
+
+def test_a_host_that_is_asked_about_twice_has_one_table(ask: Ask) -> None:
+    assert len(ask("voting-app", "voting-app.voting", "voting-app:8080")) == 2
+
+
+def test_the_client_is_the_gateway_or_who_is_behind_it(ask: Ask) -> None:
+    clients = [str(table.rows[0].client.pod) for table in ask()]
+    assert clients == ["gateway-1.istio-system", "voting-app-1.voting", "voting-app-1.voting"]
+
+
+def test_a_client_can_be_named(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.sends["voting-analytics-1", "voting-app"] = ("DISABLE", "voting-app")
+    row = only(ask("voting-app", client="voting-analytics"))
+    assert (str(row.client.pod), row.status) == ("voting-analytics-1.voting", Status.DRIFT)
+    assert only(ask("voting-app", client="gateway-1.istio-system")).status is Status.OK
+
+
+def test_wide_adds_the_modes_by_todays_names_and_who_was_asked(ask: Ask) -> None:
+    heading, row = render(ask("voting-analytics"), wide=True).splitlines()
+    assert re.split(r" {5,}", heading)[6:] == [
+        "SERVER MODE",
+        "CLIENT MODE",
+        "CLIENT POD",
+        "SERVER PODS",
+    ]
+    assert row.split()[6:] == [
+        "STRICT",
+        "ISTIO_MUTUAL",
+        "voting-app-1.voting",
+        "voting-analytics-1.voting",
+    ]
+
+
+def test_json_has_everything_for_machines(ask: Ask) -> None:
+    (row,) = json.loads(render_json(ask("voting-storage")))
+    assert row == {
+        "host": "voting-storage.voting.svc.cluster.local",
+        "port": 6379,
+        "subset": None,
+        "status": "OK",
+        "server": "mTLS",
+        "client": "mTLS",
+        "authn_policy": "default/voting",
+        "destination_rule": "voting-storage/voting",
+        "client_mode": "ISTIO_MUTUAL",
+        "client_pod": "voting-app-1.voting",
+        "servers": [
+            {
+                "pod": "voting-storage-1.voting",
+                "mode": "STRICT",
+                "authn_policy": "default/voting",
+                "proxied": True,
+                "sent": "mutual TLS of the mesh",
+            }
+        ],
+        "notes": [],
+    }
+
+
+@pytest.mark.parametrize("server", CHAINS)
+@pytest.mark.parametrize("client", SOCKETS)
+def test_the_truth_table(ask: Ask, mesh: FakeMesh, server: str, client: str) -> None:
+    mesh.policies = [made("default", {"mtls": {"mode": server}})]
+    mesh.accepts["voting-storage-1"] = server
+    tls = {} if client == "-" else {"tls": {"mode": client}}
+    mesh.rules["voting-storage"] = {"host": "voting-storage", "trafficPolicy": tls}
+    loaded = client
+    if client == "-" and server == "DISABLE":
+        loaded = "DISABLE"  # as istiod decides for a namespace without mutual TLS
+    mesh.sends["voting-app-1", "voting-storage"] = (loaded, "voting-storage")
+    row = only(ask("voting-storage"))
+    works = {
+        "STRICT": {"ISTIO_MUTUAL": "OK"},
+        "PERMISSIVE": {"ISTIO_MUTUAL": "OK", "DISABLE": "OK"},
+        "DISABLE": {"DISABLE": "OK"},
+    }
+    assert row.status == ("AUTO" if client == "-" else works[server].get(client, "CONFLICT"))
+    shown = {"ISTIO_MUTUAL": "mTLS", "DISABLE": "HTTP", "SIMPLE": "TLS", "-": "-"}
+    assert row.columns[2:] == (
+        ServerMode(server).shown,
+        shown[client],
+        "default/voting",
+        "voting-storage/voting",
+    )
+    assert bool(row.notes) is (row.status == "CONFLICT")
+
+
+def test_without_policy_and_rule_it_is_automatic(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.policies, mesh.rules = [], {}
+    mesh.accepts["voting-storage-1"] = "PERMISSIVE"
+    mesh.sends["voting-app-1", "voting-storage"] = ("-", "")
+    row = only(ask("voting-storage"))
+    assert row.columns[1:] == ("AUTO", "mTLS/HTTP", "-", "-", "-")
+
+
+def test_automatic_is_a_conflict_where_what_istiod_chose_does_not_work(
+    ask: Ask, mesh: FakeMesh
+) -> None:
+    mesh.rules["voting-storage"] = {"host": "voting-storage"}
+    mesh.sends["voting-app-1", "voting-storage"] = ("-", "voting-storage")
+    assert only(ask("voting-storage")).status is Status.AUTO
+    mesh.tls_endpoints.remove("voting-storage-1")
+    row = only(ask("voting-storage"))
+    assert row.columns[1:4] == ("CONFLICT", "mTLS", "-")
+    assert row.notes == (
+        "client voting-app-1.voting sends plain text, "
+        "which server voting-storage-1.voting does not accept",
+    )
+
+
+def test_without_auto_mtls_a_client_that_is_not_told_sends_plain_text(
+    ask: Ask, mesh: FakeMesh
+) -> None:
+    mesh.mesh = "enableAutoMtls: false"
+    mesh.rules["voting-storage"] = {"host": "voting-storage"}
+    mesh.sends["voting-app-1", "voting-storage"] = ("DISABLE", "voting-storage")
+    assert only(ask("voting-storage")).columns[1:4] == ("CONFLICT", "mTLS", "HTTP")
+    mesh.policies[0]["spec"]["mtls"]["mode"] = mesh.accepts["voting-storage-1"] = "PERMISSIVE"
+    assert only(ask("voting-storage")).columns[1:4] == ("OK", "mTLS/HTTP", "HTTP")
+
+
+def test_a_server_that_has_not_loaded_the_policy_is_drift(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.accepts["voting-app-2"] = "PERMISSIVE"
+    mesh.refused["voting-app-2"] = "no such filter"
+    (table,) = ask("voting-app")
+    (row,) = table.rows
+    assert row.columns[1:3] == ("DRIFT", "mTLS/HTTP,mTLS")
+    assert row.notes == (
+        "PeerAuthentication default/voting says STRICT, and PERMISSIVE is loaded in the proxy of "
+        "server voting-app-2.voting, which refused its last change (no such filter)",
+        "its servers do not agree: voting-app-1.voting STRICT, voting-app-2.voting PERMISSIVE, "
+        "voting-app-3.voting STRICT",
+    )
+    assert render([table]).splitlines()[2].startswith("voting-app.voting.svc.cluster.local:8080: P")
+
+
+def test_a_server_that_still_has_a_policy_that_is_gone_is_drift(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.policies = []
+    row = only(ask("voting-storage"))
+    assert (row.status, row.columns[4]) == (Status.DRIFT, "-")
+    assert row.notes[0].startswith("no PeerAuthentication counts, which means PERMISSIVE, and STR")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "loaded", "note"),
+    [
+        (
+            {"tls": {"mode": "DISABLE"}},
+            ("ISTIO_MUTUAL", "voting-storage"),
+            "DestinationRule voting-storage/voting says DISABLE, and ISTIO_MUTUAL is loaded",
+        ),
+        (
+            {"tls": {"mode": "ISTIO_MUTUAL"}},
+            ("-", "voting-storage"),
+            "DestinationRule voting-storage/voting says ISTIO_MUTUAL, and auto mTLS is loaded",
+        ),
+        (
+            {},
+            ("ISTIO_MUTUAL", "voting-storage"),
+            "DestinationRule voting-storage/voting says nothing of TLS, and ISTIO_MUTUAL is loaded",
+        ),
+        (
+            {"tls": {"mode": "ISTIO_MUTUAL"}},
+            ("ISTIO_MUTUAL", "older"),
+            "DestinationRule voting-storage/voting counts, and DestinationRule older/voting is lo",
+        ),
+        (
+            {"tls": {"mode": "ISTIO_MUTUAL"}},
+            ("ISTIO_MUTUAL", ""),
+            "DestinationRule voting-storage/voting counts, and no DestinationRule is loaded",
+        ),
+    ],
+)
+def test_a_client_that_has_something_else_loaded_than_its_rule_is_drift(
+    ask: Ask, mesh: FakeMesh, wanted: Json, loaded: tuple[str, str], note: str
+) -> None:
+    mesh.rules["voting-storage"] = {"host": "voting-storage", "trafficPolicy": wanted}
+    mesh.sends["voting-app-1", "voting-storage"] = loaded
+    row = only(ask("voting-storage"))
+    assert row.status is Status.DRIFT
+    assert row.notes[0].startswith(note), row.notes
+    assert "client voting-app-1.voting" in row.notes[0]
+
+
+def test_a_client_that_does_not_know_a_server_is_drift(ask: Ask, mesh: FakeMesh) -> None:
+    known = mesh._known
+    mesh.add_pod("voting-storage-2", "voting-storage")
+
+    def without(pod: str, pattern: str) -> Json:
+        answer = known(pod, pattern)
+        for config in answer["configs"]:
+            config["endpoint_config"]["endpoints"][0]["lb_endpoints"].pop()
+        return answer
+
+    mesh._known = without  # type: ignore[method-assign, assignment]
+    row = only(ask("voting-storage"))
+    assert (row.status, row.notes) == (
+        Status.DRIFT,
+        ("the proxy of client voting-app-1.voting does not know server "
+         "voting-storage-2.voting",),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mode", "loaded", "outcome"),
+    [
+        ("STRICT", "ISTIO_MUTUAL", "CONFLICT"),
+        ("STRICT", "-", "CONFLICT"),  # it works, and nothing protects it
+        ("PERMISSIVE", "ISTIO_MUTUAL", "CONFLICT"),
+        ("PERMISSIVE", "-", "AUTO"),
+    ],
+)
+def test_a_server_without_a_proxy_takes_plain_text(
+    ask: Ask, mesh: FakeMesh, mode: str, loaded: str, outcome: str
+) -> None:
+    mesh.policies[0]["spec"]["mtls"]["mode"] = mode
+    mesh.add_pod("voting-storage-1", "voting-storage", proxied=False)
+    mesh.tls_endpoints.remove("voting-storage-1")
+    if loaded == "-":
+        mesh.rules["voting-storage"] = {"host": "voting-storage"}
+    mesh.sends["voting-app-1", "voting-storage"] = (loaded, "voting-storage")
+    row = only(ask("voting-storage"))
+    assert (row.status, row.columns[2]) == (outcome, "HTTP")
+    protected = "server voting-storage-1.voting has no proxy: nothing keeps to default/voting"
+    assert any(note.startswith(protected) for note in row.notes) is (mode == "STRICT")
+    assert "voting-storage-1.voting" not in mesh.asked
+
+
+def test_a_port_that_goes_round_the_proxy_takes_plain_text(ask: Ask, mesh: FakeMesh) -> None:
+    annotations = {"traffic.sidecar.istio.io/excludeInboundPorts": "6379"}
+    mesh.pods["voting-storage-1"]["metadata"]["annotations"] = annotations
+    row = only(ask("voting-storage"))
+    assert row.columns[1:3] == ("CONFLICT", "HTTP")
+    assert "server voting-storage-1.voting is not seen by its proxy" in row.notes[1]
+
+
+def with_subsets(mesh: FakeMesh, modes: dict[str, str | None]) -> None:
+    mesh.add_pod("voting-analytics-2", "voting-analytics")
+    mesh.subsets["voting-analytics"] = {
+        "v1-0": ["voting-analytics-1"],
+        "v1-1": ["voting-analytics-2"],
+    }
+    mesh.rules["voting-analytics"]["subsets"] = [
+        {"name": name, **({"trafficPolicy": {"tls": {"mode": mode}}} if mode else {})}
+        for name, mode in modes.items()
+    ]
+    for name, mode in modes.items():
+        if mode:
+            key = ("voting-app-1", f"voting-analytics|{name}")
+            mesh.sends[key] = (mode, "voting-analytics")
+
+
+def test_subsets_have_no_rows_where_they_are_like_the_whole(ask: Ask, mesh: FakeMesh) -> None:
+    with_subsets(mesh, {"v1-0": None, "v1-1": None})
+    assert only(ask("voting-analytics")).status is Status.OK
+
+
+def test_a_subset_that_differs_has_a_row_with_its_own_pods(ask: Ask, mesh: FakeMesh) -> None:
+    with_subsets(mesh, {"v1-0": None, "v1-1": "DISABLE"})
+    ((whole, part),) = [table.rows for table in ask("voting-analytics")]
+    assert whole.status is Status.OK
+    assert part.columns[:4] == (
+        "voting-analytics.voting.svc.cluster.local:8080|v1-1",
+        "CONFLICT",
+        "mTLS",
+        "HTTP",
+    )
+    assert [str(server.pod) for server in part.servers] == ["voting-analytics-2.voting"]
+
+
+def test_a_subset_without_pods_is_told(ask: Ask, mesh: FakeMesh) -> None:
+    with_subsets(mesh, {"v1-0": None, "v1-1": None})
+    mesh.subsets["voting-analytics"]["v1-1"] = []
+    row = only(ask("voting-analytics"))
+    assert (row.status, row.notes) == (Status.OK, ("subset v1-1 has no ready pod",))
+
+
+def test_subsets_in_objects_or_proxies_alone_are_drift(ask: Ask, mesh: FakeMesh) -> None:
+    with_subsets(mesh, {"v1-1": None, "v2-0": None})
+    ((whole, part),) = [table.rows for table in ask("voting-analytics")]
+    assert (part.destination.subset, part.status) == ("v1-1", Status.OK)
+    assert (whole.status, whole.notes) == (
+        Status.DRIFT,
+        (
+            "DestinationRule voting-analytics/voting has subset v2-0, which is not loaded in the "
+            "proxy of client voting-app-1.voting",
+            "no DestinationRule that counts has subset v1-0, which is loaded in the "
+            "proxy of client voting-app-1.voting",
+        ),
+    )
+
+
+def test_a_subset_that_drifts_in_its_own_way_has_a_row(ask: Ask, mesh: FakeMesh) -> None:
+    with_subsets(mesh, {"v1-0": None, "v1-1": None})
+    mesh.accepts["voting-analytics-1"] = "PERMISSIVE"
+    mesh.accepts["voting-analytics-2"] = "PERMISSIVE"
+    mesh.sends["voting-app-1", "voting-analytics"] = ("DISABLE", "voting-analytics")
+    assert [row.status for row in ask("voting-analytics")[0].rows] == [Status.DRIFT]
+    mesh.rules["voting-analytics"]["subsets"][1]["trafficPolicy"] = {"tls": {"mode": "SIMPLE"}}
+    whole, part = ask("voting-analytics")[0].rows
+    assert whole.columns[1:] == part.columns[1:]
+    assert part.notes[1].startswith("DestinationRule voting-analytics/voting says SIMPLE, and DIS")
+
+
+def test_every_port_has_a_row(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.services["voting-storage"]["mysql"] = 3306
+    (table,) = ask("voting-storage")
+    assert [row.destination.port for row in table.rows] == [6379, 3306]
+    (table,) = ask("voting-storage:3306")
+    assert [row.destination.port for row in table.rows] == [3306]
+
+
+def test_a_policy_for_one_workload_shows_at_its_servers(ask: Ask, mesh: FakeMesh) -> None:
+    exempt = {
+        "selector": {"matchLabels": {"app": "voting-storage"}},
+        "portLevelMtls": {"6379": {"mode": "PERMISSIVE"}},
+    }
+    mesh.policies.append(made("exempt", exempt))
+    mesh.accepts["voting-storage-1"] = "PERMISSIVE"
+    assert only(ask("voting-storage")).columns[1:5] == ("OK", "mTLS/HTTP", "mTLS", "exempt/voting")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "client", "sentence"),
+    [
+        (["nonsense"], None, "There is no Service “nonsense” in namespace voting; there are: vo"),
+        (["voting-app.nowhere"], None, "There is no namespace “nowhere”."),
+        (["voting-app:1"], None, "Service voting-app.voting.svc.cluster.local has no port 1; it h"),
+        (["voting-app"], "nobody", "There is neither a Deployment nor a pod “nobody” in namespac"),
+        (["voting-app"], "x.nowhere", "There is no namespace “nowhere”."),
+        (["voting-app"], "bare", "Pod bare.voting has no proxy"),
+    ],
+)
+def test_what_is_not_there_is_a_usage_failure_in_one_sentence(
+    ask: Ask, mesh: FakeMesh, hosts: list[str], client: str | None, sentence: str
+) -> None:
+    mesh.add_pod("bare", "bare", proxied=False)
+    with pytest.raises(UsageFailure) as caught:
+        ask(*hosts, client=client)
+    assert str(caught.value).startswith(sentence)
+    assert "\n" not in str(caught.value)
+    assert mesh.asked == []
+
+
+def test_a_host_without_pods_is_nothing_to_ask(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.unready.add("voting-storage-1")
+    with pytest.raises(EnvironmentBroken, match="has no ready pod behind it"):
+        ask("voting-storage")
+
+
+@pytest.mark.parametrize("pod", ["voting-app-1", "voting-storage-1"])
+def test_one_silent_proxy_is_no_table(ask: Ask, mesh: FakeMesh, pod: str) -> None:
+    mesh.silent.add(pod)
+    with pytest.raises(EnvironmentBroken, match=f"The proxy of pod {pod}.voting does not answer"):
+        ask("voting-storage", client="voting-app")
+
+
+def test_a_proxy_that_says_something_unheard_of_is_no_table(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.sends["voting-app-1", "voting-storage"] = ("odd", "voting-storage")
+    SOCKETS["odd"] = {"transport_socket": {"name": "odd"}}
+    try:
+        with pytest.raises(EnvironmentBroken, match=r"1\.voting has what tls-check cannot read: a"):
+            ask("voting-storage")
+    finally:
+        del SOCKETS["odd"]
+    CHAINS["odd"] = [{"transport_socket": OTHER_TLS}]
+    mesh.sends.clear()
+    mesh.accepts["voting-storage-1"] = "odd"
+    try:
+        with pytest.raises(EnvironmentBroken, match="cannot read: its port 6379 has TLS of its ow"):
+            ask("voting-storage")
+    finally:
+        del CHAINS["odd"]
+
+
+def test_a_client_that_cannot_reach_the_host_is_no_table(ask: Ask, mesh: FakeMesh) -> None:
+    mesh._outbound = lambda *_: {}  # type: ignore[method-assign]
+    with pytest.raises(EnvironmentBroken, match="has no way to voting-storage"):
+        ask("voting-storage")
+
+
+def test_a_cluster_without_istio_is_no_mesh(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.missing.add("/apis/security.istio.io/v1/peerauthentications")
+    with pytest.raises(EnvironmentBroken, match="The cluster has no Istio"):
+        ask()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ApiException(status=403, reason="Forbidden"), "refuses to say what tls-check needs"),
+        (ConnectionRefusedError(), r"does not answer \(ConnectionRefusedError\)"),
+    ],
+)
+def test_an_api_server_that_does_not_answer_is_a_broken_environment(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    def fail(*_: object) -> Json:
+        raise error
+
+    monkeypatch.setattr(survey, "get", fail)
+    with pytest.raises(EnvironmentBroken, match=sentence):
+        ask()
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("", Mesh(auto_mtls=True, root="istio-system")),
+        ("enableAutoMtls: true\nrootNamespace: mesh", Mesh(auto_mtls=True, root="mesh")),
+        ("enableAutoMtls: false", Mesh(auto_mtls=False)),
+    ],
+)
+def test_the_meshs_settings_have_istios_defaults(text: str, settings: Mesh) -> None:
+    assert mesh_settings({"data": {"mesh": text}}) == settings
+    assert mesh_settings({}) == Mesh()
+
+
+@pytest.fixture
+def command(
+    mesh: FakeMesh, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["meshproof", "tls-check", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def running() -> None:
+    """A cluster of the default name, as far as its kubeconfig goes."""
+    folder = state_dir() / "clusters" / "meshproof"
+    folder.mkdir(parents=True)
+    (folder / "kubeconfig").touch()
+
+
+@pytest.mark.usefixtures("running")
+def test_the_command_prints_the_tutorials_tables(command: Run) -> None:
+    assert command(*HOSTS) == (0, TUTORIAL, "")
+
+
+@pytest.mark.usefixtures("running")
+def test_the_command_prints_for_machines_and_of_another_namespace(command: Run) -> None:
+    code, printed, _ = command("voting-app.voting", "-o", "json", "--namespace", "other")
+    assert (code, json.loads(printed)[0]["status"]) == (0, "OK")
+    code, printed, _ = command("voting-app", "-o", "wide", "--client", "voting-storage")
+    assert (code, "voting-storage-1.voting" in printed) == (0, True)
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["nonsense"], 2),
+        ([], 2),
+        (["voting-app", "-o", "xml"], 2),
+        (["voting-app", "--namespace", "nowhere"], 2),
+        (["voting-app", "--client", "nobody"], 2),
+        (["voting-storage"], 3),
+    ],
+)
+def test_bad_input_is_a_sentence_and_no_table(
+    command: Run, mesh: FakeMesh, arguments: list[str], code: int
+) -> None:
+    mesh.silent.add("voting-storage-1")
+    ended, printed, said = command(*arguments)
+    assert (ended, printed) == (code, "")
+    assert said
+
+
+def test_without_a_cluster_there_is_nobody_to_ask(command: Run) -> None:
+    assert command("voting-app", "--cluster-name", "other") == (
+        3,
+        "",
+        "meshproof: There is no cluster “other” to ask: `meshproof up` makes one.\n",
+    )
