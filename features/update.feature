@@ -93,12 +93,12 @@ Feature: Update the application
   Scenario: After lock-down no traffic reaches analytics 1.0, or leaves it
     Given the tutorial is followed up to "updated"
     And the proxy of analytics 1.0 counts the requests that it serves
-    And a Service of the harness leads to analytics 1.0 alone, and answers an app pod
+    And an app pod gets an answer from analytics 1.0, asked by a name that leads to it alone
     And analytics 1.0 gets an answer from its storage
     When the tutorial is followed on to "lock-down"
     Then analytics 1.0 is still deployed, and a ready endpoint of its Service
     And its proxy's count stands still while 700 pages are viewed
-    And the app pod's same request is denied with 403, and the proxy of analytics 1.0 counts it
+    And an app pod that asks by a new name is denied with 403, and the proxy of analytics 1.0 counts it
     And analytics 1.0 gets no answer from its storage, whose proxy counts the denial
 
   @always @A2

@@ -233,7 +233,7 @@ def status(options: Options) -> list[tuple[str, str]]:
         rows.append(("kubeconfig", str(kind.kubeconfig)))
         rows.append(("ingress", f"http://127.0.0.1:{kind.loopback_port()}/"))
     else:
-        cluster = _existing_cluster(options)
+        cluster = existing_cluster(options)
     try:
         rows.append(("kubernetes", cluster.version))
         waiting = unready_deployments(cluster, ("istio-system",))
@@ -315,7 +315,7 @@ def require_programs(
         )
 
 
-def _existing_cluster(options: Options) -> Cluster:
+def existing_cluster(options: Options) -> Cluster:
     """Cut the named context out of the user's kubeconfig, which itself is never written."""
     context = options.kube_context or ""
     folder = state_dir() / "existing" / context.replace("/", "_")
@@ -346,7 +346,7 @@ def _existing_cluster(options: Options) -> Cluster:
 
 
 def _existing(options: Options, progress: Progress) -> Environment:
-    cluster = _existing_cluster(options)
+    cluster = existing_cluster(options)
     try:
         version = cluster.version
     except Exception as error:

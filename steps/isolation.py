@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from pytest_bdd import given, parsers, then
@@ -16,9 +17,8 @@ from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
 
-#: Asks, and returns the status and the body.
-Asking = Callable[[], tuple[int, str]]
-PROBE_NAME = "probe-analytics-1-0"
+#: Asks by the name of a new Service, and returns the status and the body.
+Ask = Callable[[str], tuple[int, str]]
 #: Views that must make the count rise while traffic is permitted.
 BASELINE_VIEWS = 40
 
@@ -30,12 +30,24 @@ def old_analytics(tutorial: Tutorial) -> PodState:
 
 
 @pytest.fixture
-def old_by_name(tutorial: Tutorial) -> Iterator[str]:
-    """The address of a Service that leads to analytics 1.0 alone."""
+def ask_old(tutorial: Tutorial) -> Iterator[Ask]:
+    """Asks analytics 1.0 from an app pod, by a name that leads to it alone."""
     cluster, namespace = tutorial.cluster, tutorial.namespace
-    service = service_to(cluster, namespace, PROBE_NAME, "voting-analytics", "1.0", 8080)
-    with service as address:
-        yield address
+    with ExitStack() as services:
+
+        def ask(name: str) -> tuple[int, str]:
+            address = services.enter_context(
+                service_to(cluster, namespace, name, "voting-analytics", "1.0", 8080)
+            )
+            app = tutorial.pod_of("voting-app", "1.0").name
+            return converge(
+                lambda: ask_from_app(cluster, namespace, app, f"http://{address}/analytics"),
+                until=lambda answer: answer[0] in (200, 403),
+                what=f"{address} leads to analytics 1.0",
+                timeout=ROUTE_IN_FORCE,
+            ).value
+
+        yield ask
 
 
 @given("the proxy of analytics 1.0 counts the requests that it serves")
@@ -73,34 +85,25 @@ def _(
     assert after == before, f"{after - before} requests reached analytics 1.0"
 
 
-@given(
-    "a Service of the harness leads to analytics 1.0 alone, and answers an app pod",
-    target_fixture="ask_old",
+@given("an app pod gets an answer from analytics 1.0, asked by a name that leads to it alone")
+def _(evidence: Evidence, ask_old: Ask) -> None:
+    status, text = ask_old("probe-before")
+    evidence.observe(f"before: analytics 1.0 answers an app pod with {status} {text}")
+    assert status == 200, f"{status} {text}"
+
+
+@then(
+    "an app pod that asks by a new name is denied with 403, "
+    "and the proxy of analytics 1.0 counts it"
 )
-def _(tutorial: Tutorial, evidence: Evidence, old_by_name: str) -> Asking:
-    cluster, namespace = tutorial.cluster, tutorial.namespace
-    app = tutorial.pod_of("voting-app", "1.0").name
-
-    def ask() -> tuple[int, str]:
-        return ask_from_app(cluster, namespace, app, f"http://{old_by_name}/analytics")
-
-    answered = converge(
-        ask,
-        until=lambda answer: answer[0] == 200,
-        what="analytics 1.0 answers by a name of its own",
-        timeout=ROUTE_IN_FORCE,
-    ).value
-    evidence.observe(f"before: {old_by_name} answers {app} with {answered}")
-    return ask
-
-
-@then("the app pod's same request is denied with 403, and the proxy of analytics 1.0 counts it")
-def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask_old: Asking) -> None:
+def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask_old: Ask) -> None:
+    # A new name is a new connection: one that was open before the policy may outlive it.
+    status, text = ask_old("probe-after")
+    assert status == 403, f"{status} {text}"
     before = denials(tutorial.cluster, tutorial.namespace, old_analytics.name)
-    status, text = ask_old()
+    status, text = ask_old("probe-counted")
     after = denials(tutorial.cluster, tutorial.namespace, old_analytics.name)
     evidence.observe(f"after: {status} {text}; denials counted {before} → {after}")
-    assert status == 403, f"{status} {text}"
     assert after == before + 1, f"denials counted {before} → {after}"
 
 
@@ -114,9 +117,10 @@ def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState) -> None:
 @then("analytics 1.0 gets no answer from its storage, whose proxy counts the denial")
 def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState) -> None:
     storage = tutorial.pod_of("voting-storage", "1.0").name
+    answer = answer_of_redis(tutorial.cluster, tutorial.namespace, old_analytics.name)
+    assert answer == "", f"Redis answers analytics 1.0 with {answer!r}"
     before = denials(tutorial.cluster, tutorial.namespace, storage)
     answer = answer_of_redis(tutorial.cluster, tutorial.namespace, old_analytics.name)
     after = denials(tutorial.cluster, tutorial.namespace, storage)
     evidence.observe(f"after: Redis answers {answer!r}; denials counted {before} → {after}")
-    assert answer == "", f"Redis answers analytics 1.0 with {answer!r}"
     assert after == before + 1, f"denials counted {before} → {after}"

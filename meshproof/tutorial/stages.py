@@ -16,16 +16,7 @@ from typing import Any
 import yaml
 
 from meshproof.cluster.cluster import OWNED
-from meshproof.mesh.loaded import Loaded, route, subset
 
-GATEWAY = "gateway"
-#: The workloads of the stack that 2.0 replaces.
-SIDECARS_1 = (
-    "voting-app-1.0",
-    "voting-analytics-1.0",
-    "voting-analytics-1.1",
-    "voting-storage-1.0",
-)
 LOCK_DOWN = "kubectl apply -f istio/step-2b-add-routing-for-all-components.yaml"
 
 Manifest = Mapping[str, Any]
@@ -39,14 +30,12 @@ class Stage:
 
     ``commands`` lead to it from the stage before; file names are relative to
     ``manifests/``, and ``{namespace}`` stands for the namespace. ``served``
-    says that the page answers through the ingress from here on. ``awaits`` is,
-    for each command, what the proxies must have loaded before the next one.
+    says that the page answers through the ingress from here on.
     """
 
     name: str
     commands: tuple[str, ...]
     served: bool = False
-    awaits: tuple[tuple[Loaded, ...], ...] = ()
 
     def command_lines(self, namespace: str) -> list[str]:
         """The commands as they are typed."""
@@ -96,18 +85,6 @@ STAGES: tuple[Stage, ...] = (
             "kubectl apply -f istio/step-2c-authorize-components.yaml --namespace {namespace}",
         ),
         served=True,
-        awaits=(
-            (
-                subset(8080, "v1-0", "voting-app"),
-                subset(8080, "v1-1", "voting-analytics"),
-                subset(6379, "v1-0", "voting-storage"),
-            ),
-            (route(8080, "v1-0", "voting-app", GATEWAY),),
-            (
-                route(8080, "v1-1", "voting-analytics", *SIDECARS_1),
-                route(6379, "v1-0", "voting-storage", *SIDECARS_1),
-            ),
-        ),
     ),
 )
 NAMES = tuple(stage.name for stage in STAGES)
@@ -129,6 +106,18 @@ def applied_files(command: str) -> list[str]:
     return [words[i + 1] for i, word in enumerate(words) if word == "-f"]
 
 
+def applied_documents(command: str, manifests: Path) -> list[dict[str, Any]]:
+    """Return the objects that a command applies, by its ``-f`` and ``-l key=value`` options."""
+    words = shlex.split(command)
+    key, _, value = words[words.index("-l") + 1].partition("=") if "-l" in words else ("", "", "")
+    return [
+        document
+        for file in applied_files(command)
+        for document in yaml.safe_load_all((manifests / file).read_text())
+        if not key or document["metadata"].get("labels", {}).get(key) == value
+    ]
+
+
 def objects_at(name: str, namespace: str, manifests: Path) -> Objects:
     """Return the objects that a namespace holds at a stage, as the manifests state them."""
     objects: Objects = {
@@ -138,12 +127,11 @@ def objects_at(name: str, namespace: str, manifests: Path) -> Objects:
     }
     for stage in STAGES[: NAMES.index(name) + 1]:
         for command in stage.commands:
-            for file in applied_files(command):
-                for document in yaml.safe_load_all((manifests / file).read_text()):
-                    # The API server leaves kind and version out of the items of a list.
-                    key = document.pop("kind"), document["metadata"]["name"]
-                    document.pop("apiVersion")
-                    objects[key] = document
+            for document in applied_documents(command, manifests):
+                # The API server leaves kind and version out of the items of a list.
+                key = document.pop("kind"), document["metadata"]["name"]
+                document.pop("apiVersion")
+                objects[key] = document
     return objects
 
 

@@ -11,7 +11,7 @@ from kubernetes import client
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
-from meshproof.mesh.loaded import Loaded, configuration_dumps, not_loaded
+from meshproof.mesh.loaded import GATEWAY, Loaded, awaited, configuration_dumps, not_loaded
 from meshproof.paths import ROOT
 from meshproof.probes.ingress import Ingress
 from meshproof.process import CommandFailed, Completed
@@ -19,9 +19,9 @@ from meshproof.progress import Progress
 from meshproof.tutorial.objects import get, live_objects, namespace_object, owned
 from meshproof.tutorial.pods import PodState, pod_state, unsettled
 from meshproof.tutorial.stages import (
-    GATEWAY,
     NAMES,
     Stage,
+    applied_documents,
     objects_at,
     path_between,
     stage_named,
@@ -171,6 +171,8 @@ class Tutorial:
 
     def await_loaded(self, wanted: Sequence[Loaded]) -> None:
         """Wait until the proxies have loaded a change. Raises ``NotConverged``."""
+        if not wanted:
+            return
         converge(
             lambda: not_loaded(self.dumps(), wanted, self.namespace),
             until=lambda missing: not missing,
@@ -197,12 +199,11 @@ class Tutorial:
         with self.progress.step(f"tutorial: {stage.name}"):
             done = []
             lines = stage.command_lines(self.namespace)
-            nothing: tuple[Loaded, ...] = ()
-            awaits = [*stage.awaits, *[nothing] * (len(lines) - len(stage.awaits))]
-            for line, awaited in zip(lines, awaits, strict=True):
+            for line in lines:
                 done.append(self.run(line))
-                if awaited:
-                    self.await_loaded(awaited)
+                documents = applied_documents(line, self.manifests)
+                # The next command may rely on what this one tells the proxies.
+                self.await_loaded([entry for document in documents for entry in awaited(document)])
                 if line.startswith("kubectl create namespace"):
                     # The command is run as published, so the label comes after it.
                     self.cluster.core.patch_namespace(

@@ -103,7 +103,7 @@ def test_status_without_an_engine(programs: set[str]) -> None:
     ]
 
 
-def test_an_existing_cluster_is_never_taken_down(progress: Progress) -> None:
+def test_anexisting_cluster_is_never_taken_down(progress: Progress) -> None:
     options = read_options({"cluster": "existing", "kube_context": "prod"})
     with pytest.raises(UsageFailure, match="an existing one is yours"):
         environment.down(options, progress)

@@ -17,6 +17,7 @@ from meshproof.tutorial.stages import (
     STAGES,
     Objects,
     Stage,
+    applied_documents,
     applied_files,
     deviations,
     differences,
@@ -95,8 +96,17 @@ def test_every_file_that_a_stage_applies_is_there(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_no_stage_waits_for_more_commands_than_it_has(stage: Stage) -> None:
-    assert len(stage.awaits) <= len(stage.commands)
+def test_the_parts_of_a_file_are_together_the_whole(stage: Stage) -> None:
+    parts: dict[str, list[str]] = {}
+    for command in stage.commands:
+        for file in applied_files(command):
+            names = [
+                document["metadata"]["name"] for document in applied_documents(command, MANIFESTS)
+            ]
+            parts.setdefault(file, []).extend(names)
+    for file, names in parts.items():
+        whole = yaml.safe_load_all((MANIFESTS / file).read_text())
+        assert sorted(names) == sorted(document["metadata"]["name"] for document in whole)
 
 
 @pytest.mark.parametrize(

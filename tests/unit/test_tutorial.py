@@ -14,6 +14,7 @@ import yaml
 
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.errors import EnvironmentBroken
+from meshproof.mesh.loaded import awaited
 from meshproof.probes.ingress import Response
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
@@ -25,6 +26,7 @@ from meshproof.tutorial.stages import (
     STAGES,
     Objects,
     Stage,
+    applied_documents,
     applied_files,
     objects_at,
 )
@@ -268,13 +270,14 @@ def test_what_a_stage_waits_for_is_waited_for(
     world: World, tutorial: Tutorial, stage: Stage
 ) -> None:
     tutorial.follow_to(stage.name)
-    awaited = [
-        f"loaded {len(wanted)}"
+    wanted = [
+        sum(len(awaited(document)) for document in applied_documents(command, MANIFESTS))
         for s in STAGES[: STAGES.index(stage) + 1]
-        for wanted in s.awaits
-        if wanted
+        for command in s.commands
     ]
-    assert [line for line in world.waited if line.startswith("loaded")] == awaited
+    assert [line for line in world.waited if line.startswith("loaded")] == [
+        f"loaded {count}" for count in wanted
+    ]
 
 
 def test_a_command_that_fails_ends_it_and_is_kept(
