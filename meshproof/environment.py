@@ -17,7 +17,7 @@ from kubernetes import config as kube_config
 
 from meshproof import packages
 from meshproof.cluster.cluster import Cluster, make_tools
-from meshproof.cluster.kind import LABEL, KindCluster, unready_deployments
+from meshproof.cluster.kind import LABEL, KindCluster, unready_workloads
 from meshproof.cluster.kind import plan as plan_cluster
 from meshproof.engine.engine import Engine, answering
 from meshproof.engine.machine import Machine, this_machine
@@ -131,6 +131,9 @@ def _kind(options: Options, progress: Progress) -> Environment:
         progress.note(f"replacing cluster {kind.name}: another Istio is installed in it")
         kind.delete()
         kind.ensure(nodes=options.nodes, image=node_image, own_node=not published)
+    if decided.action in ("start", "reuse"):
+        # Before anything is read off it: after a restart it tells of before for a while.
+        kind.await_system()
     with ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(load_application, shop, kind)
         istio.ensure(source, build, kind.address())
@@ -236,7 +239,7 @@ def status(options: Options) -> list[tuple[str, str]]:
         cluster = existing_cluster(options)
     try:
         rows.append(("kubernetes", cluster.version))
-        waiting = unready_deployments(cluster, ("istio-system",))
+        waiting = unready_workloads(cluster, ("istio-system",))
         digest = Istio(cluster, progress=Progress()).installed()
         state = f"not ready: {', '.join(waiting)}" if waiting else "ready"
         rows.append(("istio", state if digest else "not installed by Meshproof"))

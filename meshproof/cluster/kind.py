@@ -27,6 +27,7 @@ INGRESS_NODE_PORT = 30080
 #: Seconds; 20 s measured for one node and 33 s for three, on 2 cores.
 CREATE_TIMEOUT = 420.0
 MARKER = "meshproof"
+TIME = "%Y-%m-%dT%H:%M:%S"
 
 
 @dataclass(frozen=True)
@@ -284,8 +285,15 @@ class KindCluster:
             what="all nodes are ready",
             timeout=NODES_READY,
         )
+        booted = max(container.started for container in self.containers())
         converge(
-            lambda: unready_deployments(self.cluster, ("kube-system", "local-path-storage")),
+            lambda: started_before(self.cluster.core.list_pod_for_all_namespaces().items, booted),
+            until=lambda names: not names,
+            what="what the cluster says of its pods is newer than its nodes' start",
+            timeout=SYSTEM_READY,
+        )
+        converge(
+            lambda: unready_workloads(self.cluster, ("kube-system", "local-path-storage")),
             until=lambda names: not names,
             what="the cluster's own pods are ready",
             timeout=SYSTEM_READY,
@@ -364,8 +372,36 @@ def loaded(listing: str, images: Sequence[str]) -> bool:
     return all(keyed in digests and digests.get(fixed) == digests[keyed] for fixed, keyed in pairs)
 
 
-def unready_deployments(cluster: Cluster, namespaces: Sequence[str]) -> list[str]:
-    """Name the Deployments of some namespaces that lack an available pod of their present form."""
+def started_before(pods: Sequence[Any], booted: str) -> list[str]:
+    """Name the containers that are said to run since before their node was started.
+
+    After a node's restart the API server goes on saying of every pod what was so
+    before it, ready ones among them, until the kubelet has looked at each. Times are
+    compared to the second, as text.
+    """
+    second = booted[: len("2026-01-01T00:00:00")]
+    return [
+        f"{pod.metadata.namespace}/{pod.metadata.name}/{status.name}"
+        for pod in pods
+        for status in [
+            *(pod.status.container_statuses or []),
+            *(pod.status.init_container_statuses or []),
+        ]
+        if status.state.running and status.state.running.started_at.strftime(TIME) < second
+    ]
+
+
+def pod_ready(pod: Any) -> bool:
+    """Whether a pod is ready, or has nothing left to do."""
+    status = pod.status
+    if status.phase == "Succeeded" or pod.metadata.deletion_timestamp:
+        return True
+    told = any(c.type == "Ready" and c.status == "True" for c in status.conditions or [])
+    return told and all(container.ready for container in status.container_statuses or [])
+
+
+def unready_workloads(cluster: Cluster, namespaces: Sequence[str]) -> list[str]:
+    """Name the Deployments of some namespaces that lack pods, and the pods that are not ready."""
     unready = []
     for namespace in namespaces:
         for item in cluster.apps.list_namespaced_deployment(namespace).items:
@@ -377,6 +413,9 @@ def unready_deployments(cluster: Cluster, namespaces: Sequence[str]) -> list[str
                 or (status.available_replicas or 0) < wanted
             ):
                 unready.append(f"{namespace}/{item.metadata.name}")
+        # A Deployment's own count lags behind its pods after a node's restart.
+        pods = cluster.core.list_namespaced_pod(namespace).items
+        unready += [f"{namespace}/{pod.metadata.name}" for pod in pods if not pod_ready(pod)]
     return unready
 
 

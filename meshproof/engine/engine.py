@@ -21,12 +21,16 @@ Logged = Callable[..., None]
 
 @dataclass(frozen=True)
 class Container:
-    """A container: its state is ``running``, ``exited`` or the like, its image a reference."""
+    """A container: its state is ``running``, ``exited`` or the like, its image a reference.
+
+    ``started`` is when it was last started, in UTC and ISO 8601 (it sorts as text).
+    """
 
     name: str
     state: str
     image: str
     id: str
+    started: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ class Engine:
                     entry["State"]["Status"],
                     entry["Config"]["Image"],
                     entry["Id"],
+                    entry["State"].get("StartedAt", ""),
                 )
                 for entry in found
             ),

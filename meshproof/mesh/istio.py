@@ -10,7 +10,7 @@ from pathlib import Path
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, Cluster
-from meshproof.cluster.kind import unready_deployments
+from meshproof.cluster.kind import unready_workloads
 from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.paths import ROOT
 from meshproof.progress import Progress
@@ -81,7 +81,7 @@ class Istio:
             self._set_ingress_address(address)
         try:
             converge(
-                lambda: unready_deployments(self.cluster, (NAMESPACE,)),
+                lambda: unready_workloads(self.cluster, (NAMESPACE,)),
                 until=lambda names: not names,
                 what="istiod and the ingress gateway are ready",
                 timeout=MESH_READY,
@@ -103,7 +103,10 @@ class Istio:
     def versions(self) -> dict[str, str]:
         """What runs: istiod's version and commit as it reports them, and the gateway's Envoy."""
         printed = self.cluster.command("istioctl", "version", "-o", "json").stdout
-        pilot = json.loads(printed)["meshVersion"][0]["Info"]
+        try:
+            pilot = json.loads(printed)["meshVersion"][0]["Info"]
+        except (ValueError, LookupError) as error:
+            raise EnvironmentBroken("istiod does not tell its version.", printed) from error
         gateway = self.cluster.command(
             "kubectl", "exec", "-n", NAMESPACE, f"deploy/{GATEWAY}", "--", "envoy", "--version"
         ).stdout

@@ -147,7 +147,7 @@ def test_a_cluster_that_cannot_be_brought_up_leaves_it_open(
     assert {row["id"] for row in covered} >= {f"D{number}" for number in range(1, 9)}
     scenarios = [scenario for row in covered for scenario in row["scenarios"]]
     assert {scenario["outcome"] for scenario in scenarios} == {"error"}
-    assert all("a container engine needs" in scenario["message"] for scenario in scenarios)
+    assert all("A container engine needs" in scenario["message"] for scenario in scenarios)
     counts = document["counts"]
     assert counts["errors"] == counts["collected"] > 0
     assert counts["passed"] == counts["failed"] == counts["skipped"] == 0

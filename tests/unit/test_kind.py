@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,7 +18,9 @@ from meshproof.cluster.kind import (
     cluster_config,
     loaded,
     plan,
-    unready_deployments,
+    pod_ready,
+    started_before,
+    unready_workloads,
     without_forwarder,
 )
 from meshproof.engine.engine import Container, Engine
@@ -193,8 +196,9 @@ def test_a_deployment_is_ready_when_all_pods_of_its_present_form_are_available()
     apps = SimpleNamespace(
         list_namespaced_deployment=lambda namespace: SimpleNamespace(items=items)
     )
-    cluster = cast("Cluster", SimpleNamespace(apps=apps))
-    assert unready_deployments(cluster, ["voting"]) == [
+    core = SimpleNamespace(list_namespaced_pod=lambda namespace: SimpleNamespace(items=[]))
+    cluster = cast("Cluster", SimpleNamespace(apps=apps, core=core))
+    assert unready_workloads(cluster, ["voting"]) == [
         "voting/new",
         "voting/changed",
         "voting/rolling",
@@ -294,3 +298,46 @@ def test_the_loopback_port_is_that_of_the_node_that_publishes_one(
     assert kind_cluster(tools, machine, progress, (FIRST, SECOND)).loopback_port() == 40080
     with pytest.raises(EnvironmentBroken, match="publishes no port"):
         kind_cluster(tools, machine, progress, (FIRST,)).loopback_port()
+
+
+def pod(name: str, started: str | None) -> Any:
+    running = SimpleNamespace(started_at=datetime.fromisoformat(started)) if started else None
+    status = SimpleNamespace(name="main", state=SimpleNamespace(running=running))
+    return SimpleNamespace(
+        metadata=SimpleNamespace(namespace="kube-system", name=name),
+        status=SimpleNamespace(container_statuses=[status], init_container_statuses=None),
+    )
+
+
+def test_what_is_told_of_before_a_restart_is_not_believed() -> None:
+    pods = [
+        pod("before", "2026-11-23T17:57:42+00:00"),
+        pod("same-second", "2026-11-23T17:57:43+00:00"),
+        pod("after", "2026-11-23T17:58:00+00:00"),
+        pod("waiting", None),
+    ]
+    told = started_before(pods, "2026-11-23T17:57:43.660394304Z")
+    assert told == ["kube-system/before/main"]
+    assert started_before(pods, "2026-11-23T17:00:00Z") == []
+
+
+@pytest.mark.parametrize(
+    ("phase", "told", "containers", "ready"),
+    [
+        ("Running", "True", [True, True], True),
+        ("Running", "True", [True, False], False),  # told before a restart
+        ("Running", "False", [True], False),
+        ("Pending", None, [], False),
+        ("Succeeded", "False", [False], True),
+    ],
+)
+def test_a_pod_is_ready_when_it_and_all_its_containers_are(
+    phase: str, told: str | None, containers: list[bool], ready: bool
+) -> None:
+    status = SimpleNamespace(
+        phase=phase,
+        conditions=[SimpleNamespace(type="Ready", status=told)] if told else None,
+        container_statuses=[SimpleNamespace(ready=value) for value in containers],
+    )
+    metadata = SimpleNamespace(deletion_timestamp=None)
+    assert pod_ready(SimpleNamespace(status=status, metadata=metadata)) is ready
