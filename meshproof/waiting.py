@@ -44,6 +44,9 @@ SYSTEM_READY = Timeout(
     "system-ready", 180, 1, "DNS, storage and istiod after a restart: 55 s measured"
 )
 MESH_READY = Timeout("mesh-ready", 120, 0.5, "istiod and the gateway are ready 10 s after install")
+LABEL_IN_FORCE = Timeout(
+    "label-in-force", 20, 0.2, "admission sees a namespace's new label within a second"
+)
 WORKLOADS_READY = Timeout(
     "workloads-ready",
     120,
@@ -64,6 +67,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     NODES_READY,
     SYSTEM_READY,
     MESH_READY,
+    LABEL_IN_FORCE,
     WORKLOADS_READY,
     PROXIES_SYNCED,
     ROUTE_IN_FORCE,

@@ -8,15 +8,14 @@ from collections.abc import Callable
 import yaml
 
 from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.mesh.injection import POD, await_injection
 from meshproof.process import Completed
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import get
 from meshproof.tutorial.pods import PodState, pod_state
 from meshproof.tutorial.stages import stage_named
-from meshproof.tutorial.tutorial import MANIFESTS, Tutorial
+from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
-
-POD = MANIFESTS / "kubernetes" / "probe-pod.yaml"
 
 
 class InjectionProbe:
@@ -43,8 +42,9 @@ class InjectionProbe:
         self.cluster.core.patch_namespace(self.namespace, {"metadata": {"labels": OWNED}})
 
     def label(self) -> None:
-        """Label the namespace as the tutorial does."""
+        """Label the namespace as the tutorial does, and wait until pods are admitted by it."""
         self._run(self._label)
+        await_injection(self.cluster, self.namespace)
 
     def make_pod(self, name: str) -> PodState:
         """Make a pod and return its state once it runs. Raises ``NotConverged``."""

@@ -10,6 +10,7 @@ from kubernetes import client
 
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.errors import EnvironmentBroken
+from meshproof.mesh.injection import await_injection
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.mesh.loaded import GATEWAY, Loaded, awaited, configuration_dumps, not_loaded
 from meshproof.paths import ROOT
@@ -181,11 +182,14 @@ class Tutorial:
         )
 
     def dumps(self) -> dict[tuple[str, str], str]:
-        """What the namespace's proxies, and the ingress gateway's, say that they have loaded."""
+        """What the namespace's proxies, and the ingress gateway's, say that they have loaded.
+
+        A pod that is still starting is left out: it begins with what is newest.
+        """
         proxies = [
             (f"{pod.app}-{pod.version}", self.namespace, pod.name)
             for pod in self.pods()
-            if pod.proxied
+            if pod.proxied and pod.settled
         ]
         gateways = get(self.cluster, f"/api/v1/namespaces/{MESH_NAMESPACE}/pods")["items"]
         proxies += [
@@ -209,5 +213,7 @@ class Tutorial:
                     self.cluster.core.patch_namespace(
                         self.namespace, {"metadata": {"labels": OWNED}}
                     )
+                if line.startswith("kubectl label namespace"):
+                    await_injection(self.cluster, self.namespace)
             self.settle(stage.name)
         return done

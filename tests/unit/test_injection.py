@@ -73,6 +73,7 @@ class Namespace:
 def namespace(monkeypatch: pytest.MonkeyPatch) -> Namespace:
     namespace = Namespace()
     monkeypatch.setattr(module, "get", namespace.get)
+    monkeypatch.setattr(module, "await_injection", lambda *_: None)
     return namespace
 
 

@@ -150,6 +150,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(module, "live_objects", lambda *_: copy.deepcopy(world.objects))
     monkeypatch.setattr(module, "namespace_object", lambda *_: world.namespace)
     monkeypatch.setattr(module, "get", world.get)
+    monkeypatch.setattr(module, "await_injection", lambda *_: None)
     monkeypatch.setattr(module, "objects_at", objects_of)
     monkeypatch.setattr(module, "Ingress", lambda url: world if url == INGRESS else None)
     for name in ("NAMESPACE_GONE", "ROUTE_IN_FORCE", "WORKLOADS_READY"):
