@@ -131,9 +131,6 @@ def _kind(options: Options, progress: Progress) -> Environment:
         progress.note(f"replacing cluster {kind.name}: another Istio is installed in it")
         kind.delete()
         kind.ensure(nodes=options.nodes, image=node_image, own_node=not published)
-    if decided.action in ("start", "reuse"):
-        # Before anything is read off it: after a restart it tells of before for a while.
-        kind.await_system()
     with ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(load_application, shop, kind)
         istio.ensure(source, build, kind.address())

@@ -18,7 +18,7 @@ from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.paths import ROOT, state_dir
 from meshproof.process import run
 from meshproof.progress import Progress
-from meshproof.waiting import API_SERVER, NODES_READY, SYSTEM_READY, NotConverged, converge
+from meshproof.waiting import API_SERVER, NODES_READY, SYSTEM_READY, converge
 
 CONFIG = ROOT / "manifests" / "kind" / "cluster.yaml"
 LABEL = "io.x-k8s.kind.cluster"
@@ -417,6 +417,3 @@ def unready_workloads(cluster: Cluster, namespaces: Sequence[str]) -> list[str]:
         pods = cluster.core.list_namespaced_pod(namespace).items
         unready += [f"{namespace}/{pod.metadata.name}" for pod in pods if not pod_ready(pod)]
     return unready
-
-
-__all__ = ["KindCluster", "NotConverged", "Plan", "cluster_config", "plan", "without_forwarder"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-PROXY = "istio-proxy"
+from meshproof.mesh.injection import PROXY
 
 
 @dataclass(frozen=True)
