@@ -64,7 +64,8 @@ DEVIATIONS = (
     "the ingress gateway's address is set by the harness, as no cloud is beyond the cluster",
     "the cluster's network is containerd's own ptp, host-local and portmap, not kind's CNI",
     "the cluster's DNS has no forwarder, as no network is beyond the cluster",
-    "the proxies count requests served and denied, which Istio leaves out by default",
+    "the proxies count what they served, denied and refused, and their access logs name both "
+    "sides' identities, which Istio leaves out by default",
     "requests for CPU and memory of istiod and the proxies are lowered, for 2 cores",
 )
 
