@@ -90,9 +90,3 @@ Feature: Deploy the application
     And these votes are cast one by one: "Dogs, Cats"
     When all votes are reset
     Then all app pods and Redis itself count 0 cats and 0 dogs
-
-  @always @A2
-  Scenario: Istio's own analysis finds nothing after Deploy
-    Given the tutorial is followed up to "exposed"
-    When Istio analyzes the namespace
-    Then it finds nothing to complain of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -9,16 +10,23 @@ import pytest
 from pytest_bdd import given, parsers, then
 
 from meshproof.evidence import Evidence
-from meshproof.probes.counts import denials, requests_served
+from meshproof.probes import counts
+from meshproof.probes.counts import DENIED, SERVED
 from meshproof.probes.ingress import Ingress
-from meshproof.probes.inside import answer_of_redis, ask_from_app, ready_endpoints, service_to
+from meshproof.probes.inside import answer_of_redis, ask_from, ready_endpoints, service_to
 from meshproof.probes.views import sample_views
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
 
-#: Asks by the name of a new Service, and returns the status and the body.
-Ask = Callable[[str], tuple[int, str]]
+#: A workload's app and version.
+Workload = tuple[str, str]
+#: Asks one workload from another by a new name, and returns the status and the body.
+Ask = Callable[[Workload, Workload], tuple[int, str]]
+APP, OLD, NEW = ("voting-app", "1.0"), ("voting-analytics", "1.0"), ("voting-analytics", "1.1")
+STORAGE = ("voting-storage", "1.0")
+#: What is asked for, by the app that answers: nothing that asks others in its turn.
+PATHS = {"voting-app": "/healthz/ready", "voting-analytics": "/analytics"}
 #: Views that must make the count rise while traffic is permitted.
 BASELINE_VIEWS = 40
 
@@ -30,32 +38,47 @@ def old_analytics(tutorial: Tutorial) -> PodState:
 
 
 @pytest.fixture
-def ask_old(tutorial: Tutorial) -> Iterator[Ask]:
-    """Asks analytics 1.0 from an app pod, by a name that leads to it alone."""
+def ask(tutorial: Tutorial) -> Iterator[Ask]:
+    """Asks one workload from another, each time by a new name that leads to it alone.
+
+    A new name is a new connection: one that was open before a policy may outlive it.
+    """
     cluster, namespace = tutorial.cluster, tutorial.namespace
     with ExitStack() as services:
 
-        def ask(name: str) -> tuple[int, str]:
+        def ask(source: Workload, destination: Workload) -> tuple[int, str]:
+            name = f"probe-{uuid.uuid4().hex[:8]}"
             address = services.enter_context(
-                service_to(cluster, namespace, name, "voting-analytics", "1.0", 8080)
+                service_to(cluster, namespace, name, *destination, 8080)
             )
-            app = tutorial.pod_of("voting-app", "1.0").name
+            pod, url = tutorial.pod_of(*source), f"http://{address}{PATHS[destination[0]]}"
             return converge(
-                lambda: ask_from_app(cluster, namespace, app, f"http://{address}/analytics"),
+                lambda: ask_from(cluster, namespace, pod.name, pod.app, url),
                 until=lambda answer: answer[0] in (200, 403),
-                what=f"{address} leads to analytics 1.0",
+                what=f"{address} leads to {' '.join(destination)}",
                 timeout=ROUTE_IN_FORCE,
             ).value
 
         yield ask
 
 
+def redis_answers(tutorial: Tutorial, pod: PodState) -> str:
+    """Ask Redis from a pod."""
+    return answer_of_redis(tutorial.cluster, tutorial.namespace, pod.name, pod.app)
+
+
+def denials(tutorial: Tutorial, app: str, version: str) -> int:
+    """Count what the proxies of a workload have denied by policy."""
+    pods = [pod.name for pod in tutorial.pods() if (pod.app, pod.version) == (app, version)]
+    return counts.count(tutorial.cluster, tutorial.namespace, pods, DENIED)
+
+
 @given("the proxy of analytics 1.0 counts the requests that it serves")
 def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, old_analytics: PodState) -> None:
-    before = requests_served(tutorial.cluster, tutorial.namespace, old_analytics.name)
+    before = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
     views = sample_views(ingress, BASELINE_VIEWS)
     expected = sum(1 for view in views if view.version == "1.0")
-    after = requests_served(tutorial.cluster, tutorial.namespace, old_analytics.name)
+    after = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
     evidence.observe(f"baseline: {expected} pages of 1.0, the count rose from {before} to {after}")
     assert expected > 0, f"none of {len(views)} pages showed analytics 1.0"
     assert after - before == expected
@@ -77,50 +100,59 @@ def _(
     old_analytics: PodState,
     count: int,
 ) -> None:
-    before = requests_served(tutorial.cluster, tutorial.namespace, old_analytics.name)
+    before = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
     views = sample_views(ingress, count)
-    after = requests_served(tutorial.cluster, tutorial.namespace, old_analytics.name)
+    after = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
     evidence.observe(f"{len(views)} pages viewed, the count went from {before} to {after}")
     assert all(view.status == 200 for view in views)
     assert after == before, f"{after - before} requests reached analytics 1.0"
 
 
 @given("an app pod gets an answer from analytics 1.0, asked by a name that leads to it alone")
-def _(evidence: Evidence, ask_old: Ask) -> None:
-    status, text = ask_old("probe-before")
+def _(evidence: Evidence, ask: Ask) -> None:
+    status, text = ask(APP, OLD)
     evidence.observe(f"before: analytics 1.0 answers an app pod with {status} {text}")
     assert status == 200, f"{status} {text}"
 
 
-@then(
-    "an app pod that asks by a new name is denied with 403, "
-    "and the proxy of analytics 1.0 counts it"
-)
-def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask_old: Ask) -> None:
-    # A new name is a new connection: one that was open before the policy may outlive it.
-    status, text = ask_old("probe-after")
-    assert status == 403, f"{status} {text}"
-    before = denials(tutorial.cluster, tutorial.namespace, old_analytics.name)
-    status, text = ask_old("probe-counted")
-    after = denials(tutorial.cluster, tutorial.namespace, old_analytics.name)
-    evidence.observe(f"after: {status} {text}; denials counted {before} → {after}")
-    assert after == before + 1, f"denials counted {before} → {after}"
-
-
-@given("analytics 1.0 gets an answer from its storage")
-def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState) -> None:
-    answer = answer_of_redis(tutorial.cluster, tutorial.namespace, old_analytics.name)
+@given("analytics 1.0 gets answers from the app, from analytics 1.1 and from its storage")
+def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask: Ask) -> None:
+    for server in (APP, NEW):
+        status, text = ask(OLD, server)
+        evidence.observe(f"before: {' '.join(server)} answers analytics 1.0 with {status}")
+        assert status == 200, f"{' '.join(server)} answers analytics 1.0 with {status} {text}"
+    answer = redis_answers(tutorial, old_analytics)
     evidence.observe(f"before: Redis answers analytics 1.0 with {answer!r}")
     assert answer == "+PONG", repr(answer)
 
 
-@then("analytics 1.0 gets no answer from its storage, whose proxy counts the denial")
-def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState) -> None:
-    storage = tutorial.pod_of("voting-storage", "1.0").name
-    answer = answer_of_redis(tutorial.cluster, tutorial.namespace, old_analytics.name)
+@then("an app pod that asks by a new name is denied with 403, and 1.0's proxy counts it")
+def _(tutorial: Tutorial, evidence: Evidence, ask: Ask) -> None:
+    denied_with_403(tutorial, evidence, ask, APP, OLD)
+
+
+@then("analytics 1.0 gets no answer from any of them, and each one's proxy counts the denial")
+def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask: Ask) -> None:
+    for server in (APP, NEW):
+        denied_with_403(tutorial, evidence, ask, OLD, server)
+    before = denials(tutorial, *STORAGE)
+    answer = redis_answers(tutorial, old_analytics)
+    after = denials(tutorial, *STORAGE)
+    evidence.observe(
+        f"after: Redis answers analytics 1.0 with {answer!r}; denials counted {before} → {after}"
+    )
     assert answer == "", f"Redis answers analytics 1.0 with {answer!r}"
-    before = denials(tutorial.cluster, tutorial.namespace, storage)
-    answer = answer_of_redis(tutorial.cluster, tutorial.namespace, old_analytics.name)
-    after = denials(tutorial.cluster, tutorial.namespace, storage)
-    evidence.observe(f"after: Redis answers {answer!r}; denials counted {before} → {after}")
-    assert after == before + 1, f"denials counted {before} → {after}"
+    assert after == before + 1, f"denials of Redis counted {before} → {after}"
+
+
+def denied_with_403(
+    tutorial: Tutorial, evidence: Evidence, ask: Ask, source: Workload, destination: Workload
+) -> None:
+    """Require that one workload denies another, and that its proxies count just that."""
+    before = denials(tutorial, *destination)
+    status, text = ask(source, destination)
+    after = denials(tutorial, *destination)
+    said = f"{' '.join(destination)} answers {' '.join(source)} with {status} {text}"
+    evidence.observe(f"after: {said}; denials counted {before} → {after}")
+    assert status == 403, said
+    assert after == before + 1, f"denials of {' '.join(destination)} counted {before} → {after}"

@@ -59,12 +59,20 @@ class Cluster:
         )
 
     def exec(
-        self, namespace: str, pod: str, container: str, *argv: str, check: bool = True
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *argv: str,
+        check: bool = True,
+        stdin: str | None = None,
     ) -> Completed:
-        """Run a command in a container of a pod."""
+        """Run a command in a container of a pod; ``stdin`` is what it reads."""
+        options = ("-i",) if stdin is not None else ()
         return self.command(
-            "kubectl", "exec", "-n", namespace, pod, "-c", container, "--", *argv, check=check
-        )
+            "kubectl", "exec", *options, "-n", namespace, pod, "-c", container, "--", *argv,
+            check=check, stdin=stdin,
+        )  # fmt: skip
 
     @cached_property
     def api(self) -> client.ApiClient:

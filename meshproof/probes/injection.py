@@ -5,17 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-import yaml
-
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.mesh.injection import POD, await_injection
+from meshproof.probes.aside import make_pod
 from meshproof.process import Completed
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import get
-from meshproof.tutorial.pods import PodState, pod_state
+from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.stages import stage_named
 from meshproof.tutorial.tutorial import Tutorial
-from meshproof.waiting import WORKLOADS_READY, converge
 
 
 class InjectionProbe:
@@ -48,16 +45,7 @@ class InjectionProbe:
 
     def make_pod(self, name: str) -> PodState:
         """Make a pod and return its state once it runs. Raises ``NotConverged``."""
-        manifest = yaml.safe_load(POD.read_text())
-        manifest["metadata"]["name"] = name
-        self.cluster.core.create_namespaced_pod(self.namespace, manifest)
-        path = f"/api/v1/namespaces/{self.namespace}/pods/{name}"
-        return converge(
-            lambda: pod_state(get(self.cluster, path)),
-            until=lambda pod: pod.settled,
-            what=f"pod {name} runs",
-            timeout=WORKLOADS_READY,
-        ).value
+        return make_pod(self.cluster, self.namespace, POD, name)
 
     def remove(self, *, wait: bool) -> None:
         """Delete the namespace, if it is there; ``wait`` until it is gone, or let it go."""

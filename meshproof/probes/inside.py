@@ -16,13 +16,15 @@ FETCH = (
     "import sys, urllib.request as web; "
     "sys.stdout.write(web.urlopen(sys.argv[1], timeout=10).read().decode())"
 )
-#: Prints the status and the body, whatever they are.
+#: Prints the status and the body, whatever they are, or 0 and why there is none.
 ASK = """
 import sys, urllib.request, urllib.error
 try:
     answer = urllib.request.urlopen(sys.argv[1], timeout=10)
 except urllib.error.HTTPError as error:
     answer = error
+except OSError as error:
+    sys.exit(print(0, error))
 print(answer.status, answer.read().decode())
 """
 #: Prints what Redis answers, and nothing where the connection ends without an answer.
@@ -45,19 +47,21 @@ def page_of(cluster: Cluster, namespace: str, pod: str) -> Page:
     return parse_page(done.stdout)
 
 
-def answer_of_redis(cluster: Cluster, namespace: str, pod: str) -> str:
-    """Ping storage from inside an analytics pod on a connection of its own; what comes back.
+def answer_of_redis(cluster: Cluster, namespace: str, pod: str, container: str) -> str:
+    """Ping storage from inside a pod on a connection of its own; what comes back.
 
     A new connection, as one that was open before a policy came may outlive it. Empty
     where no byte of Redis came back.
     """
-    done = cluster.exec(namespace, pod, "voting-analytics", "python3", "-c", PING)
+    done = cluster.exec(namespace, pod, container, "python3", "-c", PING)
     return done.stdout.strip()
 
 
-def ask_from_app(cluster: Cluster, namespace: str, pod: str, url: str) -> tuple[int, str]:
-    """Ask a URL from inside an app pod, over its sidecar: the status and what comes back."""
-    done = cluster.exec(namespace, pod, "voting-app", "python3", "-c", ASK, url)
+def ask_from(
+    cluster: Cluster, namespace: str, pod: str, container: str, url: str
+) -> tuple[int, str]:
+    """Ask a URL from inside a pod, over its sidecar: the status and the body, or 0 and why not."""
+    done = cluster.exec(namespace, pod, container, "python3", "-c", ASK, url)
     status, _, text = done.stdout.partition(" ")
     return int(status), text.strip()
 

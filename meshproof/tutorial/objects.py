@@ -70,6 +70,11 @@ def owned(manifest: Mapping[str, Any]) -> bool:
     return (manifest["metadata"].get("labels") or {}).get(OWNER_LABEL) == OWNER
 
 
+def is_probe(manifest: Mapping[str, Any]) -> bool:
+    """Whether an object is one that a scenario adds for a look."""
+    return PROBE.items() <= (manifest["metadata"].get("labels") or {}).items()
+
+
 def live_objects(cluster: Cluster, namespace: str) -> Objects:
     """Return a namespace and its objects of the stages' kinds; empty where there is none."""
     found = namespace_object(cluster, namespace)
@@ -78,6 +83,6 @@ def live_objects(cluster: Cluster, namespace: str) -> Objects:
     objects: Objects = {("Namespace", namespace): found}
     for kind, path in KINDS.items():
         for item in get(cluster, path.format(namespace=namespace))["items"]:
-            if not (item["metadata"].get("labels") or {}).keys() & PROBE.keys():
+            if not is_probe(item):
                 objects[kind, item["metadata"]["name"]] = item
     return {key: value for key, value in objects.items() if key not in CLUSTERS_OWN}

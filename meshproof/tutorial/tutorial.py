@@ -17,7 +17,13 @@ from meshproof.paths import ROOT
 from meshproof.probes.ingress import Ingress
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import get, live_objects, namespace_object, owned
+from meshproof.tutorial.objects import (
+    get,
+    is_probe,
+    live_objects,
+    namespace_object,
+    owned,
+)
 from meshproof.tutorial.pods import PodState, pod_state, unsettled
 from meshproof.tutorial.stages import (
     NAMES,
@@ -140,9 +146,9 @@ class Tutorial:
         return done
 
     def pods(self) -> list[PodState]:
-        """The namespace's pods."""
+        """The namespace's pods, without those that a scenario adds for a look."""
         items = get(self.cluster, f"/api/v1/namespaces/{self.namespace}/pods")["items"]
-        return [pod_state(item) for item in items]
+        return [pod_state(item) for item in items if not is_probe(item)]
 
     def pod_of(self, app: str, version: str) -> PodState:
         """The first pod of a workload. Raises ``ValueError``, listing the pods, for none."""

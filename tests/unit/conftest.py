@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from meshproof.cluster.cluster import Cluster
 from meshproof.engine.machine import Machine
 from meshproof.progress import Progress
 from meshproof.supply import catalogue, go
@@ -41,6 +42,12 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
         return program
 
     return write
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    """A cluster without programs of its own: those on the PATH are taken."""
+    return Cluster("fake", tmp_path / "kubeconfig", tmp_path / "tools")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.probes import aside
 from meshproof.probes import injection as module
 from meshproof.probes.injection import InjectionProbe
 from meshproof.process import CommandFailed, Completed
@@ -72,7 +73,7 @@ class Namespace:
 @pytest.fixture
 def namespace(monkeypatch: pytest.MonkeyPatch) -> Namespace:
     namespace = Namespace()
-    monkeypatch.setattr(module, "get", namespace.get)
+    monkeypatch.setattr(aside, "get", namespace.get)
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
     return namespace
 
@@ -112,7 +113,7 @@ def test_a_pod_that_does_not_run_is_said(
     probe: InjectionProbe, namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brief = Timeout("brief", 0.02, 0.001, "nothing in a test takes any time")
-    monkeypatch.setattr(module, "WORKLOADS_READY", brief)
+    monkeypatch.setattr(aside, "WORKLOADS_READY", brief)
     namespace.ready = False
     with pytest.raises(NotConverged, match="pod slow runs: not so") as ended:
         probe.make_pod("slow")

@@ -6,19 +6,13 @@ from pathlib import Path
 import pytest
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.probes.inside import page_of, votes_in_redis
+from meshproof.probes.inside import answer_of_redis, ask_from, page_of, votes_in_redis
 from meshproof.process import CommandFailed
 
 PAGE = (
     '<p id="results">Cats: 2 | Dogs: 4</p><p id="version">version: 1.0</p>'
     '<p id="host">host: pod-1</p><p id="store">store: redis</p>'
 )
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
-    """A cluster without programs of its own: those on the PATH are taken."""
-    return Cluster("fake", tmp_path / "kubeconfig", tmp_path / "tools")
 
 
 class Kubectl:
@@ -77,3 +71,24 @@ def test_what_redis_does_not_count_is_no_count(
     kubectl.does(f"echo '{printed}'")
     with pytest.raises(ValueError, match="invalid literal"):
         votes_in_redis(cluster, "voting", "storage-1")
+
+
+@pytest.mark.parametrize(
+    ("printed", "answer"),
+    [
+        ("200 {}", (200, "{}")),
+        ("403 RBAC: access denied", (403, "RBAC: access denied")),
+        ("0 <urlopen error no such name>", (0, "<urlopen error no such name>")),
+    ],
+)
+def test_a_url_is_asked_from_inside_a_pod(
+    cluster: Cluster, kubectl: Kubectl, printed: str, answer: tuple[int, str]
+) -> None:
+    kubectl.does(f"echo '{printed}'")
+    assert ask_from(cluster, "voting", "pod-1", "voting-app", "http://probe:8080/") == answer
+    assert kubectl.calls[0].startswith("exec -n voting pod-1 -c voting-app -- python3 -c")
+
+
+def test_redis_is_asked_from_inside_a_pod(cluster: Cluster, kubectl: Kubectl) -> None:
+    kubectl.does("echo +PONG")
+    assert answer_of_redis(cluster, "voting", "pod-1", "voting-app") == "+PONG"

@@ -1,0 +1,62 @@
+"""Places beside the tutorial: a namespace of a scenario's own, and pods that only exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from kubernetes import client
+
+from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.progress import Progress
+from meshproof.tutorial.objects import get
+from meshproof.tutorial.pods import PodState, pod_state
+from meshproof.tutorial.tutorial import Tutorial
+from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, converge
+
+
+@contextmanager
+def namespace_aside(cluster: Cluster, name: str, progress: Progress) -> Iterator[str]:
+    """Make a namespace that asks for no injection, and delete it at the end without waiting.
+
+    One that a killed run left behind is deleted first. Raises ``EnvironmentBroken`` where
+    there is one that is not Meshproof's.
+    """
+    place = Tutorial(cluster, name, ingress="", progress=progress)
+    place.delete()
+    cluster.core.create_namespace({"metadata": {"name": name, "labels": OWNED}})
+    try:
+        yield name
+    finally:
+        place.delete(wait=False)
+
+
+def delete_pod(cluster: Cluster, namespace: str, name: str) -> None:
+    """Delete a pod at once, and wait until it is gone; nothing happens where there is none."""
+    path = f"/api/v1/namespaces/{namespace}/pods?fieldSelector=metadata.name%3D{name}"
+    if not get(cluster, path)["items"]:
+        return
+    now = client.V1DeleteOptions(grace_period_seconds=0)
+    cluster.core.delete_namespaced_pod(name, namespace, body=now)
+    converge(
+        lambda: get(cluster, path)["items"],
+        until=lambda pods: not pods,
+        what=f"pod {name} is gone",
+        timeout=NAMESPACE_GONE,
+    )
+
+
+def make_pod(cluster: Cluster, namespace: str, file: Path, name: str) -> PodState:
+    """Make a pod of a manifest and return its state once it runs. Raises ``NotConverged``."""
+    manifest = yaml.safe_load(file.read_text())
+    manifest["metadata"]["name"] = name
+    cluster.core.create_namespaced_pod(namespace, manifest)
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+    return converge(
+        lambda: pod_state(get(cluster, path)),
+        until=lambda pod: pod.settled,
+        what=f"pod {name} runs",
+        timeout=WORKLOADS_READY,
+    ).value
