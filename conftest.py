@@ -15,6 +15,8 @@ pytest_plugins = [
     "steps.traffic",
     "steps.votes",
     "steps.tls",
+    "steps.outside",
+    "steps.identity",
     "steps.sampling",
     "steps.isolation",
     "steps.browser",

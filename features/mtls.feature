@@ -20,3 +20,30 @@ Feature: Mutual TLS
       | voting-app.{namespace}.svc.cluster.local:8080       | OK     | mTLS   | mTLS   | default/{namespace} | voting-app/{namespace}       |
       | voting-analytics.{namespace}.svc.cluster.local:8080 | OK     | mTLS   | mTLS   | default/{namespace} | voting-analytics/{namespace} |
       | voting-storage.{namespace}.svc.cluster.local:6379   | OK     | mTLS   | mTLS   | default/{namespace} | voting-storage/{namespace}   |
+
+  @mtls @T2
+  Scenario: A client outside the mesh is refused in plain text
+    Given the tutorial is followed up to "updated"
+    And a client outside the mesh gets answers in plain text from every pod and every Service
+    When the tutorial is followed on to "lock-down"
+    Then the same client connects, and in plain text gets not a byte
+    And the proxies count each attempt as refused, and pass none on
+
+  @mtls @T2
+  Scenario: A client outside the mesh is refused in TLS without a certificate of the mesh
+    Given the tutorial is followed up to "lock-down"
+    And a client outside the mesh is let in everywhere with a certificate of the mesh
+    When it shows none, and one of its own making with the app's name in it
+    Then it connects, and gets not a byte
+    And the proxies count each attempt as refused, and pass none on
+
+  @mtls @T3
+  Scenario: Each call carries the caller's own identity
+    Given the tutorial is followed up to "lock-down"
+    When the page is viewed 20 times, and every app pod and analytics 1.1 open a connection to storage
+    Then the servers' proxies saw these callers, and no others
+      | caller               | server               | protocol | as                                                                              |
+      | istio-ingressgateway | voting-app 1.0       | HTTP     | spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account |
+      | voting-app 1.0       | voting-analytics 1.1 | HTTP     | spiffe://cluster.local/ns/{namespace}/sa/voting-app-1-0                         |
+      | voting-app 1.0       | voting-storage 1.0   | TCP      | spiffe://cluster.local/ns/{namespace}/sa/voting-app-1-0                         |
+      | voting-analytics 1.1 | voting-storage 1.0   | TCP      | spiffe://cluster.local/ns/{namespace}/sa/voting-analytics-1-1                   |

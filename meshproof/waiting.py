@@ -54,6 +54,12 @@ WORKLOADS_READY = Timeout(
     "step 1 is ready in 9 s on an idle machine; a busy one takes 4 times that",
 )
 PROXIES_SYNCED = Timeout("proxies-synced", 60, 0.5, "istiod pushes within a second of a change")
+LOGS_WRITTEN = Timeout(
+    "logs-written",
+    30,
+    0.5,
+    "a proxy writes its access log down once a second",
+)
 ROUTE_IN_FORCE = Timeout(
     "route-in-force", 60, 0.2, "a pushed route is in force within a second or two"
 )
@@ -70,6 +76,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     LABEL_IN_FORCE,
     WORKLOADS_READY,
     PROXIES_SYNCED,
+    LOGS_WRITTEN,
     ROUTE_IN_FORCE,
     NAMESPACE_GONE,
 )

@@ -96,7 +96,7 @@ def awaited(document: Mapping[str, Any]) -> list[Loaded]:
     read = {
         "DestinationRule": _subsets,
         "VirtualService": _routes,
-        "PeerAuthentication": _strict,
+        "PeerAuthentication": _modes,
         "AuthorizationPolicy": _policy,
     }.get(document["kind"])
     return read(document) if read else []
@@ -125,16 +125,29 @@ def _routes(service: Mapping[str, Any]) -> list[Loaded]:
     return loaded
 
 
-def _strict(policy: Mapping[str, Any]) -> list[Loaded]:
-    if policy["spec"]["mtls"]["mode"] != "STRICT":
-        return []
+def _modes(policy: Mapping[str, Any]) -> list[Loaded]:
+    spec = policy["spec"]
+    where = _selected(spec) if "selector" in spec else (SIDECARS,)
     # Only a server that lets plain text in has a filter chain of the port for it.
-    plain = r'"destination_port": \d+,\s*"transport_protocol": "raw_buffer"'
-    return [Loaded(plain, (SIDECARS,), gone=True)]
+    own, ports = spec.get("mtls", {}).get("mode"), spec.get("portLevelMtls", {})
+    loaded = [_plain(r"\d+", where, gone=True)] if own == "STRICT" else []
+    return loaded + [
+        _plain(str(port), where, gone=False)
+        for port, entry in ports.items()
+        if entry["mode"] == "PERMISSIVE"
+    ]
+
+
+def _plain(port: str, where: tuple[str, ...], *, gone: bool) -> Loaded:
+    pattern = rf'"destination_port": {port},\s*"transport_protocol": "raw_buffer"'
+    return Loaded(pattern, where, gone=gone)
+
+
+def _selected(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    labels = spec["selector"]["matchLabels"]
+    return (f"{labels['app']}-{labels['version']}",)
 
 
 def _policy(policy: Mapping[str, Any]) -> list[Loaded]:
-    labels = policy["spec"]["selector"]["matchLabels"]
     name = re.escape(policy["metadata"]["name"])
-    where = (f"{labels['app']}-{labels['version']}",)
-    return [Loaded(rf"ns\[NAMESPACE\]-policy\[{name}\]-rule", where)]
+    return [Loaded(rf"ns\[NAMESPACE\]-policy\[{name}\]-rule", _selected(policy["spec"]))]

@@ -100,3 +100,19 @@ def test_every_proxy_that_lacks_something_is_named() -> None:
     wanted = [Loaded("x"), Loaded("y", ("gateway",))]
     dumps = {("app", "pod-a"): "", ("gateway", "pod-g"): "x"}
     assert not_loaded(dumps, wanted, "voting") == ["pod-a: lacks x", "pod-g: lacks y"]
+
+
+def test_plain_text_at_one_port_is_awaited_at_the_workload_that_is_exempt() -> None:
+    exempt = {
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "voting-storage"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "voting-storage", "version": "1.0"}},
+            "portLevelMtls": {6379: {"mode": "PERMISSIVE"}, 3306: {"mode": "STRICT"}},
+        },
+    }
+    (wanted,) = awaited(exempt)
+    plain = '"destination_port": 6379,\n "transport_protocol": "raw_buffer"'
+    assert wanted.holds(plain, "voting")
+    assert not wanted.holds(plain.replace("6379", "3306"), "voting")
+    assert wanted.where == ("voting-storage-1.0",)

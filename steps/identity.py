@@ -1,0 +1,104 @@
+"""Who the servers' proxies saw calling (T3)."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_bdd import parsers, then, when
+
+from meshproof.evidence import Evidence
+from meshproof.mesh.access_log import Call, acquaintances, read_calls
+from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
+from meshproof.probes.ingress import Ingress
+from meshproof.probes.inside import answer_of_redis
+from meshproof.tutorial.objects import get
+from meshproof.tutorial.tutorial import Tutorial
+from meshproof.waiting import LOGS_WRITTEN, converge
+
+#: Seconds by which what is read of a log reaches further back than what is looked for.
+MARGIN = 5
+
+
+@dataclass(frozen=True)
+class Round:
+    """Calls that were made: since when (this machine's clock), with what in the first, how many."""
+
+    begun: float
+    marker: str
+    calls: int
+
+
+@when(
+    parsers.parse(
+        "the page is viewed {count:d} times, "
+        "and every app pod and analytics 1.1 open a connection to storage"
+    ),
+    target_fixture="made",
+)
+def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, count: int) -> Round:
+    begun, marker = time.monotonic(), f"marker-{uuid.uuid4()}"
+    views = [ingress.request("GET", f"/?{marker}")]
+    views += [ingress.view() for _ in range(count - 1)]
+    assert [view.status for view in views] == [200] * count, [str(view) for view in views]
+    clients = [
+        pod
+        for pod in tutorial.pods()
+        if (pod.app, pod.version) in (("voting-app", "1.0"), ("voting-analytics", "1.1"))
+    ]
+    for pod in clients:
+        # A connection of its own, as those that are pooled may be from before.
+        answer = answer_of_redis(tutorial.cluster, tutorial.namespace, pod.name, pod.app)
+        assert answer == "+PONG", f"Redis answers {pod.name} with {answer!r}"
+    evidence.observe(f"{count} views, {len(clients)} connections to storage")
+    # A page is one call to the app, and one from there to analytics.
+    return Round(begun, marker, 2 * count + len(clients))
+
+
+@then("the servers' proxies saw these callers, and no others")
+def _(made: Round, tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> None:
+    expected = {
+        (caller, server, protocol, identity.format(namespace=tutorial.namespace))
+        for caller, server, protocol, identity in datatable[1:]
+    }
+    by_address, by_pod = workloads(tutorial)
+
+    def look() -> list[Call]:
+        back = math.ceil(time.monotonic() - made.begun) + MARGIN
+        calls = read_calls(tutorial.cluster, tutorial.namespace, by_pod, back)
+        # By the proxies' own clocks: from the first of these calls on.
+        begun = min(call.start for call in calls if made.marker in call.path)
+        return [call for call in calls if call.start >= begun]
+
+    calls = converge(
+        look,
+        until=lambda calls: len(calls) >= made.calls,
+        what=f"the proxies have logged {made.calls} calls",
+        timeout=LOGS_WRITTEN,
+    ).value
+    seen = acquaintances(calls, by_address, by_pod)
+    lines = [
+        f"{caller} → {server}, {protocol}: {number} as {identity or 'nobody'}"
+        for (caller, server, protocol, identity), number in sorted(seen.items())
+    ]
+    evidence.text("calls by the servers' proxies", "".join(f"{call}\n" for call in calls))
+    for line in lines:
+        evidence.observe(line)
+    assert set(seen) == expected, "; ".join(lines)
+
+
+def workloads(tutorial: Tutorial) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Name the workloads by their pods' addresses, the gateway among them, and by their pods."""
+    own = get(tutorial.cluster, f"/api/v1/namespaces/{tutorial.namespace}/pods")["items"]
+    mesh = get(tutorial.cluster, f"/api/v1/namespaces/{MESH_NAMESPACE}/pods")["items"]
+    by_address, by_pod = {}, {}
+    for pod in [*own, *mesh]:
+        labels = pod["metadata"].get("labels") or {}
+        name = " ".join(filter(None, (labels.get("app"), labels.get("version"))))
+        by_address[pod["status"].get("podIP", "")] = name
+        if pod in own:
+            by_pod[pod["metadata"]["name"]] = name
+    return by_address, by_pod

@@ -1,0 +1,149 @@
+"""A client outside the mesh, and what the mesh lets it have (T2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pytest_bdd import given, then, when
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.evidence import Evidence
+from meshproof.options import Options
+from meshproof.probes.counts import NO_CHAIN, NOT_VERIFIED, PASSED_ON, count
+from meshproof.probes.outside import (
+    MESH_ALPN,
+    Attempt,
+    OutsideClient,
+    answered,
+    find_targets,
+    mesh_certificate,
+    outside_client,
+)
+from meshproof.progress import Progress
+from meshproof.tls.home_made import home_made
+from meshproof.tutorial.tutorial import Tutorial
+
+#: What the mesh's own authority calls itself, where Istio made it.
+AUTHORITY = "cluster.local"
+PLAIN = {"tls": False}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Attempts of the client, and by how much the proxies' counts rose meanwhile.
+
+    ``refused`` counts connections that mutual TLS did not let in, ``passed_on`` the bytes
+    that reached an application.
+    """
+
+    attempts: list[Attempt]
+    refused: int
+    passed_on: int
+
+
+@pytest.fixture(scope="session")
+def outside(cluster: Cluster, options: Options, progress: Progress) -> Iterator[OutsideClient]:
+    """A client outside the mesh."""
+    with outside_client(cluster, f"{options.namespace}-outside", progress) as client:
+        yield client
+
+
+def try_all(
+    outside: OutsideClient, tutorial: Tutorial, refusals: re.Pattern[str], *ways: dict[str, Any]
+) -> Trial:
+    """Ask every pod and every Service in each of these ways (`OutsideClient.ask`)."""
+    cluster, namespace = tutorial.cluster, tutorial.namespace
+    targets = find_targets(cluster, namespace)
+    proxied = [pod.name for pod in tutorial.pods() if pod.proxied]
+
+    def counts() -> tuple[int, ...]:
+        return tuple(count(cluster, namespace, proxied, kind) for kind in (refusals, PASSED_ON))
+
+    before = counts()
+    attempts = [attempt for way in ways for attempt in outside.ask(targets, **way)]
+    refused, passed_on = (now - then for now, then in zip(counts(), before, strict=True))
+    return Trial(attempts, refused, passed_on)
+
+
+def keep(evidence: Evidence, name: str, attempts: list[Attempt]) -> None:
+    """Write attempts down."""
+    evidence.text(name, "".join(f"{attempt}\n" for attempt in attempts))
+
+
+@given("a client outside the mesh gets answers in plain text from every pod and every Service")
+def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
+    trial = try_all(outside, tutorial, NO_CHAIN, PLAIN)
+    keep(evidence, "plain text before", trial.attempts)
+    unserved = [str(attempt) for attempt in trial.attempts if not attempt.served]
+    evidence.observe(
+        f"before: {len(trial.attempts) - len(unserved)} of {len(trial.attempts)} served in plain "
+        f"text, {trial.passed_on} bytes passed on to an application, {trial.refused} refused"
+    )
+    assert trial.attempts and not unserved, f"not served in plain text: {unserved}"
+    assert trial.passed_on > 0, "the proxies do not count what they pass on"
+
+
+@given("a client outside the mesh is let in everywhere with a certificate of the mesh")
+def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
+    shown = mesh_certificate(tutorial.cluster, tutorial.namespace)
+    targets = find_targets(tutorial.cluster, tutorial.namespace)
+    attempts = outside.ask(targets, shown=shown, alpn=MESH_ALPN)
+    keep(evidence, "TLS with a certificate of the mesh", attempts)
+    silent = [str(attempt) for attempt in attempts if not attempt.received]
+    served = [attempt.target.name for attempt in attempts if attempt.served]
+    evidence.observe(
+        f"baseline: with a certificate of the mesh {len(attempts) - len(silent)} of "
+        f"{len(attempts)} answered, {len(served)} served: {', '.join(served)}"
+    )
+    assert attempts and not silent, f"no answer in TLS: {silent}"
+    assert {one.target.app for one in attempts if one.served} >= {
+        "voting-analytics", "voting-storage",
+    }, f"served: {served}"  # fmt: skip
+
+
+@then("the same client connects, and in plain text gets not a byte", target_fixture="trial")
+def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
+    trial = try_all(outside, tutorial, NO_CHAIN, PLAIN)
+    keep(evidence, "plain text after", trial.attempts)
+    return check_refused(trial, evidence, "in plain text")
+
+
+@when("it shows none, and one of its own making with the app's name in it", target_fixture="trial")
+def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
+    forged = home_made(f"spiffe://{AUTHORITY}/ns/{tutorial.namespace}/sa/voting-app-1-0", AUTHORITY)
+    ways: list[dict[str, Any]] = [{}, {"shown": forged}, {"shown": forged, "alpn": MESH_ALPN}]
+    trial = try_all(outside, tutorial, NOT_VERIFIED, *ways)
+    keep(evidence, "TLS without a certificate of the mesh", trial.attempts)
+    evidence.text("certificate of its own making", forged.certificate)
+    return trial
+
+
+@then("it connects, and gets not a byte")
+def _(trial: Trial, evidence: Evidence) -> None:
+    check_refused(trial, evidence, "in TLS")
+
+
+@then("the proxies count each attempt as refused, and pass none on")
+def _(trial: Trial, evidence: Evidence) -> None:
+    evidence.observe(
+        f"{len(trial.attempts)} attempts: {trial.refused} refused by mutual TLS, "
+        f"{trial.passed_on} bytes passed on to an application"
+    )
+    assert (trial.refused, trial.passed_on) == (len(trial.attempts), 0), (
+        f"{len(trial.attempts)} attempts, {trial.refused} counted as refused by mutual TLS, "
+        f"{trial.passed_on} bytes passed on"
+    )
+
+
+def check_refused(trial: Trial, evidence: Evidence, how: str) -> Trial:
+    """Require that every attempt was refused, in one line of observation."""
+    got = answered(trial.attempts)
+    evidence.observe(f"{len(trial.attempts) - len(got)} of {len(trial.attempts)} refused {how}")
+    assert trial.attempts and not got, (
+        f"not refused {how}: {len(got)} of {len(trial.attempts)}: {got}"
+    )
+    return trial
