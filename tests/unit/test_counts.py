@@ -52,7 +52,11 @@ def test_a_kind_of_count_is_added_up(pattern: Any, sum_of_it: int) -> None:
 
 def test_a_count_that_is_not_kept_is_no_zero() -> None:
     with pytest.raises(ValueError, match="keeps no count"):
-        total({"server.live": 1}, SERVED)
+        total({"server.live": 1}, DENIED)
+
+
+def test_a_count_of_a_cluster_that_nobody_has_used_is_zero() -> None:
+    assert total({"server.live": 1}, SERVED) == total({"server.live": 1}, PASSED_ON) == 0
 
 
 def test_a_count_is_added_up_over_pods(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
