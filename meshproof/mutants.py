@@ -80,6 +80,23 @@ def all_mutants(folder: Path = MUTANTS) -> list[Mutant]:
     return [read_mutant(file) for file in sorted(folder.glob("*.yaml"))]
 
 
+def table(mutants: Sequence[Mutant]) -> str:
+    """Return the breakages as a table in Markdown, in the specification's order."""
+    rows = []
+    for mutant in sorted(mutants, key=lambda one: (IDS.index(one.expectation), one.name)):
+        quote = "`` " if "`" in mutant.because else "`"
+        because = mutant.because.replace("|", "\\|")
+        cells = (
+            mutant.expectation,
+            f"`{mutant.name}`",
+            mutant.breaks,
+            f"{quote}{because}{quote[::-1]}",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    heading = "| expectation | breakage | what is broken | what the failure must say |"
+    return "\n".join([heading, "|---|---|---|---|", *rows]) + "\n"
+
+
 def mutated(documents: Sequence[Mapping[str, Any]], change: Mapping[str, Any]) -> list[Any]:
     """Return a manifest's documents as a mutant changes them.
 

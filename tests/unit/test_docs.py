@@ -14,9 +14,10 @@ from pytest_bdd.parser import FeatureParser
 
 from meshproof.errors import ExitCode
 from meshproof.expectations import EXPECTATIONS, IDS, SECTIONS, Expectation
+from meshproof.mutants import all_mutants, table
 from meshproof.options import Options, option_flags
 from meshproof.paths import ROOT
-from meshproof.suite import declared_sections
+from meshproof.suite import declared_expectations, declared_sections
 from meshproof.supply.recipe import Recipe
 from meshproof.waiting import TIMEOUTS, Timeout
 
@@ -158,8 +159,14 @@ def test_every_expectation_is_documented_with_its_section_and_scenarios(
 def test_the_readme_says_which_sections_are_covered() -> None:
     for section, title in SECTIONS.items():
         ids = [expectation.id for expectation in EXPECTATIONS if expectation.section == section]
-        covered = "yes" if section in declared_sections() else "not yet"
+        single = [each for each in declared_expectations() if each in ids]
+        partly = f"{', '.join(single)} only" if single else "not yet"
+        covered = "yes" if section in declared_sections() else partly
         assert [title, f"{ids[0]}–{ids[-1]}", covered] in rows(ROOT / "README.md")  # noqa: RUF001 - a range
+
+
+def test_every_breakage_is_documented() -> None:
+    assert table(all_mutants()) in (DOCS / "breakages.md").read_text()
 
 
 @pytest.mark.parametrize("timeout", TIMEOUTS, ids=lambda timeout: timeout.name)
