@@ -23,6 +23,19 @@ ADMIN_PORT = 15000
 ANSWER_TIMEOUT = 5.0
 
 
+def port_forward(cluster: Cluster, namespace: str, pod: str, port: int) -> ws_client.PortForward:
+    """Reach a port of a pod. Raises ``ApiException``."""
+    # What `stream.portforward` does, without the import of every model (a second) and
+    # without its change of the client, which threads share.
+    method, url, headers, *_ = cluster.api.param_serialize(
+        "GET",
+        f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward",
+        query_params=[("ports", str(port))],
+        auth_settings=["BearerToken"],
+    )
+    return ws_client.portforward_call(cluster.api.configuration, method, url, headers=headers)
+
+
 def ask_proxy(
     cluster: Cluster, namespace: str, pod: str, queries: Sequence[str]
 ) -> list[dict[str, Any]]:
@@ -31,7 +44,7 @@ def ask_proxy(
     Raises ``EnvironmentBroken`` where it does not answer.
     """
     try:
-        forward = _forward(cluster, f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward")
+        forward = port_forward(cluster, namespace, pod, ADMIN_PORT)
     except ApiException as error:
         raise _silent(pod, namespace, str(error.reason)) from error
     connection = HTTPConnection("127.0.0.1", ADMIN_PORT)
@@ -44,15 +57,6 @@ def ask_proxy(
         raise _silent(pod, namespace, reason) from error
     finally:
         connection.close()
-
-
-def _forward(cluster: Cluster, path: str) -> ws_client.PortForward:
-    # What `stream.portforward` does, without the import of every model (a second) and
-    # without its change of the client, which threads share.
-    method, url, headers, *_ = cluster.api.param_serialize(
-        "GET", path, query_params=[("ports", str(ADMIN_PORT))], auth_settings=["BearerToken"]
-    )
-    return ws_client.portforward_call(cluster.api.configuration, method, url, headers=headers)
 
 
 def _answer(connection: HTTPConnection, query: str) -> dict[str, Any]:
