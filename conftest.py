@@ -17,6 +17,7 @@ pytest_plugins = [
     "steps.tls",
     "steps.outside",
     "steps.identity",
+    "steps.certificates",
     "steps.sampling",
     "steps.isolation",
     "steps.browser",

@@ -47,3 +47,23 @@ Feature: Mutual TLS
       | voting-app 1.0       | voting-analytics 1.1 | HTTP     | spiffe://cluster.local/ns/{namespace}/sa/voting-app-1-0                         |
       | voting-app 1.0       | voting-storage 1.0   | TCP      | spiffe://cluster.local/ns/{namespace}/sa/voting-app-1-0                         |
       | voting-analytics 1.1 | voting-storage 1.0   | TCP      | spiffe://cluster.local/ns/{namespace}/sa/voting-analytics-1-1                   |
+
+  @mtls @T5
+  Scenario: Every proxy holds a certificate of the mesh, made out to its own service account
+    Given the tutorial is followed up to "lock-down"
+    And the root that the namespace trusts, by which istiod itself is certified
+    When the certificates that the proxies hold are read
+    Then each is certified by that root, the only one that its proxy trusts
+    And each is made out to its pod's own service account alone, for both ends of a call
+    And each is good for a day at most, and not overdue for renewal
+    And no two of them have a serial number or a key in common
+    And no proxy is told to renew it at another time than Istio's own, half of its life
+
+  @mtls @T5
+  Scenario: Certificates are renewed before they expire, and calls go on
+    Given a namespace of its own, where certificates are good for 20 seconds
+    And a connection that one of its pods has opened to the other
+    When both proxies have renewed their certificates
+    Then each was renewed in time, about half of its life before its end, with a key of its own
+    And the new ones are of the same root, and made out to the same service accounts
+    And once the old ones have expired, that connection still answers, and a new one does too

@@ -63,6 +63,12 @@ LOGS_WRITTEN = Timeout(
 ROUTE_IN_FORCE = Timeout(
     "route-in-force", 60, 0.2, "a pushed route is in force within a second or two"
 )
+CERTIFICATE_RENEWED = Timeout(
+    "certificate-renewed",
+    60,
+    0.25,
+    "certificates of 20 s are renewed after 10 s and expire after 20; three times that",
+)
 NAMESPACE_GONE = Timeout(
     "namespace-gone", 120, 0.5, "pods get 30 s to stop, and the controllers some more to notice"
 )
@@ -78,6 +84,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     PROXIES_SYNCED,
     LOGS_WRITTEN,
     ROUTE_IN_FORCE,
+    CERTIFICATE_RENEWED,
     NAMESPACE_GONE,
 )
 

@@ -1,0 +1,230 @@
+"""The certificates that proxies hold, and their renewal (T5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from pytest_bdd import given, parsers, then, when
+
+from meshproof.evidence import Evidence
+from meshproof.mesh.authority import prove_istiod, stated_root
+from meshproof.mesh.loaded import awaited
+from meshproof.options import Options
+from meshproof.probes.certificates import (
+    OpenConnection,
+    await_renewal,
+    certificates_held,
+    new_connection,
+    pods_and_gateway,
+    pods_of,
+)
+from meshproof.progress import Progress
+from meshproof.tls.certificates import (
+    LATEST,
+    Held,
+    badly_renewed,
+    ill_timed,
+    misnamed,
+    pem,
+    renewal,
+    shared,
+    table,
+    untrusted,
+)
+from meshproof.tutorial.stages import applied_documents
+from meshproof.tutorial.tutorial import Tutorial
+
+#: Applied to the namespace in which renewal is watched.
+RENEWAL = "kubectl apply -f kubernetes/renewal.yaml --namespace {namespace}"
+SERVER, CALLER, CONTAINER = "renewal-server", "renewal-caller", "redis"
+
+Roots = Sequence[x509.Certificate]
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """What the proxies held before, and what followed it."""
+
+    before: list[Held]
+    after: list[Held]
+
+
+@pytest.fixture
+def brief(tutorial: Tutorial, options: Options, progress: Progress) -> Iterator[Tutorial]:
+    """A namespace beside the tutorial's, gone when the scenario ends."""
+    namespace = Tutorial(
+        tutorial.cluster,
+        f"{tutorial.namespace}-renewal",
+        ingress=tutorial.ingress,
+        progress=progress,
+        keep=tutorial.keep,
+        manifests=options.manifests,
+    )
+    namespace.delete()
+    yield namespace
+    namespace.delete(wait=False)
+
+
+@pytest.fixture
+def connections() -> Iterator[ExitStack]:
+    """Connections that are closed when the scenario ends."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def _root_of(namespace: Tutorial, evidence: Evidence) -> Roots:
+    """The root that a namespace is told to trust, once istiod has proved itself by it."""
+    text = stated_root(namespace.cluster, namespace.namespace)
+    roots = x509.load_pem_x509_certificates(text.encode())
+    proof = prove_istiod(namespace.cluster, text)
+    evidence.text("the mesh's root", text)
+    serials = ", ".join(f"{root.serial_number:x}" for root in roots)
+    evidence.observe(f"the root of {namespace.namespace} is {serials}; by it {proof}")
+    return roots
+
+
+def _keep(evidence: Evidence, what: str, held: Sequence[Held]) -> None:
+    evidence.text(what, f"{table(held)}\n{pem(held)}")
+
+
+@given(
+    "the root that the namespace trusts, by which istiod itself is certified",
+    target_fixture="roots",
+)
+def _(tutorial: Tutorial, evidence: Evidence) -> Roots:
+    return _root_of(tutorial, evidence)
+
+
+@when("the certificates that the proxies hold are read", target_fixture="held")
+def _(tutorial: Tutorial, evidence: Evidence) -> list[Held]:
+    pods = pods_and_gateway(tutorial.cluster, tutorial.namespace)
+    held = certificates_held(tutorial.cluster, pods)
+    _keep(evidence, "certificates", held)
+    return held
+
+
+@then("each is certified by that root, the only one that its proxy trusts")
+def _(held: list[Held], roots: Roots, evidence: Evidence) -> None:
+    now = datetime.now(UTC)
+    wrong = [line for each in held for line in untrusted(each, roots, now)]
+    evidence.observe(
+        f"{len(held)} proxies; of another root, or trusting another: {wrong or 'none'}"
+    )
+    assert not wrong, wrong
+
+
+@then("each is made out to its pod's own service account alone, for both ends of a call")
+def _(held: list[Held], evidence: Evidence) -> None:
+    wrong = [line for each in held for line in misnamed(each)]
+    evidence.observe(f"made out to {sorted({name for each in held for name in each.names})}")
+    assert not wrong, wrong
+
+
+@then("each is good for a day at most, and not overdue for renewal")
+def _(held: list[Held], evidence: Evidence) -> None:
+    now = datetime.now(UTC)
+    wrong = [line for each in held for line in ill_timed(each, now)]
+    lifetimes = sorted({str(each.expires - each.begins) for each in held})
+    oldest = max((now - each.begins) / (each.expires - each.begins) for each in held)
+    evidence.observe(
+        f"good for {', '.join(lifetimes)}, istiod's two minutes of backdating counted; "
+        f"at most {oldest:.1%} of it is over, of {LATEST:.0%} allowed"
+    )
+    assert not wrong, wrong
+
+
+@then("no two of them have a serial number or a key in common")
+def _(held: list[Held], evidence: Evidence) -> None:
+    wrong = shared(held)
+    evidence.observe(f"{len({each.key for each in held})} keys at {len(held)} proxies")
+    assert not wrong, wrong
+
+
+@then("no proxy is told to renew it at another time than Istio's own, half of its life")
+def _(held: list[Held], evidence: Evidence) -> None:
+    told = {each.pod: dict(each.settings) for each in held if each.settings}
+    evidence.observe(f"proxies that are told when to renew: {told or 'none'}")
+    assert not told, f"{len(told)} of {len(held)} proxies are told when to renew: {told}"
+
+
+@given(
+    parsers.parse("a namespace of its own, where certificates are good for {seconds:d} seconds"),
+    target_fixture="roots",
+)
+def _(brief: Tutorial, evidence: Evidence, seconds: int) -> Roots:
+    brief.follow_to("namespace")
+    command = RENEWAL.format(namespace=brief.namespace)
+    brief.run(command)
+    brief.settle("namespace")
+    documents = applied_documents(command, brief.manifests)
+    brief.await_loaded([entry for document in documents for entry in awaited(document)])
+    lives = {
+        held.pod: held.expires - held.since
+        for held in certificates_held(brief.cluster, pods_of(brief.cluster, brief.namespace))
+    }
+    evidence.observe(f"from when the proxies got them, good for {list(map(str, lives.values()))}")
+    assert all(life <= timedelta(seconds=seconds) for life in lives.values()), lives
+    return _root_of(brief, evidence)
+
+
+@given("a connection that one of its pods has opened to the other", target_fixture="connection")
+def _(brief: Tutorial, connections: ExitStack, evidence: Evidence) -> OpenConnection:
+    caller = brief.pod_of(CALLER, "1.0").name
+    begun = datetime.now(UTC)
+    connection = connections.enter_context(
+        OpenConnection(brief.cluster, brief.namespace, caller, CONTAINER, SERVER)
+    )
+    connection.await_answer(begun)
+    evidence.observe(f"connection {connection.answers[0].text} answers")
+    return connection
+
+
+@when("both proxies have renewed their certificates", target_fixture="renewed")
+def _(brief: Tutorial, evidence: Evidence) -> Renewed:
+    pods = pods_of(brief.cluster, brief.namespace)
+    before = certificates_held(brief.cluster, pods)
+    _keep(evidence, "certificates before", before)
+    after = await_renewal(brief.cluster, pods, before)
+    _keep(evidence, "certificates after", after)
+    return Renewed(before, after)
+
+
+@then("each was renewed in time, about half of its life before its end, with a key of its own")
+def _(renewed: Renewed, evidence: Evidence) -> None:
+    pairs = list(zip(renewed.before, renewed.after, strict=True))
+    for before, after in pairs:
+        evidence.observe(renewal(before, after))
+    wrong = [line for before, after in pairs for line in badly_renewed(before, after)]
+    assert not wrong, wrong
+
+
+@then("the new ones are of the same root, and made out to the same service accounts")
+def _(renewed: Renewed, roots: Roots) -> None:
+    wrong = [
+        line
+        for each in renewed.after
+        for line in [*untrusted(each, roots, each.since), *misnamed(each)]
+    ]
+    assert not wrong, wrong
+
+
+@then("once the old ones have expired, that connection still answers, and a new one does too")
+def _(brief: Tutorial, renewed: Renewed, connection: OpenConnection, evidence: Evidence) -> None:
+    expired = max(held.expires for held in renewed.before)
+    connection.await_answer(expired)
+    caller = brief.pod_of(CALLER, "1.0").name
+    new = new_connection(brief.cluster, brief.namespace, caller, CONTAINER, SERVER)
+    answers = list(connection.answers)
+    late = sum(1 for answer in answers if answer.at > expired)
+    seen = sorted({answer.text for answer in answers})
+    evidence.observe(
+        f"{len(answers)} answers on the open connection, {late} after {expired:%T}, all on "
+        f"{seen}; a new connection is answered on {new!r}"
+    )
+    assert len(seen) == 1 and seen[0].isdigit(), f"the open connection answered {seen}"
+    assert new.isdigit() and new not in seen, f"a new connection is answered with {new!r}"
