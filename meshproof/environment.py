@@ -45,7 +45,8 @@ class Environment:
     """A cluster with a mesh that answers.
 
     ``made`` says that there was no cluster before (so a run takes it down again);
-    ``loopback`` is the ingress gateway as reached from this machine.
+    ``loopback`` is the ingress gateway as reached from this machine. ``booted`` is when its
+    nodes were last started (UTC, ISO 8601), None where the engine is not asked.
     """
 
     cluster: Cluster
@@ -55,6 +56,7 @@ class Environment:
     engine: Engine | None
     images: dict[str, str]
     built: bool
+    booted: str | None = None
 
 
 #: What is not as in a default installation, where the supply built everything; see docs/machine.md.
@@ -145,6 +147,7 @@ def _kind(options: Options, progress: Progress) -> Environment:
         engine=engine,
         images=application_images(shop, engine),
         built=not published,
+        booted=kind.booted(),
     )
 
 

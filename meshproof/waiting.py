@@ -53,7 +53,7 @@ WORKLOADS_READY = Timeout(
     0.5,
     "step 1 is ready in 9 s on an idle machine; a busy one takes 4 times that",
 )
-PROXIES_SYNCED = Timeout("proxies-synced", 60, 0.5, "istiod pushes within a second of a change")
+PROXIES_SYNCED = Timeout("proxies-synced", 60, 0.2, "istiod pushes within a second of a change")
 LOGS_WRITTEN = Timeout(
     "logs-written",
     30,

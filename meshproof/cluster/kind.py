@@ -173,6 +173,10 @@ class KindCluster:
                     return str(address.address)
         raise EnvironmentBroken(f"No node of cluster {self.name} has an internal address.")
 
+    def booted(self) -> str:
+        """When the last of the nodes was started, in UTC and ISO 8601."""
+        return max(container.started for container in self.containers())
+
     def loopback_port(self) -> int:
         """The loopback port that leads to the ingress gateway. Raises ``EnvironmentBroken``."""
         for container in self.containers():
@@ -285,7 +289,7 @@ class KindCluster:
             what="all nodes are ready",
             timeout=NODES_READY,
         )
-        booted = max(container.started for container in self.containers())
+        booted = self.booted()
         converge(
             lambda: started_before(self.cluster.core.list_pod_for_all_namespaces().items, booted),
             until=lambda names: not names,

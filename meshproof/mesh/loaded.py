@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
@@ -27,11 +27,13 @@ class Loaded:
     ``pattern`` is a regular expression on what Envoy says of its configuration
     and clusters, with ``NAMESPACE`` in it. ``where`` chooses the proxies by
     workload (``app-version``, ``gateway``, ``sidecars``); empty means every one.
+    ``default`` says that proxies have it without the change, too.
     """
 
     pattern: str
     where: tuple[str, ...] = ()
     gone: bool = False
+    default: bool = False
 
     def concerns(self, workload: str) -> bool:
         """Whether the proxies of a workload are asked."""
@@ -41,7 +43,8 @@ class Loaded:
 
     def holds(self, dump: str, namespace: str) -> bool:
         """Whether it is so in what a proxy says."""
-        return (re.search(self.pattern.replace("NAMESPACE", namespace), dump) is None) == self.gone
+        found = re.search(self.pattern.replace("NAMESPACE", namespace), dump, re.MULTILINE)
+        return (found is None) == self.gone
 
 
 def not_loaded(
@@ -57,19 +60,26 @@ def not_loaded(
 
 
 def in_force(config: Mapping[str, Any], clusters: Mapping[str, Any]) -> str:
-    """Put what a proxy uses now into one text: its configuration, and its warm clusters.
+    """Put what a proxy uses now into one text: its configuration, warm clusters, endpoints.
 
     A listener that was replaced is listed as draining for another 45 s, and one that is
     to come as warming; neither takes new connections.
     """
-    active = json.loads(json.dumps(config))
-    for section in active["configs"]:
-        section.pop("dynamic_warming_clusters", None)
-        for listener in section.get("dynamic_listeners", []):
-            listener.pop("draining_state", None)
-            listener.pop("warming_state", None)
-    warm = [f"{status['name']}::warm" for status in clusters["cluster_statuses"]]
-    return "\n".join([json.dumps(active, indent=1), *warm])
+    lines = []
+    for section in config["configs"]:
+        active = {k: v for k, v in section.items() if k != "dynamic_warming_clusters"}
+        if "dynamic_listeners" in active:
+            active["dynamic_listeners"] = [
+                {k: v for k, v in listener.items() if k not in ("draining_state", "warming_state")}
+                for listener in active["dynamic_listeners"]
+            ]
+        lines.append(json.dumps(active))  # on one line: an indented one takes ten times as long
+    for status in clusters["cluster_statuses"]:
+        lines.append(f"{status['name']}::warm")
+        for host in status.get("host_statuses", []):
+            address = host["address"].get("socket_address", {}).get("address")
+            lines.append(f"{status['name']}::{address}")
+    return "\n".join(lines)
 
 
 def configuration_dumps(
@@ -102,6 +112,27 @@ def awaited(document: Mapping[str, Any]) -> list[Loaded]:
     return read(document) if read else []
 
 
+def undone(
+    documents: Iterable[Mapping[str, Any]], kept: Iterable[Mapping[str, Any]]
+) -> list[Loaded]:
+    """Return what proxies must say once objects are gone or replaced, and others are kept.
+
+    Otherwise what is applied next could seem to be in force by what was there before.
+    """
+    still = {entry for document in kept for entry in awaited(document)}
+    return [
+        replace(entry, gone=not entry.gone)
+        for document in documents
+        for entry in awaited(document)
+        if entry not in still and not entry.default
+    ]
+
+
+def without_endpoint(address: str) -> Loaded:
+    """Return what proxies must say once none of them sends anything to a pod's address."""
+    return Loaded(rf"^outbound\|.*::{re.escape(address)}$", gone=True)
+
+
 def _subsets(rule: Mapping[str, Any]) -> list[Loaded]:
     # A cluster is listed once it is warm, which is when its endpoints are known.
     host = re.escape(rule["spec"]["host"])
@@ -116,18 +147,21 @@ def _routes(service: Mapping[str, Any]) -> list[Loaded]:
     where = (GATEWAY,) if spec.get("gateways", ["mesh"]) != ["mesh"] else (SIDECARS,)
     loaded = []
     for route in [*spec.get("http", []), *spec.get("tcp", [])]:
-        for entry in route["route"]:
+        for entry in route.get("route", []):
             to = entry["destination"]
-            cluster = rf"outbound\|{to['port']['number']}\|{re.escape(to.get('subset', ''))}\|"
-            cluster += rf"{re.escape(to['host'])}\.{SUFFIX}"
+            port, subset = to.get("port", {}).get("number", r"\d+"), to.get("subset", "")
+            cluster = rf"outbound\|{port}\|{re.escape(subset)}\|{re.escape(to['host'])}\.{SUFFIX}"
             # By itself, or as one of several by weight.
-            loaded.append(Loaded(rf'"cluster": "{cluster}"|"name": "{cluster}",\s*"weight"', where))
+            pattern = rf'"cluster": "{cluster}"|"name": "{cluster}",\s*"weight"'
+            # Without a VirtualService, a sidecar sends to the whole Service.
+            default = where == (SIDECARS,) and not subset
+            loaded.append(Loaded(pattern, where, default=default))
     return loaded
 
 
 def _modes(policy: Mapping[str, Any]) -> list[Loaded]:
-    spec = policy["spec"]
-    where = _selected(spec) if "selector" in spec else (SIDECARS,)
+    spec = policy.get("spec", {})
+    where = _selected(spec)
     # Only a server that lets plain text in has a filter chain of the port for it.
     own, ports = spec.get("mtls", {}).get("mode"), spec.get("portLevelMtls", {})
     loaded = [_plain(r"\d+", where, gone=True)] if own == "STRICT" else []
@@ -144,10 +178,11 @@ def _plain(port: str, where: tuple[str, ...], *, gone: bool) -> Loaded:
 
 
 def _selected(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    labels = spec["selector"]["matchLabels"]
-    return (f"{labels['app']}-{labels['version']}",)
+    labels = spec.get("selector", {}).get("matchLabels", {})
+    chosen = labels.keys() == {"app", "version"}
+    return (f"{labels['app']}-{labels['version']}",) if chosen else (SIDECARS,)
 
 
 def _policy(policy: Mapping[str, Any]) -> list[Loaded]:
     name = re.escape(policy["metadata"]["name"])
-    return [Loaded(rf"ns\[NAMESPACE\]-policy\[{name}\]-rule", _selected(policy["spec"]))]
+    return [Loaded(rf"ns\[NAMESPACE\]-policy\[{name}\]-rule", _selected(policy.get("spec", {})))]

@@ -9,7 +9,7 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNER, OWNER_LABEL, Cluster
-from meshproof.tutorial.stages import Objects
+from meshproof.tutorial.stages import Key, Objects
 
 #: Every kind that a stage may hold, and where the API server keeps it.
 KINDS = {
@@ -40,6 +40,33 @@ def get(cluster: Cluster, path: str) -> Mapping[str, Any]:
 def patch(cluster: Cluster, path: str, operations: Sequence[Mapping[str, Any]]) -> None:
     """Apply JSON Patch operations (RFC 6902) to the object at a path. Raises ``ApiException``."""
     _call(cluster, "PATCH", path, [dict(operation) for operation in operations])
+
+
+def delete(cluster: Cluster, path: str, *, grace: int | None = None) -> None:
+    """Delete the object at a path; nothing happens where there is none.
+
+    ``grace`` is how many seconds a pod gets to finish, instead of what it asks for. Raises
+    ``ApiException`` where the API server refuses.
+    """
+    query = "" if grace is None else f"?gracePeriodSeconds={grace}"
+    try:
+        _call(cluster, "DELETE", path + query)
+    except ApiException as error:
+        if error.status != 404:
+            raise
+
+
+def path_of(key: Key, namespace: str) -> str:
+    """Return where the API server keeps an object of a namespace."""
+    kind, name = key
+    return f"{KINDS[kind].format(namespace=namespace)}/{name}"
+
+
+def whole(key: Key, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest with its kind and version, which the items of a list lack."""
+    kind, _ = key
+    version = KINDS[kind].partition("/namespaces/")[0].removeprefix("/apis/").removeprefix("/api/")
+    return {"apiVersion": version, "kind": kind, **manifest}
 
 
 def _call(cluster: Cluster, method: str, path: str, body: object = None) -> Mapping[str, Any]:

@@ -78,6 +78,20 @@ def unsettled(pods: Sequence[PodState], deployments: Sequence[Mapping[str, Any]]
     return found
 
 
+def older_than(pods: Sequence[Mapping[str, Any]], booted: str) -> list[str]:
+    """Name the pods that were made before their node was last started (UTC, ISO 8601).
+
+    What restarted in them then is the engine's doing and not theirs (D3). Times are
+    compared to the second, as text.
+    """
+    second = len("2026-01-01T00:00:00")
+    return [
+        pod["metadata"]["name"]
+        for pod in pods
+        if pod["metadata"]["creationTimestamp"][:second] < booted[:second]
+    ]
+
+
 def pods_table(printed: str) -> list[str]:
     """Read the table of `kubectl get pods`: each pod's name, READY, STATUS and restarts."""
     return [" ".join(line.split()[:4]) for line in printed.splitlines()[1:] if line.strip()]

@@ -7,8 +7,9 @@ the commands themselves, so there is one source of truth.
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,29 @@ import yaml
 
 from meshproof.cluster.cluster import OWNED
 
+#: Where kubectl keeps what was last applied to an object.
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+#: Istio's kinds, and the rest, in the order in which objects are taken back: what forbids
+#: first, then what leads to a version, then what a route needs, then what answers.
+ISTIOS_KINDS_BACKWARDS = (
+    ("AuthorizationPolicy", "PeerAuthentication"),
+    ("VirtualService",),
+    ("DestinationRule", "Gateway"),
+)
+BACKWARDS = (
+    *ISTIOS_KINDS_BACKWARDS,
+    ("Deployment",),
+    ("Service", "ServiceAccount", "Secret", "PersistentVolumeClaim"),
+)
+#: Kinds that can be put back by being applied again: no pod depends on them.
+REPLACEABLE = {kind for kinds in ISTIOS_KINDS_BACKWARDS for kind in kinds}
+
 LOCK_DOWN = "kubectl apply -f istio/step-2b-add-routing-for-all-components.yaml"
 
 Manifest = Mapping[str, Any]
-#: Objects by kind and name.
-Objects = dict[tuple[str, str], Manifest]
+#: Kind and name.
+Key = tuple[str, str]
+Objects = dict[Key, Manifest]
 
 
 @dataclass(frozen=True)
@@ -123,6 +142,7 @@ def objects_at(name: str, namespace: str, manifests: Path) -> Objects:
     objects: Objects = {
         ("Namespace", namespace): {
             "metadata": {"labels": {"istio-injection": "enabled", **OWNED}},
+            "status": {"phase": "Active"},  # one that is on its way out is no stage
         }
     }
     for stage in STAGES[: NAMES.index(name) + 1]:
@@ -162,12 +182,31 @@ def differences(wanted: Any, live: Any, path: str = "") -> list[str]:
     return [] if wanted == live else [f"{path}: {live!r} instead of {wanted!r}"]
 
 
+def departures(wanted: Manifest, live: Manifest) -> list[str]:
+    """Say where a live object is not as its manifest states it.
+
+    What it has beyond the manifest does not count, unless it was applied: then it was
+    applied from another manifest.
+    """
+    lines = differences(wanted, live)
+    text = (live.get("metadata", {}).get("annotations") or {}).get(LAST_APPLIED)
+    if lines or text is None:
+        return lines
+    applied = json.loads(text)
+    metadata = applied["metadata"]
+    metadata.pop("namespace", None)
+    if not metadata.get("annotations"):
+        metadata.pop("annotations", None)
+    stated = {key: applied[key] for key in applied.keys() - {"apiVersion", "kind"}}
+    return [f"was applied with another {line}" for line in differences(stated, wanted)]
+
+
 def deviations(wanted: Objects, live: Objects) -> list[str]:
     """Say how the objects of a namespace differ from those of a stage; empty where it is there."""
     found = [f"{kind} {name}: missing" for kind, name in wanted.keys() - live.keys()]
     found += [f"{kind} {name}: not of this stage" for kind, name in live.keys() - wanted.keys()]
     for kind, name in wanted.keys() & live.keys():
-        lines = differences(wanted[kind, name], live[kind, name])
+        lines = departures(wanted[kind, name], live[kind, name])
         found += [f"{kind} {name}: {line}" for line in lines]
     return sorted(found)
 
@@ -182,23 +221,71 @@ def stage_of(live: Objects, wanted: Mapping[str, Objects]) -> str | None:
 
 @dataclass(frozen=True)
 class Route:
-    """How to get from one stage to another: whether to start over, and the stages to go through."""
+    """How to get to a stage: start over, or go back to a stage, or neither; then enter stages."""
 
-    start_over: bool
     stages: tuple[Stage, ...]
+    back_to: str | None = None
+    start_over: bool = False
 
 
-def path_between(current: str | None, target: str, *, exists: bool) -> Route:
-    """Plan the way to a stage: nothing if it is there, forward if behind, else from the beginning.
+def path_to(target: str, live: Objects, wanted: Mapping[str, Objects]) -> Route:
+    """Plan the way to a stage, from the objects that are there and those of each stage.
 
-    ``current`` is None where the namespace is at no stage; ``exists`` says
-    whether there is one. Raises ``KeyError`` for an unknown target.
+    Forward where the namespace is behind; back where it is ahead, or at no stage; from the
+    beginning where there is nothing to go back to. From no stage it goes back to one before
+    the target, so that the target is entered by its own commands. Raises ``KeyError`` for
+    an unknown target.
     """
     goal = NAMES.index(stage_named(target).name)
-    here = NAMES.index(current) if current else -1
-    start_over = exists and (current is None or here > goal)
-    first = 0 if start_over else here + 1
-    return Route(start_over, STAGES[first : goal + 1])
+    current = stage_of(live, wanted)
+    if not live:
+        return Route(STAGES[: goal + 1])
+    if current and NAMES.index(current) <= goal:
+        return Route(STAGES[NAMES.index(current) + 1 : goal + 1])
+    latest = goal if current else max(goal - 1, 0)
+    for index in range(latest, -1, -1):
+        if within_reach(wanted[NAMES[index]], live):
+            return Route(STAGES[index + 1 : goal + 1], back_to=NAMES[index])
+    return from_the_beginning(target)
+
+
+def from_the_beginning(target: str) -> Route:
+    """Plan to start over. Raises ``KeyError`` for an unknown target."""
+    goal = NAMES.index(stage_named(target).name)
+    return Route(STAGES[: goal + 1], start_over=True)
+
+
+def within_reach(wanted: Objects, live: Objects) -> bool:
+    """Whether a namespace can be brought back to a stage's objects, leaving its pods alone.
+
+    All of them must be there, and only Istio's may differ.
+    """
+    return all(
+        key in live and (key[0] in REPLACEABLE or not departures(manifest, live[key]))
+        for key, manifest in wanted.items()
+    )
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """Objects that are taken back together: those that go, and those that are put back."""
+
+    remove: tuple[Key, ...]
+    restore: tuple[Key, ...]
+
+
+def way_back(wanted: Objects, live: Objects) -> Sequence[Undoing]:
+    """Plan how a namespace comes back to a stage that is within reach, one group after another."""
+    beyond = sorted(live.keys() - wanted.keys())
+    differing = sorted(k for k in wanted.keys() & live.keys() if departures(wanted[k], live[k]))
+    groups = [
+        Undoing(
+            tuple(key for key in beyond if key[0] in kinds),
+            tuple(key for key in differing if key[0] in kinds),
+        )
+        for kinds in BACKWARDS
+    ]
+    return [group for group in groups if group.remove or group.restore]
 
 
 def output_lines(text: str) -> list[str]:

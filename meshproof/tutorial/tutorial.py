@@ -3,42 +3,62 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import yaml
 from kubernetes import client
 
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.injection import await_injection
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
-from meshproof.mesh.loaded import GATEWAY, Loaded, awaited, configuration_dumps, not_loaded
+from meshproof.mesh.loaded import (
+    GATEWAY,
+    Loaded,
+    awaited,
+    configuration_dumps,
+    not_loaded,
+    undone,
+    without_endpoint,
+)
 from meshproof.paths import ROOT
 from meshproof.probes.ingress import Ingress
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import (
+    KINDS,
+    delete,
     get,
     is_probe,
     live_objects,
     namespace_object,
     owned,
+    path_of,
+    whole,
 )
-from meshproof.tutorial.pods import PodState, pod_state, unsettled
+from meshproof.tutorial.pods import PodState, older_than, pod_state, unsettled
 from meshproof.tutorial.stages import (
     NAMES,
+    Manifest,
+    Objects,
     Stage,
     applied_documents,
+    deviations,
+    from_the_beginning,
     objects_at,
-    path_between,
+    path_to,
     stage_named,
     stage_of,
+    way_back,
 )
 from meshproof.waiting import (
     NAMESPACE_GONE,
     PROXIES_SYNCED,
     ROUTE_IN_FORCE,
     WORKLOADS_READY,
+    NotConverged,
     converge,
 )
 
@@ -61,14 +81,19 @@ class Tutorial:
         progress: Progress,
         keep: Callable[[Completed], None] = lambda _: None,
         manifests: Path = MANIFESTS,
+        booted: str | None = None,
     ) -> None:
-        """``ingress`` is the gateway's address as reached from here; ``keep`` gets each command."""
+        """``ingress`` is the gateway's address as reached from here; ``keep`` gets each command.
+
+        ``booted`` is when the cluster's nodes were last started (UTC, ISO 8601), where it is known.
+        """
         self.cluster = cluster
         self.namespace = namespace
         self.ingress = ingress
         self.progress = progress
         self.keep = keep
         self.manifests = manifests
+        self.booted = booted
         self._wanted = {name: objects_at(name, namespace, manifests) for name in NAMES}
 
     def stage(self) -> str | None:
@@ -83,17 +108,25 @@ class Tutorial:
         ``EnvironmentBroken`` where the namespace is not Meshproof's.
         """
         live = live_objects(self.cluster, self.namespace)
-        current = stage_of(live, self._wanted)
-        route = path_between(current, target, exists=bool(live))
+        route = path_to(target, live, self._wanted)
         if live and not owned(live["Namespace", self.namespace]):
             raise EnvironmentBroken(
                 f"The namespace {self.namespace} is there and not Meshproof's: "
                 "choose another with --namespace, or delete it yourself."
             )
+        if live and self._outlived_a_restart():
+            self.progress.note("starting over: pods are older than their node's last start")
+            route = from_the_beginning(target)
+        if route.back_to:
+            try:
+                self._go_back(route.back_to, live)
+            except NotConverged as error:
+                self.progress.note(f"starting over: going back to {route.back_to} failed: {error}")
+                route = from_the_beginning(target)
         if route.start_over:
             self.delete()
         done = [command for stage in route.stages for command in self._enter(stage)]
-        if not route.stages:
+        if not route.stages and not route.back_to:
             self.settle(target)
         return done
 
@@ -204,6 +237,68 @@ class Tutorial:
             if pod["metadata"]["labels"].get("istio") == "ingressgateway"
         ]
         return configuration_dumps(self.cluster, proxies)
+
+    def _outlived_a_restart(self) -> bool:
+        """Whether pods were restarted with their node: no restart of theirs means anything then."""
+        if self.booted is None:
+            return False
+        items = get(self.cluster, f"/api/v1/namespaces/{self.namespace}/pods")["items"]
+        return bool(older_than(items, self.booted))
+
+    def _go_back(self, stage: str, live: Objects) -> None:
+        """Take objects back until the namespace is at a stage. Raises ``NotConverged``."""
+        wanted = self._wanted[stage]
+        kept = [whole(key, manifest) for key, manifest in wanted.items() if key[0] in KINDS]
+        with self.progress.step(f"tutorial: back to {stage}"):
+            for group in way_back(wanted, live):
+                for key in group.remove:
+                    delete(self.cluster, path_of(key, self.namespace))
+                restored = [whole(key, wanted[key]) for key in group.restore]
+                if restored:
+                    self._apply(restored)
+                taken = [whole(key, live[key]) for key in (*group.remove, *group.restore)]
+                now = [entry for document in restored for entry in awaited(document)]
+                self.await_loaded([*now, *undone(taken, kept)])
+                deployments = [live[key] for key in group.remove if key[0] == "Deployment"]
+                if deployments:
+                    self._drop_pods(deployments)
+            converge(
+                lambda: deviations(wanted, live_objects(self.cluster, self.namespace)),
+                until=lambda lines: not lines,
+                what=f"the namespace is back at stage “{stage}”",
+                timeout=NAMESPACE_GONE,
+            )
+            self.settle(stage)
+
+    def _apply(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Put objects back, so that the next `kubectl apply` finds them as one before it did."""
+        self.cluster.command(
+            "kubectl", "apply", "--namespace", self.namespace, "-f", "-",
+            stdin=yaml.safe_dump_all(documents),
+        )  # fmt: skip
+
+    def _drop_pods(self, deployments: Sequence[Manifest]) -> None:
+        """End the pods of Deployments that are gone, once nobody sends them anything."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods"
+        chosen = [deployment["spec"]["selector"]["matchLabels"] for deployment in deployments]
+
+        def dropped() -> list[Mapping[str, Any]]:
+            pods = get(self.cluster, path)["items"]
+            return [
+                p for p in pods if any(c.items() <= p["metadata"]["labels"].items() for c in chosen)
+            ]
+
+        # Before that, a proxy that is about to stop would be asked, and not answer.
+        pods = converge(
+            dropped,
+            until=lambda pods: all(pod_state(pod).stopping for pod in pods),
+            what="the pods of what was deleted stop",
+            timeout=WORKLOADS_READY,
+        ).value
+        addresses = [pod["status"].get("podIP") for pod in pods]
+        self.await_loaded([without_endpoint(address) for address in addresses if address])
+        for pod in pods:
+            delete(self.cluster, f"{path}/{pod['metadata']['name']}", grace=0)
 
     def _enter(self, stage: Stage) -> list[Completed]:
         with self.progress.step(f"tutorial: {stage.name}"):

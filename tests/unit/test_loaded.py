@@ -2,10 +2,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from meshproof.mesh.loaded import Loaded, awaited, in_force, not_loaded
+import pytest
+
+from meshproof.mesh.loaded import (
+    Loaded,
+    awaited,
+    in_force,
+    not_loaded,
+    undone,
+    without_endpoint,
+)
 
 CLUSTER = "outbound|8080|v1-1|voting-analytics.voting.svc.cluster.local"
-RULE = {
+RULE: dict[str, Any] = {
     "kind": "DestinationRule",
     "metadata": {"name": "voting-analytics"},
     "spec": {"host": "voting-analytics", "subsets": [{"name": "v1-1"}]},
@@ -84,6 +93,62 @@ def test_only_what_takes_new_connections_is_in_force() -> None:
     assert "new" in text and f"{CLUSTER}::warm" in text
     assert not any(word in text for word in ("old", "next", "cold"))
     assert "draining_state" in listener
+
+
+def test_where_a_proxy_sends_to_is_in_force() -> None:
+    def host(address: str) -> dict[str, Any]:
+        return {"address": {"socket_address": {"address": address, "port_value": 8080}}}
+
+    pipe = {"address": {"pipe": {"path": "./etc/istio/proxy/XDS"}}}
+    clusters = [
+        {"name": CLUSTER, "host_statuses": [host("10.0.0.7"), pipe]},
+        {"name": "inbound|8080||", "host_statuses": [host("10.0.0.8")]},
+    ]
+    text = in_force({"configs": [{}]}, {"cluster_statuses": clusters})
+    assert not without_endpoint("10.0.0.7").holds(text, "voting")
+    for elsewhere in ("10.0.0.70", "0.0.0.7", "10.0.0.8", "10.0.0.9"):
+        assert without_endpoint(elsewhere).holds(text, "voting")
+
+
+def test_what_is_undone_must_be_gone_or_come_back() -> None:
+    subset, route, policy, plain = undone([RULE, ROUTE, POLICY, strict()], [])
+    assert not subset.holds(f"{CLUSTER}::warm", "voting") and subset.holds("", "voting")
+    assert not route.holds(f'"cluster": "{CLUSTER}"', "voting") and route.holds("", "voting")
+    assert route.where == ("sidecars",)
+    assert not policy.holds("ns[voting]-policy[voting-analytics-1-0]-rule[0]", "voting")
+    assert policy.holds("", "voting") and policy.where == ("voting-analytics-1.0",)
+    assert plain.holds(PLAIN, "voting") and not plain.holds("", "voting")
+
+
+def test_what_is_kept_is_not_undone() -> None:
+    assert undone([RULE, ROUTE], [RULE, ROUTE]) == []
+    other = {**RULE, "spec": {**RULE["spec"], "subsets": [{"name": "v1-1"}, {"name": "v1-0"}]}}
+    (gone,) = undone([other], [RULE])
+    assert gone.pattern == awaited(other)[1].pattern
+
+
+def test_a_sidecar_goes_on_sending_to_a_whole_service_without_a_route_to_it() -> None:
+    to = {"host": "voting-analytics", "port": {"number": 8080}}
+    plain = {**ROUTE, "spec": {"http": [{"route": [{"destination": to}]}]}}
+    assert len(awaited(plain)) == 1
+    assert undone([plain], []) == []
+    (by_the_gateway,) = undone([{**plain, "spec": {**plain["spec"], "gateways": ["a"]}}], [])
+    assert by_the_gateway.gone
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"kind": "VirtualService", "spec": {"http": [{"redirect": {"uri": "/"}}]}},
+        {"kind": "VirtualService", "spec": {"http": [{"route": [{"destination": {"host": "a"}}]}]}},
+        {"kind": "PeerAuthentication"},
+        {"kind": "AuthorizationPolicy", "spec": {"selector": {"matchLabels": {"app": "a"}}}},
+        {"kind": "AuthorizationPolicy"},
+    ],
+    ids=str,
+)
+def test_objects_that_are_none_of_the_tutorials_can_be_undone(document: dict[str, Any]) -> None:
+    undone([{**document, "metadata": {"name": "a"}}], [])
 
 
 def test_nothing_is_awaited_of_what_proxies_do_not_load() -> None:

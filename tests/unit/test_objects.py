@@ -15,11 +15,14 @@ from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.tutorial.objects import (
     KINDS,
     PROBE,
+    delete,
     get,
     live_objects,
     namespace_object,
     owned,
     patch,
+    path_of,
+    whole,
 )
 
 NAMESPACE = "/api/v1/namespaces/voting"
@@ -57,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    do_GET = do_PATCH = answer  # noqa: N815 - the names that http.server looks for
+    do_GET = do_PATCH = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -130,6 +133,40 @@ def test_a_patch_that_is_refused_is_an_error(server: ApiServer, cluster: Cluster
     with pytest.raises(ApiException) as refused:
         patch(cluster, NAMESPACE, [])
     assert refused.value.status == 422
+
+
+def test_an_object_is_deleted_and_one_that_is_not_there_is_no_matter(
+    server: ApiServer, cluster: Cluster
+) -> None:
+    server.answers[NAMESPACE] = named("voting")
+    delete(cluster, NAMESPACE)
+    delete(cluster, "/api/v1/namespaces/elsewhere")
+    assert server.asked == [
+        ("DELETE", NAMESPACE, None, None),
+        ("DELETE", "/api/v1/namespaces/elsewhere", None, None),
+    ]
+
+
+def test_a_pod_can_be_deleted_without_the_time_that_it_asks_for(
+    server: ApiServer, cluster: Cluster
+) -> None:
+    delete(cluster, f"{NAMESPACE}/pods/a", grace=0)
+    assert server.asked == [("DELETE", f"{NAMESPACE}/pods/a?gracePeriodSeconds=0", None, None)]
+
+
+def test_a_deletion_that_is_refused_is_an_error(server: ApiServer, cluster: Cluster) -> None:
+    server.broken[NAMESPACE] = 403
+    with pytest.raises(ApiException) as refused:
+        delete(cluster, NAMESPACE)
+    assert refused.value.status == 403
+
+
+def test_where_an_object_is_and_what_version_it_is_of() -> None:
+    assert path_of(("Service", "a"), "voting") == f"{NAMESPACE}/services/a"
+    core, apps = whole(("Service", "a"), named("a")), whole(("Deployment", "b"), named("b"))
+    assert core == {"apiVersion": "v1", "kind": "Service", **named("a")}
+    assert (apps["apiVersion"], apps["kind"]) == ("apps/v1", "Deployment")
+    assert whole(("Gateway", "c"), {})["apiVersion"] == "networking.istio.io/v1"
 
 
 @pytest.mark.parametrize(

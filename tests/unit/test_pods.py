@@ -8,6 +8,7 @@ import pytest
 from meshproof.tutorial.pods import (
     PodState,
     container_names,
+    older_than,
     pod_state,
     pods_table,
     unsettled,
@@ -234,6 +235,21 @@ Events:
   ----    ------   ----  ----     -------
   Normal  Created  4m    kubelet  spec.initContainers{istio-proxy}: Container created
 """  # noqa: W293 - the blank argument is printed so
+
+
+@pytest.mark.parametrize(
+    ("booted", "older"),
+    [
+        ("2026-11-25T16:43:08.999999999Z", []),
+        ("2026-11-25T16:43:09.5Z", []),
+        ("2026-11-25T16:43:10Z", [NAME]),
+    ],
+)
+def test_pods_that_are_older_than_their_node_are_named(booted: str, older: list[str]) -> None:
+    made = pod()
+    made["metadata"]["creationTimestamp"] = "2026-11-25T16:43:09Z"
+    assert older_than([made], booted) == older
+    assert older_than([], booted) == []
 
 
 def test_containers_and_init_containers_are_read_and_nothing_else() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,28 @@ from hypothesis import strategies as st
 from meshproof.paths import ROOT
 from meshproof.tutorial.objects import KINDS, owned
 from meshproof.tutorial.stages import (
+    BACKWARDS,
+    LAST_APPLIED,
     NAMES,
+    REPLACEABLE,
     STAGES,
+    Key,
+    Manifest,
     Objects,
     Stage,
+    Undoing,
     applied_documents,
     applied_files,
+    departures,
     deviations,
     differences,
     objects_at,
     output_lines,
-    path_between,
+    path_to,
     stage_named,
     stage_of,
+    way_back,
+    within_reach,
 )
 
 MANIFESTS = ROOT / "manifests"
@@ -48,7 +58,31 @@ def wanted() -> dict[str, Objects]:
 def live_at(name: str) -> Objects:
     """The objects of a stage as the API server has them: with more in them than was applied."""
     live = copy.deepcopy(wanted()[name])
-    return {key: grown(value) for key, value in live.items()}
+    return {
+        key: grown(value if key[0] == "Namespace" else applied(value))
+        for key, value in live.items()
+    }
+
+
+def applied(manifest: Manifest, **more: Any) -> dict[str, Any]:
+    """An object as it is live after it was applied by kubectl."""
+    metadata = {"namespace": NAMESPACE, "annotations": {}, **manifest["metadata"]}
+    text = json.dumps({"apiVersion": "v1", "kind": "Thing", **manifest, "metadata": metadata})
+    annotations = {**metadata["annotations"], LAST_APPLIED: text}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}, **more}
+
+
+def changed_at(name: str, key: Key) -> Objects:
+    """The objects of a stage, one of them other than its manifest says."""
+    live = live_at(name)
+    return {**live, key: {**live[key], "metadata": {**live[key]["metadata"], "labels": {}}}}
+
+
+def added_by(name: str) -> list[Key]:
+    """What a stage has and the one before it has not."""
+    index = NAMES.index(name)
+    before = wanted()[NAMES[index - 1]] if index else {}
+    return sorted(wanted()[name].keys() - before.keys())
 
 
 def grown(value: Any) -> Any:
@@ -246,6 +280,25 @@ def test_deviations_name_the_object() -> None:
     assert deviations(manifests, manifests) == deviations({}, {}) == []
 
 
+MANIFEST = {"metadata": {"name": "a", "labels": {"x": "1"}}, "spec": {"replicas": 3}}
+
+
+def test_what_was_applied_beyond_the_manifest_is_a_departure() -> None:
+    assert departures(MANIFEST, MANIFEST) == []
+    assert departures(MANIFEST, applied(MANIFEST, status={"ready": 3})) == []
+    more = applied({**MANIFEST, "spec": {"replicas": 3, "command": ["x"]}})
+    assert departures(MANIFEST, more) == ["was applied with another spec.command: missing"]
+    fewer = applied({**MANIFEST, "spec": {"replicas": 2}})
+    assert departures(MANIFEST, fewer) == ["spec.replicas: 2 instead of 3"]
+
+
+def test_a_manifest_may_have_annotations_of_its_own() -> None:
+    noted = {**MANIFEST, "metadata": {"name": "a", "annotations": {"note": "x"}}}
+    assert departures(noted, applied(noted)) == []
+    plain = {**MANIFEST, "metadata": {"name": "a"}}
+    assert departures(plain, applied(noted)) != []
+
+
 # Which stage a namespace is at.
 
 
@@ -261,6 +314,19 @@ def test_where_two_stages_hold_the_same_it_is_the_one_further_on() -> None:
 
 def test_no_namespace_is_no_stage() -> None:
     assert stage_of({}, wanted()) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_namespace_on_its_way_out_is_no_stage_and_nothing_to_go_back_to(name: str) -> None:
+    live = terminating(name)
+    assert stage_of(live, wanted()) is None
+    assert path_to(name, live, wanted()).start_over
+
+
+def terminating(name: str) -> Objects:
+    live = live_at(name)
+    key = "Namespace", NAMESPACE
+    return {**live, key: {**live[key], "status": {"phase": "Terminating"}}}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -299,32 +365,134 @@ def test_a_namespace_that_does_not_ask_for_injection_is_at_no_stage(value: str |
 # How to get from one to another.
 
 
+STRAY: Key = ("VirtualService", "stray")
+
+
 @pytest.mark.parametrize("target", NAMES)
 @pytest.mark.parametrize("current", NAMES)
 def test_the_way_from_any_stage_to_any_other(current: str, target: str) -> None:
-    route = path_between(current, target, exists=True)
-    assert route.start_over == (NAMES.index(current) > NAMES.index(target))
-    passed = () if route.start_over else STAGES[: NAMES.index(current) + 1]
+    route = path_to(target, live_at(current), wanted())
+    ahead = NAMES.index(current) > NAMES.index(target)
+    assert not route.start_over
+    assert route.back_to == (target if ahead else None)
+    passed = STAGES[: NAMES.index(route.back_to or current) + 1]
     assert (*passed, *route.stages) == STAGES[: NAMES.index(target) + 1]
 
 
-@pytest.mark.parametrize("exists", [True, False])
 @pytest.mark.parametrize("target", NAMES)
-def test_the_way_from_no_stage_is_the_whole_way(target: str, exists: bool) -> None:
-    route = path_between(None, target, exists=exists)
-    assert route.start_over is exists
+def test_the_way_from_nothing_is_the_whole_way(target: str) -> None:
+    route = path_to(target, {}, wanted())
+    assert (route.back_to, route.start_over) == (None, False)
     assert route.stages == STAGES[: NAMES.index(target) + 1]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_who_is_there_goes_nowhere(name: str) -> None:
-    route = path_between(name, name, exists=True)
-    assert (route.start_over, route.stages) == (False, ())
+    route = path_to(name, live_at(name), wanted())
+    assert (route.start_over, route.back_to, route.stages) == (False, None, ())
 
 
-def test_there_is_no_way_to_an_unknown_stage() -> None:
+@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize("current", NAMES)
+def test_from_no_stage_the_target_is_entered_by_its_own_commands(current: str, target: str) -> None:
+    live = {**live_at(current), STRAY: {"metadata": {"name": "stray"}}}
+    route = path_to(target, live, wanted())
+    before = max(NAMES.index(target) - 1, 0)
+    assert route.back_to == NAMES[min(before, NAMES.index(current))]
+    assert not route.start_over
+    assert route.stages == STAGES[NAMES.index(route.back_to) + 1 : NAMES.index(target) + 1]
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_where_an_object_is_other_it_is_made_anew_by_its_own_command(name: str) -> None:
+    for key in added_by(name):
+        route = path_to(NAMES[-1], changed_at(NAMES[-1], key), wanted())
+        # Unless a later stage changes it: Istio's objects are put back then.
+        latest = len(NAMES) - 2 if key[0] in REPLACEABLE else NAMES.index(name) - 1
+        assert route.back_to == NAMES[min(latest, len(NAMES) - 2)]
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_where_an_object_is_missing_it_is_made_by_its_own_command(name: str) -> None:
+    for key in added_by(name):
+        live = {k: manifest for k, manifest in live_at(NAMES[-1]).items() if k != key}
+        route = path_to(NAMES[-1], live, wanted())
+        assert route.back_to == NAMES[NAMES.index(name) - 1]
+
+
+@pytest.mark.parametrize("target", NAMES)
+def test_where_the_namespace_itself_is_other_it_starts_over(target: str) -> None:
+    live = changed_at(NAMES[-1], ("Namespace", NAMESPACE))
+    route = path_to(target, live, wanted())
+    assert (route.start_over, route.back_to) == (True, None)
+    assert route.stages == STAGES[: NAMES.index(target) + 1]
+
+
+@pytest.mark.parametrize("live", [{}, None])
+def test_there_is_no_way_to_an_unknown_stage(live: Objects | None) -> None:
     with pytest.raises(KeyError, match="rolled-back"):
-        path_between(NAMES[0], "rolled-back", exists=True)
+        path_to("rolled-back", live_at(NAMES[0]) if live is None else live, wanted())
+
+
+# How a namespace comes back.
+
+
+def test_every_kind_has_its_turn_on_the_way_back() -> None:
+    kinds = [kind for group in BACKWARDS for kind in group]
+    assert sorted(kinds) == sorted(KINDS)
+    assert set(KINDS) > REPLACEABLE
+
+
+def test_nothing_is_taken_back_where_nothing_differs() -> None:
+    for name in NAMES:
+        assert within_reach(wanted()[name], live_at(name))
+        assert way_back(wanted()[name], live_at(name)) == []
+
+
+@pytest.mark.parametrize("stage", NAMES)
+@pytest.mark.parametrize("current", NAMES)
+def test_what_is_taken_back_is_what_the_stage_has_not_or_has_otherwise(
+    current: str, stage: str
+) -> None:
+    if NAMES.index(stage) > NAMES.index(current):
+        return
+    live = live_at(current)
+    assert within_reach(wanted()[stage], live)
+    for group in way_back(wanted()[stage], live):
+        assert group.remove or group.restore
+        live = {key: manifest for key, manifest in live.items() if key not in group.remove}
+        live |= {key: wanted()[stage][key] for key in group.restore}
+    assert deviations(wanted()[stage], live) == []
+
+
+def test_objects_are_taken_back_in_an_order_that_loses_no_request() -> None:
+    groups = way_back(wanted()["namespace"], live_at(NAMES[-1]))
+    order = [kind for group in groups for kind in dict.fromkeys(key[0] for key in group.remove)]
+    assert order.index("AuthorizationPolicy") < order.index("PeerAuthentication")
+    assert order.index("PeerAuthentication") < order.index("VirtualService")
+    for needed in ("DestinationRule", "Gateway"):
+        assert order.index("VirtualService") < order.index(needed) < order.index("Deployment")
+    assert order.index("Deployment") < order.index("Service")
+    assert not any(group.restore for group in groups)
+
+
+def test_a_route_to_a_subset_is_put_back_before_the_subset_goes() -> None:
+    groups = way_back(wanted()["updated"], live_at("lock-down"))
+    route, rule = ("VirtualService", "voting-app"), ("DestinationRule", "voting-app")
+    (putting,) = [group for group in groups if group.restore]
+    assert putting == Undoing(
+        (("VirtualService", "voting-analytics"), ("VirtualService", "voting-storage")), (route,)
+    )
+    assert groups.index(putting) < next(i for i, g in enumerate(groups) if rule in g.remove)
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - REPLACEABLE))
+def test_what_pods_depend_on_is_not_put_back(kind: str) -> None:
+    manifest: Objects = {(kind, "a"): {"metadata": {"name": "a"}, "spec": {"x": 1}}}
+    other: Objects = {(kind, "a"): {"metadata": {"name": "a"}, "spec": {"x": 2}}}
+    assert within_reach(manifest, manifest)
+    assert not within_reach(manifest, other)
+    assert not within_reach(manifest, {})
 
 
 def test_output_lines() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,21 +20,23 @@ from meshproof.probes.ingress import Response
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.tutorial import tutorial as module
-from meshproof.tutorial.objects import owned
+from meshproof.tutorial.objects import owned, path_of
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.stages import (
+    LAST_APPLIED,
     NAMES,
     STAGES,
     Objects,
     Stage,
     applied_documents,
-    applied_files,
     objects_at,
 )
 from meshproof.tutorial.tutorial import MANIFESTS, StepFailed, Tutorial
 from meshproof.waiting import NotConverged, Timeout
 
 NAMESPACE = "elsewhere"
+#: When each pod was made.
+MADE = "2026-11-25T16:43:09Z"
 INGRESS = "http://127.0.0.1:31000"
 AT_ONCE = Timeout("at-once", 5, 0.001, "nothing in a test takes any time")
 SERVED = [stage for stage in STAGES if stage.served]
@@ -59,13 +62,14 @@ class World:
         self.waited: list[str] = []
         self.failing = ""
         self.statuses = [200]
+        self.stopping: list[dict[str, Any]] = []
         self.core = SimpleNamespace(
             patch_namespace=self.patch_namespace,
             delete_namespace=self.delete_namespace,
             delete_collection_namespaced_pod=lambda *_, **__: self.did.append("delete pods"),
         )
         self.apps = SimpleNamespace(delete_collection_namespaced_deployment=self.delete_deployments)
-        self.pods_stay = self.namespace_stays = False
+        self.pods_stay = self.namespace_stays = self.objects_stay = False
 
     @property
     def namespace(self) -> Mapping[str, Any] | None:
@@ -75,22 +79,29 @@ class World:
         """Have what the stage holds, and more in it, as an API server does."""
         objects: dict[tuple[str, str], Any] = copy.deepcopy(objects_of(stage, NAMESPACE, MANIFESTS))
         self.objects = {
-            (kind, name): {**value, "metadata": {"name": name, "uid": "7", **value["metadata"]}}
+            (kind, name): value if kind == "Namespace" else stored({"kind": kind, **value})
             for (kind, name), value in objects.items()
         }
 
-    def command(self, *argv: str, cwd: Path) -> Completed:
+    def command(self, *argv: str, cwd: Path | None = None, stdin: str | None = None) -> Completed:
         line = shlex.join(argv)
+        if stdin:
+            for document in yaml.safe_load_all(stdin):
+                self.did.append(f"put back {document['kind']} {document['metadata']['name']}")
+                self.objects[document["kind"], document["metadata"]["name"]] = stored(document)
+            return Completed(argv, 0, "done\n", "", 0, 0)
         self.did.append(line)
         if self.failing and self.failing in line:
             raise CommandFailed("no", Completed(argv, 1, "", "refused by a webhook", 0, 0))
         if argv[:3] == ("kubectl", "create", "namespace"):
-            self.objects["Namespace", argv[3]] = {"metadata": {"name": argv[3], "labels": {}}}
+            self.objects["Namespace", argv[3]] = {
+                "metadata": {"name": argv[3], "labels": {}},
+                "status": {"phase": "Active"},
+            }
         if argv[:3] == ("kubectl", "label", "namespace"):
             self.label(dict([argv[4].split("=")]))
-        for file in applied_files(line):
-            for document in yaml.safe_load_all((cwd / file).read_text()):
-                self.objects[document["kind"], document["metadata"]["name"]] = document
+        for document in applied_documents(line, cwd) if cwd else []:
+            self.objects[document["kind"], document["metadata"]["name"]] = stored(document)
         return Completed(argv, 0, "done\n", "", 0, 0)
 
     def label(self, labels: Mapping[str, str]) -> None:
@@ -114,28 +125,46 @@ class World:
         if not self.namespace_stays:
             self.objects = {}
 
+    def delete(self, _: object, path: str, *, grace: int | None = None) -> None:
+        """Delete an object, or a pod, by its path."""
+        kind, name = path.split("/")[-2:]
+        if kind == "pods":
+            self.did.append(f"delete pod of {name}, {grace} s")
+            self.stopping = [pod for pod in self.stopping if pod["metadata"]["name"] != name]
+            return
+        there = (key for key in self.objects if key[0] != "Namespace")
+        (key,) = (key for key in there if path_of(key, NAMESPACE) == path)
+        self.did.append(f"delete {key[0]} {key[1]}")
+        if self.objects_stay:
+            return
+        deployment = self.objects.pop(key)
+        if key[0] == "Deployment":
+            pod = self.pod(deployment)
+            pod["metadata"] |= {"name": name, "deletionTimestamp": "now"}
+            self.stopping.append(pod)
+
+    def pod(self, deployment: Mapping[str, Any]) -> dict[str, Any]:
+        labels = deployment["spec"]["template"]["metadata"]
+        return {
+            "metadata": {"name": "pod", "creationTimestamp": MADE, **labels},
+            "spec": {"containers": [{"name": "one"}]},
+            "status": {
+                "phase": "Running",
+                "podIP": "10.0.0.7",
+                "containerStatuses": [{"name": "one", "ready": True, "restartCount": 0}],
+            },
+        }
+
     def get(self, _: object, path: str) -> dict[str, Any]:
-        """The Deployments, or pods for each of them that run."""
+        """The Deployments, or the pods: those of each that run, and those that stop."""
         kind = path.rpartition("/")[2]
         deployments = [v for k, v in self.objects.items() if k[0] == "Deployment"]
         if kind == "deployments":
             observed = {"status": {"observedGeneration": 1}}
             return {"items": [{**deployment, **observed} for deployment in deployments]}
         assert kind == "pods"
-        return {
-            "items": [
-                {
-                    "metadata": {"name": "pod", **deployment["spec"]["template"]["metadata"]},
-                    "spec": {"containers": [{"name": "one"}]},
-                    "status": {
-                        "phase": "Running",
-                        "containerStatuses": [{"name": "one", "ready": True, "restartCount": 0}],
-                    },
-                }
-                for deployment in deployments
-                for _ in range(deployment["spec"]["replicas"])
-            ]
-        }
+        running = [self.pod(d) for d in deployments for _ in range(d["spec"]["replicas"])]
+        return {"items": [*running, *self.stopping]}
 
     def view(self) -> Response:
         """What the ingress answers, the last answer for ever."""
@@ -144,12 +173,19 @@ class World:
         return Response("GET", INGRESS, status, "", "", 0.0)
 
 
+def stored(document: Mapping[str, Any]) -> dict[str, Any]:
+    """An object as the API server has it once it was applied: with more in it."""
+    applied = {LAST_APPLIED: json.dumps({"apiVersion": "v1", **document}, sort_keys=True)}
+    return {**document, "metadata": {"uid": "7", **document["metadata"], "annotations": applied}}
+
+
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setattr(module, "live_objects", lambda *_: copy.deepcopy(world.objects))
     monkeypatch.setattr(module, "namespace_object", lambda *_: world.namespace)
     monkeypatch.setattr(module, "get", world.get)
+    monkeypatch.setattr(module, "delete", world.delete)
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
     monkeypatch.setattr(module, "objects_at", objects_of)
     monkeypatch.setattr(module, "Ingress", lambda url: world if url == INGRESS else None)
@@ -224,19 +260,84 @@ def test_from_a_stage_only_what_is_missing_is_run(
     world.is_at(current)
     tutorial.follow_to(target)
     here, there = NAMES.index(current), NAMES.index(target)
-    over = here > there
-    assert without_harness(world.did) == typed(STAGES[0 if over else here + 1 : there + 1])
-    assert ("delete namespace" in world.did) is over
-    assert over or not [line for line in world.did if line.startswith("delete")]
+    assert without_harness(world.did) == typed(STAGES[here + 1 : there + 1])
+    assert bool([line for line in world.did if line.startswith("delete ")]) is (here > there)
+    assert "delete namespace" not in world.did
+    assert tutorial.stage() == target
 
 
 @pytest.mark.parametrize("target", NAMES)
-def test_from_no_stage_it_starts_over(world: World, tutorial: Tutorial, target: str) -> None:
+def test_from_no_stage_the_target_is_entered_by_its_own_commands(
+    world: World, tutorial: Tutorial, lines: list[str], target: str
+) -> None:
     world.is_at(NAMES[-1])
     world.objects["Service", "stray"] = {"metadata": {"name": "stray"}}
     tutorial.follow_to(target)
+    before = max(NAMES.index(target) - 1, 0)
+    assert "delete Service stray" in world.did
+    assert "delete namespace" not in world.did
+    assert without_harness(world.did) == typed(STAGES[before + 1 : NAMES.index(target) + 1])
+    assert any(f"tutorial: back to {NAMES[before]}" in line for line in lines)
+    assert tutorial.stage() == target
+
+
+@pytest.mark.parametrize("target", NAMES)
+def test_where_nothing_can_be_gone_back_to_it_starts_over(
+    world: World, tutorial: Tutorial, target: str
+) -> None:
+    world.is_at(NAMES[-1])
+    world.label({"istio-injection": "disabled"})
+    tutorial.follow_to(target)
     assert world.did[:3] == ["delete deployments", "delete pods", "delete namespace"]
     assert without_harness(world.did) == typed(STAGES[: NAMES.index(target) + 1])
+
+
+def test_what_does_not_come_back_is_started_over(
+    world: World, tutorial: Tutorial, lines: list[str]
+) -> None:
+    world.is_at("lock-down")
+    world.objects_stay = True
+    tutorial.follow_to("exposed")
+    assert "delete namespace" in world.did
+    assert any("starting over: going back to exposed failed: " in line for line in lines)
+    assert tutorial.stage() == "exposed"
+
+
+def test_the_way_back_from_lock_down_loses_nothing(world: World, tutorial: Tutorial) -> None:
+    world.is_at("lock-down")
+    tutorial.follow_to("exposed")
+    assert world.did == [
+        "delete AuthorizationPolicy voting-analytics-1-0",
+        "delete AuthorizationPolicy voting-analytics-1-1",
+        "delete AuthorizationPolicy voting-app-1-0",
+        "delete AuthorizationPolicy voting-storage-1-0",
+        "delete PeerAuthentication default",
+        "delete VirtualService voting-analytics",
+        "delete VirtualService voting-storage",
+        "put back VirtualService voting-app",
+        "delete DestinationRule voting-analytics",
+        "delete DestinationRule voting-app",
+        "delete DestinationRule voting-storage",
+        "delete Deployment voting-analytics-1-1",
+        "delete pod of voting-analytics-1-1, 0 s",
+    ]
+    # What forbids, the routes, the subsets, and then the pod's endpoint.
+    assert [line for line in world.waited if "loaded" in line] == [
+        "loaded 5", "loaded 4", "loaded 3", "loaded 0", "loaded 1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("booted", "over"),
+    [(None, False), ("2026-11-25T16:43:09.9Z", False), ("2026-11-25T16:43:10.0Z", True)],
+)
+def test_pods_that_were_restarted_with_their_node_are_made_anew(
+    world: World, tutorial: Tutorial, booted: str | None, over: bool
+) -> None:
+    world.is_at("deployed")
+    tutorial.booted = booted
+    tutorial.follow_to("deployed")
+    assert ("delete namespace" in world.did) is over
 
 
 def test_a_namespace_that_is_not_ours_is_not_touched(world: World, tutorial: Tutorial) -> None:
@@ -402,7 +503,7 @@ def test_commands_are_run_where_the_manifests_are(
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(manifest))
     tutorial.manifests = tmp_path
     tutorial.run("kubectl apply -f mine.yaml")
-    assert world.objects == {("Service", "mine"): manifest}
+    assert world.objects == {("Service", "mine"): stored(manifest)}
 
 
 # One pod.
