@@ -14,12 +14,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from fixtures.reporting import WRITTEN, outcome_of, prepare_folder
+from fixtures.reporting import WRITTEN, outcome_of, prepare_folder, stages_followed
 from meshproof.errors import EnvironmentBroken, ExitCode, MeshproofError, UsageFailure
 from meshproof.expectations import IDS
 from meshproof.paths import ROOT
 from meshproof.process import CommandFailed, Completed
 from meshproof.signoff.verdict import Outcome
+from meshproof.tutorial.stages import NAMES
 from meshproof.tutorial.tutorial import StepFailed
 from meshproof.waiting import WORKLOADS_READY, NotConverged
 
@@ -72,6 +73,43 @@ def test_whatever_else_goes_wrong_is_an_error(when: str, error: Exception | None
 @pytest.mark.parametrize("when", ["setup", "call"])
 def test_a_skip_is_a_skip(when: str) -> None:
     assert outcome_of(report(when, "skipped"), None, in_step=True) is Outcome.SKIPPED
+
+
+# The order of the scenarios.
+
+UP_TO, ON_TO = 'the tutorial is followed up to "{}"', 'the tutorial is followed on to "{}"'
+
+
+@pytest.mark.parametrize(
+    ("steps", "stages"),
+    [
+        ([], (-1, -1)),
+        (["a namespace of its own", "the page cannot be reached"], (-1, -1)),
+        (["a beginning", UP_TO.format("namespace"), "it is there"], (0, 0)),
+        ([UP_TO.format(NAMES[1]), "x", ON_TO.format(NAMES[2])], (1, 2)),
+        ([UP_TO.format(NAMES[0]), ON_TO.format(NAMES[1]), ON_TO.format(NAMES[3])], (0, 3)),
+        ([UP_TO.format("rolled-back")], (len(NAMES), len(NAMES))),
+        ([UP_TO.format("<stage>")], (len(NAMES), len(NAMES))),
+        ([f"{UP_TO.format(NAMES[1])} again"], (-1, -1)),
+    ],
+)
+def test_the_stages_of_a_scenario_are_those_that_its_steps_name(
+    steps: list[str], stages: tuple[int, int]
+) -> None:
+    assert stages_followed(steps) == stages
+
+
+def test_scenarios_run_in_the_order_of_their_stages(ran: dict[str, Ran]) -> None:
+    (suite,) = ET.parse(ran["in order"].reports / "junit.xml").getroot()  # noqa: S314 - our own
+    assert [case.get("name") for case in suite.iter("testcase")] == [
+        "test_elsewhere",
+        "test_at_each_stage[namespace]",
+        "test_into_the_second",
+        "test_at_each_stage[deployed]",
+        "test_again_at_the_second",
+        "test_on_from_the_second",
+        "test_at_each_stage[exposed]",
+    ]
 
 
 # The folder of the reports.
@@ -164,6 +202,36 @@ Feature: No promise
   Scenario: It proves nothing
     Then the promise is kept
 """
+IN_ORDER = """\
+Feature: Stages
+  @A2
+  Scenario Outline: At each stage
+    Given the tutorial is followed up to "<stage>"
+
+    Examples:
+      | stage     |
+      | exposed   |
+      | deployed  |
+      | namespace |
+
+  @A2
+  Scenario: On from the second
+    Given the tutorial is followed up to "deployed"
+    When the tutorial is followed on to "exposed"
+
+  @A2
+  Scenario: Again at the second
+    Given the tutorial is followed up to "deployed"
+
+  @A2
+  Scenario: Into the second
+    Given the tutorial is followed up to "namespace"
+    When the tutorial is followed on to "deployed"
+
+  @A2
+  Scenario: Elsewhere
+    Then the promise is kept
+"""
 MODULE = 'from pytest_bdd import scenarios\n\nscenarios("{name}.feature")\n'
 CONFTEST = """\
 import pytest
@@ -189,6 +257,12 @@ def impossible():
 @given("a beginning")
 @when("nothing happens")
 def _(evidence):
+    pass
+
+
+@given(parsers.parse('the tutorial is followed up to "{stage}"'))
+@when(parsers.parse('the tutorial is followed on to "{stage}"'))
+def _(stage):
     pass
 
 
@@ -263,7 +337,10 @@ RUNS = {
     "nothing": ["-k", "nonesuch"],
     "listed": ["--collect-only"],
     "proves nothing": [],
+    "in order": [],
 }
+#: Runs over features of their own.
+ELSEWHERE = {"proves nothing": NAMELESS, "in order": IN_ORDER}
 
 
 @dataclass(frozen=True)
@@ -294,22 +371,21 @@ class Ran:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
     """All runs, by their names."""
     root = tmp_path_factory.mktemp("suite")
-    for folder, name, text in (
-        ("features", "deploy", FEATURE),
-        ("nameless/features", "deploy", NAMELESS),
-    ):
-        (root / folder).mkdir(parents=True)
-        (root / folder / f"{name}.feature").write_text(text)
-        (root / folder / f"test_{name}.py").write_text(MODULE.format(name=name))
+    for name, text in {"": FEATURE, **ELSEWHERE}.items():
+        folder = root / name / "features"
+        folder.mkdir(parents=True)
+        (folder / "deploy.feature").write_text(text)
+        (folder / "test_deploy.py").write_text(MODULE.format(name="deploy"))
     (root / "conftest.py").write_text(CONFTEST)
     (root / "pytest.ini").write_text(SETTINGS)
     runs = {}
     for name, selection in RUNS.items():
         where = [] if any("::" in word for word in selection) else ["features"]
-        if name == "proves nothing":
-            where = ["-c", "nameless.ini", "nameless/features"]
+        if name in ELSEWHERE:
+            where = ["-c", f"{name}.ini", f"{name}/features"]
+            settings = SETTINGS.replace("= features", f"= {name}/features")
+            (root / f"{name}.ini").write_text(settings)
         runs[name] = [*where, *selection, f"--reports={root / 'reports' / name}"]
-    (root / "nameless.ini").write_text(SETTINGS.replace("= features", "= nameless/features"))
     (root / "runs.json").write_text(json.dumps(runs))
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")}
     done = subprocess.run(
