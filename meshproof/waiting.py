@@ -69,6 +69,9 @@ CERTIFICATE_RENEWED = Timeout(
     0.25,
     "certificates of 20 s are renewed after 10 s and expire after 20; three times that",
 )
+CAPTURE = Timeout(
+    "capture", 20, 0.05, "tcpdump listens within 0.3 s, and writes a packet within a second"
+)
 NAMESPACE_GONE = Timeout(
     "namespace-gone", 120, 0.5, "pods get 30 s to stop, and the controllers some more to notice"
 )
@@ -85,6 +88,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     LOGS_WRITTEN,
     ROUTE_IN_FORCE,
     CERTIFICATE_RENEWED,
+    CAPTURE,
     NAMESPACE_GONE,
 )
 

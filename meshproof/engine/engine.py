@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,6 +45,18 @@ class Engine:
     def run(self, *argv: str | Path, check: bool = True, timeout: float = 60.0) -> Completed:
         """Run one of the engine's own commands."""
         return run([self.command, *argv], check=check, timeout=timeout, env=self.environment)
+
+    def start(self, *argv: str, stdout: Path, stderr: Path) -> subprocess.Popen[bytes]:
+        """Start one of the engine's own commands, its output in files and its input a pipe."""
+        with stdout.open("wb") as output, stderr.open("wb") as errors:
+            return subprocess.Popen(
+                [self.command, *argv],
+                stdin=subprocess.PIPE,
+                bufsize=0,
+                stdout=output,
+                stderr=errors,
+                env={**os.environ, **self.environment},
+            )
 
     @cached_property
     def version(self) -> str:
