@@ -18,6 +18,7 @@ pytest_plugins = [
     "steps.outside",
     "steps.identity",
     "steps.certificates",
+    "steps.wire",
     "steps.sampling",
     "steps.isolation",
     "steps.browser",

@@ -67,3 +67,17 @@ Feature: Mutual TLS
     Then each was renewed in time, about half of its life before its end, with a key of its own
     And the new ones are of the same root, and made out to the same service accounts
     And once the old ones have expired, that connection still answers, and a new one does too
+
+  @mtls @T4
+  Scenario: Nothing between pods can be read on the wire
+    Given mutual TLS is off in a namespace of its own, where captured packets show the marker of a vote
+    And the tutorial is followed up to "lock-down"
+    When votes with a marker are cast while the packets between pods are captured on the nodes
+    Then the capture is whole, and holds what these workloads said to each other
+      | from                 | to                   |
+      | istio-ingressgateway | voting-app 1.0       |
+      | voting-app 1.0       | voting-analytics 1.1 |
+      | voting-app 1.0       | voting-storage 1.0   |
+      | voting-analytics 1.1 | voting-storage 1.0   |
+    And all of it is TLS
+    And the marker is nowhere in it

@@ -48,6 +48,10 @@ class Evidence:
         """Keep a picture (PNG)."""
         return self._keep(name, png, ".png", "image/png")
 
+    def packets(self, name: str, pcap: bytes) -> Path:
+        """Keep captured packets (pcap)."""
+        return self._keep(name, pcap, ".pcap", "application/vnd.tcpdump.pcap")
+
     def observe(self, line: str) -> None:
         """Keep what was observed, in a line for the report."""
         self.observations.append(line)

@@ -40,21 +40,36 @@ class Response:
 class Ingress:
     """The ingress gateway at one address (scheme and host, without a path)."""
 
-    def __init__(self, url: str) -> None:
-        """Keep connections open between requests, as a browser does."""
+    def __init__(self, url: str, *, host: str | None = None) -> None:
+        """Keep connections open between requests, as a browser does.
+
+        ``host`` is the name that is asked for, where it is not the address itself.
+        """
         self.url = url.rstrip("/")
         self._session = requests.Session()
         # Neither a proxy of this machine's environment nor its .netrc is part of the way in.
         self._session.trust_env = False
+        if host:
+            self._session.headers["Host"] = host
 
     def request(
-        self, method: str, path: str = "/", *, form: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str = "/",
+        *,
+        form: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Response:
         """Make one request; whatever comes of it is the answer, and nothing is tried again."""
         url, begun = self.url + path, time.monotonic()
         try:
             answer = self._session.request(
-                method, url, data=form, timeout=REQUEST_TIMEOUT, allow_redirects=False
+                method,
+                url,
+                data=form,
+                headers=headers,
+                timeout=REQUEST_TIMEOUT,
+                allow_redirects=False,
             )
         except requests.RequestException as error:
             seconds = time.monotonic() - begun
@@ -65,6 +80,9 @@ class Ingress:
         """View the page."""
         return self.request("GET")
 
-    def vote(self, choice: str) -> Response:
-        """Vote for ``Cats`` or ``Dogs``, or ``reset``."""
-        return self.request("POST", form={"vote": choice})
+    def vote(
+        self, choice: str, *, vote_id: str | None = None, headers: dict[str, str] | None = None
+    ) -> Response:
+        """Vote for ``Cats`` or ``Dogs``, or ``reset``; ``vote_id`` makes the vote count once."""
+        form = {"vote": choice} | ({"id": vote_id} if vote_id else {})
+        return self.request("POST", form=form, headers=headers)

@@ -27,12 +27,12 @@ except OSError as error:
     sys.exit(print(0, error))
 print(answer.status, answer.read().decode())
 """
-#: Prints what Redis answers, and nothing where the connection ends without an answer.
-PING = """
+#: Prints what Redis answers to a command, and nothing where the connection ends without an answer.
+COMMAND = """
 import socket, sys
 with socket.create_connection(("voting-storage", 6379), timeout=10) as connection:
     try:
-        connection.sendall(b"PING\\r\\n")
+        connection.sendall(sys.argv[1].encode() + b"\\r\\n")
         sys.stdout.write(connection.recv(100).decode())
     except ConnectionError:
         pass
@@ -47,13 +47,15 @@ def page_of(cluster: Cluster, namespace: str, pod: str) -> Page:
     return parse_page(done.stdout)
 
 
-def answer_of_redis(cluster: Cluster, namespace: str, pod: str, container: str) -> str:
-    """Ping storage from inside a pod on a connection of its own; what comes back.
+def answer_of_redis(
+    cluster: Cluster, namespace: str, pod: str, container: str, command: str = "PING"
+) -> str:
+    """Ask storage from inside a pod on a connection of its own; what comes back.
 
     A new connection, as one that was open before a policy came may outlive it. Empty
     where no byte of Redis came back.
     """
-    done = cluster.exec(namespace, pod, container, "python3", "-c", PING)
+    done = cluster.exec(namespace, pod, container, "python3", "-c", COMMAND, command)
     return done.stdout.strip()
 
 

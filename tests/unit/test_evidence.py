@@ -70,10 +70,13 @@ def test_the_listener_hears_of_each_piece_once_it_is_written(
 ) -> None:
     text = evidence.text("Page as served", "<html>")
     picture = evidence.picture("in a browser", b"\x89PNG")
+    packets = evidence.packets("on the node", b"\xd4\xc3\xb2\xa1")
     assert told == [
         ("Page as served", text, "text/plain"),
         ("in a browser", picture, "image/png"),
+        ("on the node", packets, "application/vnd.tcpdump.pcap"),
     ]
+    assert (packets.suffix, packets.read_bytes()) == (".pcap", b"\xd4\xc3\xb2\xa1")
 
 
 def test_a_command_is_kept_whole_under_its_first_words(evidence: Evidence) -> None:

@@ -96,6 +96,19 @@ def test_a_vote(gateway: Gateway, choice: str) -> None:
     assert gateway.asked == [("POST", "/", f"vote={choice}")]
 
 
+def test_a_vote_with_an_id_and_headers_of_its_own(gateway: Gateway) -> None:
+    Ingress(gateway.url).vote("Cats", vote_id="vote-1", headers={"x-ot-span-context": "vote-1"})
+    assert gateway.asked == [("POST", "/", "vote=Cats&id=vote-1")]
+    assert gateway.headers[0]["x-ot-span-context"] == "vote-1"
+
+
+def test_another_host_is_asked_for_by_its_name(gateway: Gateway) -> None:
+    Ingress(gateway.url, host="plain-text.example").view()
+    Ingress(gateway.url).view()
+    hosts = [headers["Host"] for headers in gateway.headers]
+    assert hosts == ["plain-text.example", gateway.url.removeprefix("http://")]
+
+
 @pytest.mark.parametrize("status", [303, 403, 404, 500, 503])
 def test_any_other_status_is_an_answer_and_no_page(gateway: Gateway, status: int) -> None:
     response = Ingress(gateway.url).request("GET", f"/{status}")

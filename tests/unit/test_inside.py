@@ -92,3 +92,7 @@ def test_a_url_is_asked_from_inside_a_pod(
 def test_redis_is_asked_from_inside_a_pod(cluster: Cluster, kubectl: Kubectl) -> None:
     kubectl.does("echo +PONG")
     assert answer_of_redis(cluster, "voting", "pod-1", "voting-app") == "+PONG"
+    assert kubectl.calls[0].startswith("exec -n voting pod-1 -c voting-app -- python3 -c")
+    assert kubectl.calls[-1] == " PING"
+    answer_of_redis(cluster, "voting", "pod-1", "voting-app", "ECHO hello")
+    assert kubectl.calls[-1] == " ECHO hello"
