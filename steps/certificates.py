@@ -11,10 +11,10 @@ import pytest
 from cryptography import x509
 from pytest_bdd import given, parsers, then, when
 
+from fixtures.tutorial import Beside
 from meshproof.evidence import Evidence
 from meshproof.mesh.authority import prove_istiod, stated_root
 from meshproof.mesh.loaded import awaited
-from meshproof.options import Options
 from meshproof.probes.certificates import (
     OpenConnection,
     await_renewal,
@@ -23,7 +23,6 @@ from meshproof.probes.certificates import (
     pods_and_gateway,
     pods_of,
 )
-from meshproof.progress import Progress
 from meshproof.tls.certificates import (
     LATEST,
     Held,
@@ -55,19 +54,9 @@ class Renewed:
 
 
 @pytest.fixture
-def brief(tutorial: Tutorial, options: Options, progress: Progress) -> Iterator[Tutorial]:
-    """A namespace beside the tutorial's, gone when the scenario ends."""
-    namespace = Tutorial(
-        tutorial.cluster,
-        f"{tutorial.namespace}-renewal",
-        ingress=tutorial.ingress,
-        progress=progress,
-        keep=tutorial.keep,
-        manifests=options.manifests,
-    )
-    namespace.delete()
-    yield namespace
-    namespace.delete(wait=False)
+def brief(beside: Beside) -> Tutorial:
+    """A namespace in which renewal is watched."""
+    return beside("renewal")
 
 
 @pytest.fixture

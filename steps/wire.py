@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
-import pytest
 from pytest_bdd import given, then, when
 
+from fixtures.tutorial import Beside
 from meshproof.environment import Environment
 from meshproof.evidence import Evidence
 from meshproof.probes.capture import capture, places
 from meshproof.probes.marked import PLAIN_HOST, cast_marked, follow_in_plain_text, marked_ways
-from meshproof.progress import Progress
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.wire import Wire, read_wire
 
@@ -27,28 +25,11 @@ class Observed:
     in_packets: int
 
 
-@pytest.fixture
-def plain_text(
-    tutorial: Tutorial, environment: Environment, progress: Progress, evidence: Evidence
-) -> Iterator[Tutorial]:
-    """The tutorial in a namespace where mutual TLS is off, gone when the scenario ends."""
-    beside = Tutorial(
-        environment.cluster,
-        f"{tutorial.namespace}-plain",
-        ingress=environment.loopback,
-        progress=progress,
-        keep=evidence.command,
-        manifests=tutorial.manifests,
-    )
-    beside.delete()
-    yield beside
-    beside.delete(wait=False)
-
-
 @given(
     "mutual TLS is off in a namespace of its own, where captured packets show the marker of a vote"
 )
-def _(plain_text: Tutorial, environment: Environment, evidence: Evidence) -> None:
+def _(beside: Beside, environment: Environment, evidence: Evidence) -> None:
+    plain_text = beside("plain")
     follow_in_plain_text(plain_text)
     seen = observe(plain_text, environment, evidence, analytics="1.0", host=PLAIN_HOST)
     without = marked_ways("1.0") - seen.wire.showing(seen.marker)
