@@ -1,0 +1,124 @@
+"""Every stage is reached from its neighbours, both ways, and no request is lost on the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
+
+import pytest
+
+from meshproof.environment import Environment
+from meshproof.options import Options
+from meshproof.probes.ingress import Ingress, Response
+from meshproof.progress import Progress
+from meshproof.tutorial.objects import live_objects, namespace_object
+from meshproof.tutorial.stages import NAMES, deviations, objects_at
+from meshproof.tutorial.tutorial import Tutorial
+
+#: Pairs of neighbours, forward and back, and the longest way back to a stage with pods.
+WAYS = [
+    *(way for before, after in pairwise(NAMES) for way in ((before, after), (after, before))),
+    ("lock-down", "deployed"),
+]
+#: Views at most while a namespace goes back: a minute of them, where it takes some seconds.
+MOST_VIEWS = 6000
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    """What is shown as progress."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def tutorial(environment: Environment, options: Options, lines: list[str]) -> Tutorial:
+    """The tutorial in its own namespace: only one can have the way in through the gateway."""
+    return Tutorial(
+        environment.cluster,
+        options.namespace,
+        ingress=environment.loopback,
+        progress=Progress(lines.append),
+        booted=environment.booted,
+    )
+
+
+def uid_of_namespace(tutorial: Tutorial) -> str:
+    namespace = namespace_object(tutorial.cluster, tutorial.namespace)
+    assert namespace
+    return str(namespace["metadata"]["uid"])
+
+
+@contextmanager
+def viewed(url: str) -> Iterator[list[Response]]:
+    """View the page over and over meanwhile; the views are there at the end."""
+    views: list[Response] = []
+    going = True
+
+    def view() -> None:
+        ingress = Ingress(url)
+        while going and len(views) < MOST_VIEWS:
+            views.append(ingress.view())
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        viewing = pool.submit(view)
+        try:
+            yield views
+        finally:
+            going = False
+            viewing.result()
+
+
+def failed(views: Sequence[Response]) -> list[str]:
+    return [str(view) for view in views if view.status != 200]
+
+
+@pytest.mark.parametrize(("origin", "target"), WAYS, ids=lambda name: name)
+def test_from_one_stage_to_another(tutorial: Tutorial, origin: str, target: str) -> None:
+    tutorial.follow_to(origin)
+    uid = uid_of_namespace(tutorial)
+    done = tutorial.follow_to(target)
+    assert tutorial.stage() == target
+    live = live_objects(tutorial.cluster, tutorial.namespace)
+    assert deviations(objects_at(target, tutorial.namespace, tutorial.manifests), live) == []
+    assert uid_of_namespace(tutorial) == uid, "it was started over"
+    assert bool(done) is (NAMES.index(target) > NAMES.index(origin))
+    deployments = sum(1 for kind, _ in live if kind == "Deployment")
+    assert len({(pod.app, pod.version) for pod in tutorial.pods()}) == deployments
+
+
+def test_going_back_loses_no_request(tutorial: Tutorial) -> None:
+    tutorial.follow_to("lock-down")
+    uid = uid_of_namespace(tutorial)
+    with viewed(tutorial.ingress) as views:
+        tutorial.follow_to("exposed")
+    assert tutorial.stage() == "exposed"
+    assert uid_of_namespace(tutorial) == uid, "it was started over"
+    assert 20 < len(views) < MOST_VIEWS
+    assert failed(views) == [], f"{len(failed(views))} of {len(views)} views failed"
+
+
+def test_what_other_manifests_left_behind_goes(tutorial: Tutorial, lines: list[str]) -> None:
+    tutorial.follow_to("lock-down")
+    uid = uid_of_namespace(tutorial)
+    kubectl = ("kubectl", "-n", tutorial.namespace)
+    tutorial.cluster.command(*kubectl, "delete", "authorizationpolicy", "voting-storage-1-0")
+    tutorial.cluster.command(*kubectl, "patch", "peerauthentication", "default", "--type=merge",
+                             '-p={"spec": {"mtls": {"mode": "PERMISSIVE"}}}')  # fmt: skip
+    assert tutorial.stage() is None
+    done = tutorial.follow_to("lock-down")
+    assert tutorial.stage() == "lock-down"
+    assert uid_of_namespace(tutorial) == uid, "it was started over"
+    assert any("tutorial: back to updated" in line for line in lines[-4:]), lines[-4:]
+    printed = "".join(command.stdout for command in done)
+    assert "peerauthentication.security.istio.io/default created\n" in printed
+
+
+def test_a_namespace_on_its_way_out_is_waited_for(tutorial: Tutorial) -> None:
+    tutorial.follow_to("namespace")
+    uid = uid_of_namespace(tutorial)
+    tutorial.delete(wait=False)
+    tutorial.follow_to("namespace")
+    assert tutorial.stage() == "namespace"
+    assert uid_of_namespace(tutorial) != uid
