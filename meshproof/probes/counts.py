@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.admin import ask_proxy
 
 #: Requests that were passed to the application.
@@ -40,12 +41,15 @@ def parse_stats(answer: Mapping[str, Any]) -> dict[str, int]:
 def total(stats: Mapping[str, int], pattern: re.Pattern[str]) -> int:
     """Add up the counts whose names match.
 
-    Raises ``ValueError`` where none does, unless it is made on use: a count that is not
-    kept must not look like zero.
+    Raises ``EnvironmentBroken`` where none does, unless it is made on use: a count that is
+    not kept must not look like zero.
     """
     found = [value for name, value in stats.items() if pattern.fullmatch(name)]
     if not found and pattern not in MADE_ON_USE:
-        raise ValueError(f"the proxy keeps no count like {pattern.pattern}")
+        raise EnvironmentBroken(
+            f"The proxies keep no count like {pattern.pattern}: the mesh's configuration must "
+            "switch it on, as proxyStatsMatcher in manifests/mesh/istio-operator.yaml does."
+        )
     return sum(found)
 
 
