@@ -134,6 +134,7 @@ def _kind(options: Options, progress: Progress) -> Environment:
         progress.note(f"replacing cluster {kind.name}: another Istio is installed in it")
         kind.delete()
         kind.ensure(nodes=options.nodes, image=node_image, own_node=not published)
+        istio = Istio(kind.cluster, progress=progress)  # the old one's address is gone
     with ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(load_application, shop, kind)
         istio.ensure(source, build, kind.address())
