@@ -214,16 +214,17 @@ class Tutorial:
         if not wanted:
             return
         converge(
-            lambda: not_loaded(self.dumps(), wanted, self.namespace),
+            lambda: not_loaded(self.dumps(wanted), wanted, self.namespace),
             until=lambda missing: not missing,
             what="the proxies have loaded the change",
             timeout=PROXIES_SYNCED,
         )
 
-    def dumps(self) -> dict[tuple[str, str], str]:
-        """What the namespace's proxies, and the ingress gateway's, say that they have loaded.
+    def dumps(self, wanted: Sequence[Loaded]) -> dict[tuple[str, str], str]:
+        """What the proxies that a change concerns say that they have loaded.
 
-        A pod that is still starting is left out: it begins with what is newest.
+        They are among the namespace's and the ingress gateway's. A pod that is still starting
+        is left out: it begins with what is newest.
         """
         proxies = [
             (f"{pod.app}-{pod.version}", self.namespace, pod.name)
@@ -236,7 +237,10 @@ class Tutorial:
             for pod in gateways
             if pod["metadata"]["labels"].get("istio") == "ingressgateway"
         ]
-        return configuration_dumps(self.cluster, proxies)
+        concerned = [
+            proxy for proxy in proxies if any(entry.concerns(proxy[0]) for entry in wanted)
+        ]
+        return configuration_dumps(self.cluster, concerned)
 
     def _outlived_a_restart(self) -> bool:
         """Whether pods were restarted with their node: no restart of theirs means anything then."""

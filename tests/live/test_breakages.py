@@ -19,7 +19,7 @@ from meshproof.progress import Progress
 from meshproof.tutorial.stages import NAMES
 from meshproof.tutorial.tutorial import Tutorial
 
-#: Seconds; a breakage takes about 15, and 40 where the namespace starts over.
+#: Seconds; a breakage takes 10 to 40, by how much of the tutorial it has to follow.
 RUN_TIMEOUT = 300.0
 
 

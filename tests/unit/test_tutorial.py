@@ -15,7 +15,7 @@ import yaml
 
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.errors import EnvironmentBroken
-from meshproof.mesh.loaded import awaited
+from meshproof.mesh.loaded import Loaded, awaited
 from meshproof.probes.ingress import Response
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
@@ -401,6 +401,40 @@ def test_after_a_command_that_fails_no_other_is_run(world: World, tutorial: Tuto
     with pytest.raises(StepFailed):
         tutorial.follow_to(NAMES[-1])
     assert world.did == [first]
+
+
+@pytest.mark.parametrize(
+    ("where", "asked"),
+    [
+        ((), ["app", "storage", "way-in"]),
+        (("gateway",), ["way-in"]),
+        (("sidecars",), ["app", "storage"]),
+        (("voting-storage-1.0",), ["storage"]),
+    ],
+)
+def test_only_the_proxies_that_a_change_concerns_are_asked(
+    tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch, where: tuple[str, ...], asked: list[str]
+) -> None:
+    settled = PodState(
+        "app", "voting-app", "1.0", "Running", ready=2, containers=2, restarts=0, proxied=True,
+        stopping=False,
+    )  # fmt: skip
+    storage = replace(settled, name="storage", app="voting-storage")
+    pods = [
+        settled,
+        storage,
+        replace(settled, name="starting", ready=1),
+        replace(settled, name="going", stopping=True),
+        replace(settled, name="bare", proxied=False),
+    ]
+    gateway = {"metadata": {"name": "way-in", "labels": {"istio": "ingressgateway"}}}
+    istiod = {"metadata": {"name": "istiod", "labels": {"istio": "pilot"}}}
+    monkeypatch.setattr(tutorial, "pods", lambda: pods)
+    monkeypatch.setattr(module, "get", lambda *_: {"items": [gateway, istiod]})
+    monkeypatch.setattr(
+        module, "configuration_dumps", lambda _, proxies: {(w, name): "" for w, _, name in proxies}
+    )
+    assert sorted(name for _, name in tutorial.dumps([Loaded("x", where)])) == asked
 
 
 # Waiting until it works.
