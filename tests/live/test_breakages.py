@@ -62,7 +62,10 @@ def test_a_breakage_turns_its_expectation_red(
     signoff = json.loads((reports / "signoff.json").read_text())
     rows = {row["id"]: row for row in signoff["expectations"]}
     row = rows[mutant.expectation]
-    messages = [s["message"] for s in row["scenarios"] if s["outcome"] == "failed"]
+    failed = [s for s in row["scenarios"] if s["outcome"] == "failed"]
+    messages = [s["message"] for s in failed]
     assert done.exit_code == ExitCode.REJECTED, done.transcript()
     assert row["verdict"] == "rejected", done.transcript()
     assert any(map(mutant.explains, messages)), f"none says “{mutant.because}”: {messages}"
+    caught = [file for s in failed for file in s["evidence"] if "-failure-" in file]
+    assert caught and all((reports / file).is_file() for file in caught), failed
