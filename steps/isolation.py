@@ -135,6 +135,8 @@ def _(tutorial: Tutorial, evidence: Evidence, ask: Ask) -> None:
 def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask: Ask) -> None:
     for server in (APP, NEW):
         denied_with_403(tutorial, evidence, ask, OLD, server)
+    answer = redis_answers(tutorial, old_analytics)
+    assert answer == "", f"Redis answers analytics 1.0 with {answer!r}"
     before = denials(tutorial, *STORAGE)
     answer = redis_answers(tutorial, old_analytics)
     after = denials(tutorial, *STORAGE)
@@ -149,10 +151,16 @@ def denied_with_403(
     tutorial: Tutorial, evidence: Evidence, ask: Ask, source: Workload, destination: Workload
 ) -> None:
     """Require that one workload denies another, and that its proxies count just that."""
+
+    def denied() -> str:
+        status, text = ask(source, destination)
+        said = f"{' '.join(destination)} answers {' '.join(source)} with {status} {text}"
+        assert status == 403, said
+        return said
+
+    denied()  # without a policy there would be no count of what it denies
     before = denials(tutorial, *destination)
-    status, text = ask(source, destination)
+    said = denied()
     after = denials(tutorial, *destination)
-    said = f"{' '.join(destination)} answers {' '.join(source)} with {status} {text}"
     evidence.observe(f"after: {said}; denials counted {before} → {after}")
-    assert status == 403, said
     assert after == before + 1, f"denials of {' '.join(destination)} counted {before} → {after}"
