@@ -42,11 +42,11 @@ Feature: Mutual TLS
     Given the tutorial is followed up to "lock-down"
     When the page is viewed 20 times, and every app pod and analytics 1.1 open a connection to storage
     Then the servers' proxies saw these callers, and no others
-      | caller               | server               | protocol | as                                                                              |
-      | istio-ingressgateway | voting-app 1.0       | HTTP     | spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account |
-      | voting-app 1.0       | voting-analytics 1.1 | HTTP     | spiffe://cluster.local/ns/{namespace}/sa/voting-app-1-0                         |
-      | voting-app 1.0       | voting-storage 1.0   | TCP      | spiffe://cluster.local/ns/{namespace}/sa/voting-app-1-0                         |
-      | voting-analytics 1.1 | voting-storage 1.0   | TCP      | spiffe://cluster.local/ns/{namespace}/sa/voting-analytics-1-1                   |
+      | caller               | server               | protocol | as                                                                        |
+      | istio-ingressgateway | voting-app 1.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
+      | voting-app 1.0       | voting-analytics 1.1 | HTTP     | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
+      | voting-app 1.0       | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
+      | voting-analytics 1.1 | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-analytics-1-1                  |
 
   @mtls @T5
   Scenario: Every proxy holds a certificate of the mesh, made out to its own service account

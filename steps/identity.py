@@ -12,6 +12,7 @@ from pytest_bdd import parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.mesh.access_log import Call, acquaintances, read_calls
+from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.inside import answer_of_redis
@@ -60,8 +61,9 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, count: int) -> R
 
 @then("the servers' proxies saw these callers, and no others")
 def _(made: Round, tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> None:
+    place = {"namespace": tutorial.namespace, "domain": trust_domain(mesh_config(tutorial.cluster))}
     expected = {
-        (caller, server, protocol, identity.format(namespace=tutorial.namespace))
+        (caller, server, protocol, identity.format(**place))
         for caller, server, protocol, identity in datatable[1:]
     }
     by_address, by_pod = workloads(tutorial)

@@ -12,6 +12,7 @@ from pytest_bdd import given, then, when
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.evidence import Evidence
+from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.options import Options
 from meshproof.probes.counts import NO_CHAIN, NOT_VERIFIED, PASSED_ON, count
 from meshproof.probes.outside import (
@@ -27,8 +28,6 @@ from meshproof.progress import Progress
 from meshproof.tls.home_made import home_made
 from meshproof.tutorial.tutorial import Tutorial
 
-#: What the mesh's own authority calls itself, where Istio made it.
-AUTHORITY = "cluster.local"
 PLAIN = {"tls": False}
 
 
@@ -116,7 +115,9 @@ def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
 
 @when("it shows none, and one of its own making with the app's name in it", target_fixture="trial")
 def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
-    forged = home_made(f"spiffe://{AUTHORITY}/ns/{tutorial.namespace}/sa/voting-app-1-0", AUTHORITY)
+    # Istio's own authority calls itself by the domain.
+    domain = trust_domain(mesh_config(tutorial.cluster))
+    forged = home_made(f"spiffe://{domain}/ns/{tutorial.namespace}/sa/voting-app-1-0", domain)
     ways: list[dict[str, Any]] = [{}, {"shown": forged}, {"shown": forged, "alpn": MESH_ALPN}]
     trial = try_all(outside, tutorial, NOT_VERIFIED, *ways)
     keep(evidence, "TLS without a certificate of the mesh", trial.attempts)
