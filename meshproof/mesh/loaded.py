@@ -162,19 +162,19 @@ def _routes(service: Mapping[str, Any]) -> list[Loaded]:
 def _modes(policy: Mapping[str, Any]) -> list[Loaded]:
     spec = policy.get("spec", {})
     where = _selected(spec)
-    # Only a server that lets plain text in has a filter chain of the port for it.
     own, ports = spec.get("mtls", {}).get("mode"), spec.get("portLevelMtls", {})
-    loaded = [_plain(r"\d+", where, gone=True)] if own == "STRICT" else []
+    loaded = [Loaded(_plain(r"\d+"), where, gone=True)] if own == "STRICT" else []
     return loaded + [
-        _plain(str(port), where, gone=False)
+        # So it is without any policy, too.
+        Loaded(_plain(str(port)), where, default=True)
         for port, entry in ports.items()
         if entry["mode"] == "PERMISSIVE"
     ]
 
 
-def _plain(port: str, where: tuple[str, ...], *, gone: bool) -> Loaded:
-    pattern = rf'"destination_port": {port},\s*"transport_protocol": "raw_buffer"'
-    return Loaded(pattern, where, gone=gone)
+def _plain(port: str) -> str:
+    # Only a server that lets plain text in has a filter chain of the port for it.
+    return rf'"destination_port": {port},\s*"transport_protocol": "raw_buffer"'
 
 
 def _selected(spec: Mapping[str, Any]) -> tuple[str, ...]:

@@ -181,3 +181,4 @@ def test_plain_text_at_one_port_is_awaited_at_the_workload_that_is_exempt() -> N
     assert wanted.holds(plain, "voting")
     assert not wanted.holds(plain.replace("6379", "3306"), "voting")
     assert wanted.where == ("voting-storage-1.0",)
+    assert undone([exempt], []) == []  # without a policy the port takes plain text, too
