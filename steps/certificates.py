@@ -14,7 +14,6 @@ from pytest_bdd import given, parsers, then, when
 from fixtures.tutorial import Beside
 from meshproof.evidence import Evidence
 from meshproof.mesh.authority import prove_istiod, stated_root
-from meshproof.mesh.loaded import awaited
 from meshproof.probes.certificates import (
     OpenConnection,
     await_renewal,
@@ -35,7 +34,6 @@ from meshproof.tls.certificates import (
     table,
     untrusted,
 )
-from meshproof.tutorial.stages import applied_documents
 from meshproof.tutorial.tutorial import Tutorial
 
 #: Applied to the namespace in which renewal is watched.
@@ -150,8 +148,7 @@ def _(brief: Tutorial, evidence: Evidence, seconds: int) -> Roots:
     command = RENEWAL.format(namespace=brief.namespace)
     brief.run(command)
     brief.settle("namespace")
-    documents = applied_documents(command, brief.manifests)
-    brief.await_loaded([entry for document in documents for entry in awaited(document)])
+    brief.await_applied(command)
     lives = {
         held.pod: held.expires - held.since
         for held in certificates_held(brief.cluster, pods_of(brief.cluster, brief.namespace))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_bdd import parsers, then, when
@@ -13,10 +12,9 @@ from pytest_bdd import parsers, then, when
 from meshproof.evidence import Evidence
 from meshproof.mesh.access_log import Call, acquaintances, read_calls
 from meshproof.mesh.authority import mesh_config, trust_domain
-from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
+from meshproof.probes.capture import places
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.inside import answer_of_redis
-from meshproof.tutorial.objects import get
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
 
@@ -66,7 +64,9 @@ def _(made: Round, tutorial: Tutorial, evidence: Evidence, datatable: list[list[
         (caller, server, protocol, identity.format(**place))
         for caller, server, protocol, identity in datatable[1:]
     }
-    by_address, by_pod = workloads(tutorial)
+    where = places(tutorial.cluster, tutorial.namespace)
+    by_address = {place.address: place.workload for place in where}
+    by_pod = {pod.name: f"{pod.app} {pod.version}" for pod in tutorial.pods()}
 
     def look() -> list[Call]:
         back = math.ceil(time.monotonic() - made.begun) + MARGIN
@@ -90,17 +90,3 @@ def _(made: Round, tutorial: Tutorial, evidence: Evidence, datatable: list[list[
     for line in lines:
         evidence.observe(line)
     assert set(seen) == expected, "; ".join(lines)
-
-
-def workloads(tutorial: Tutorial) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Name the workloads by their pods' addresses, the gateway among them, and by their pods."""
-    own = get(tutorial.cluster, f"/api/v1/namespaces/{tutorial.namespace}/pods")["items"]
-    mesh = get(tutorial.cluster, f"/api/v1/namespaces/{MESH_NAMESPACE}/pods")["items"]
-    by_address, by_pod = {}, {}
-    for pod in [*own, *mesh]:
-        labels = pod["metadata"].get("labels") or {}
-        name = " ".join(filter(None, (labels.get("app"), labels.get("version"))))
-        by_address[pod["status"].get("podIP", "")] = name
-        if pod in own:
-            by_pod[pod["metadata"]["name"]] = name
-    return by_address, by_pod

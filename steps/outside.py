@@ -14,7 +14,7 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.evidence import Evidence
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.options import Options
-from meshproof.probes.counts import NO_CHAIN, NOT_VERIFIED, PASSED_ON, count
+from meshproof.probes.counts import NO_CHAIN, NOT_VERIFIED, PASSED_ON, counts
 from meshproof.probes.outside import (
     MESH_ALPN,
     Attempt,
@@ -59,12 +59,10 @@ def try_all(
     targets = find_targets(cluster, namespace)
     proxied = [pod.name for pod in tutorial.pods() if pod.proxied]
 
-    def counts() -> tuple[int, ...]:
-        return tuple(count(cluster, namespace, proxied, kind) for kind in (refusals, PASSED_ON))
-
-    before = counts()
+    before = counts(cluster, namespace, proxied, refusals, PASSED_ON)
     attempts = [attempt for way in ways for attempt in outside.ask(targets, **way)]
-    refused, passed_on = (now - then for now, then in zip(counts(), before, strict=True))
+    after = counts(cluster, namespace, proxied, refusals, PASSED_ON)
+    refused, passed_on = (now - then for now, then in zip(after, before, strict=True))
     return Trial(attempts, refused, passed_on)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.admin import ask_proxy
+from meshproof.mesh.loaded import AT_ONCE
 
 #: Requests that were passed to the application.
 SERVED = re.compile(r"cluster\.inbound\|\d+\|\|;?\.upstream_rq_total")
@@ -29,8 +30,6 @@ NOT_VERIFIED = re.compile(r"listener\..*_15006\.ssl\.fail_verify_(error|no_cert)
 #: Envoy makes a cluster's counts with its first connection: until then there is none, and
 #: that is zero. Whoever relies on one first sees it rise.
 MADE_ON_USE = (SERVED, PASSED_ON)
-#: Proxies asked at once; each takes some 60 ms.
-AT_ONCE = 8
 
 
 def parse_stats(answer: Mapping[str, Any]) -> dict[str, int]:
@@ -62,8 +61,19 @@ def stats_of(cluster: Cluster, namespace: str, pod: str) -> dict[str, int]:
     return parse_stats(answer)
 
 
-def count(cluster: Cluster, namespace: str, pods: Iterable[str], pattern: re.Pattern[str]) -> int:
-    """Add up a count over the proxies of some pods. Raises as `total` and `stats_of` do."""
+def counts(
+    cluster: Cluster, namespace: str, pods: Iterable[str], *patterns: re.Pattern[str]
+) -> tuple[int, ...]:
+    """Add up several counts over the proxies of some pods, each asked once.
+
+    Raises as `total` and `stats_of` do.
+    """
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        asked = pool.map(lambda pod: stats_of(cluster, namespace, pod), pods)
-        return sum(total(stats, pattern) for stats in asked)
+        asked = list(pool.map(lambda pod: stats_of(cluster, namespace, pod), pods))
+    return tuple(sum(total(stats, pattern) for stats in asked) for pattern in patterns)
+
+
+def count(cluster: Cluster, namespace: str, pods: Iterable[str], pattern: re.Pattern[str]) -> int:
+    """Add up one count over the proxies of some pods. Raises as `counts` does."""
+    (added,) = counts(cluster, namespace, pods, pattern)
+    return added

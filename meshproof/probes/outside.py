@@ -74,7 +74,6 @@ class Target:
 
     name: str
     app: str
-    version: str
     host: str
     port: int
     protocol: str
@@ -104,13 +103,13 @@ def targets_of(
             name = f"Service {metadata['name']}:{port['port']}"
             host = f"{metadata['name']}.{metadata['namespace']}"
             app = spec["selector"]["app"]
-            found.append(Target(name, app, "", host, port["port"], port["name"]))
+            found.append(Target(name, app, host, port["port"], port["name"]))
             for pod in all_pods:
                 labels = pod["metadata"].get("labels") or {}
                 if spec["selector"].items() <= labels.items():
                     own = port["targetPort"]
                     name, address = f"{pod['metadata']['name']}:{own}", pod["status"]["podIP"]
-                    found.append(Target(name, app, labels["version"], address, own, port["name"]))
+                    found.append(Target(name, app, address, own, port["name"]))
     return found
 
 

@@ -209,6 +209,11 @@ class Tutorial:
                 successes=3,
             )
 
+    def await_applied(self, command_line: str) -> None:
+        """Wait until the proxies have loaded what a command applied. Raises ``NotConverged``."""
+        documents = applied_documents(command_line, self.manifests)
+        self.await_loaded([entry for document in documents for entry in awaited(document)])
+
     def await_loaded(self, wanted: Sequence[Loaded]) -> None:
         """Wait until the proxies have loaded a change. Raises ``NotConverged``."""
         if not wanted:
@@ -310,9 +315,8 @@ class Tutorial:
             lines = stage.command_lines(self.namespace)
             for line in lines:
                 done.append(self.run(line))
-                documents = applied_documents(line, self.manifests)
                 # The next command may rely on what this one tells the proxies.
-                self.await_loaded([entry for document in documents for entry in awaited(document)])
+                self.await_applied(line)
                 if line.startswith("kubectl create namespace"):
                     # The command is run as published, so the label comes after it.
                     self.cluster.core.patch_namespace(

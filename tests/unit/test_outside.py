@@ -10,8 +10,8 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.probes.outside import Attempt, OutsideClient, Target, answered, targets_of
 from meshproof.tls.home_made import KeyPair
 
-HTTP = Target("pod-1:8080", "voting-app", "1.0", "10.244.0.9", 8080, "http")
-REDIS = Target("pod-2:6379", "voting-storage", "1.0", "10.244.0.8", 6379, "redis")
+HTTP = Target("pod-1:8080", "voting-app", "10.244.0.9", 8080, "http")
+REDIS = Target("pod-2:6379", "voting-storage", "10.244.0.8", 6379, "redis")
 
 
 def service(name: str, port: int, protocol: str, **labels: str) -> dict[str, Any]:
@@ -39,10 +39,10 @@ def test_targets_are_each_service_and_each_pod_behind_it() -> None:
         pod("probe", "other", "10.244.0.7"),
     ]
     assert targets_of(services, pods) == [
-        Target("Service voting-app:8080", "voting-app", "", "voting-app.voting", 8080, "http"),
+        Target("Service voting-app:8080", "voting-app", "voting-app.voting", 8080, "http"),
         HTTP,
         Target(
-            "Service voting-storage:6379", "voting-storage", "", "voting-storage.voting", 6379,
+            "Service voting-storage:6379", "voting-storage", "voting-storage.voting", 6379,
             "redis",
         ),
         REDIS,
