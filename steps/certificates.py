@@ -34,6 +34,7 @@ from meshproof.tls.certificates import (
     table,
     untrusted,
 )
+from meshproof.tutorial.stages import objects_after
 from meshproof.tutorial.tutorial import Tutorial
 
 #: Applied to the namespace in which renewal is watched.
@@ -148,7 +149,7 @@ def _(brief: Tutorial, evidence: Evidence, seconds: int) -> Roots:
     command = RENEWAL.format(namespace=brief.namespace)
     brief.run(command)
     brief.settle("namespace")
-    brief.await_applied(command)
+    brief.await_change({}, objects_after(command, {}, brief.manifests))
     lives = {
         held.pod: held.expires - held.since
         for held in certificates_held(brief.cluster, pods_of(brief.cluster, brief.namespace))

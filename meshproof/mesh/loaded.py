@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.mesh.admin import ask_proxy
@@ -19,6 +20,9 @@ SIDECARS = "sidecars"
 #: What follows a Service's name in Envoy's names of clusters.
 SUFFIX = r"NAMESPACE\.svc\.cluster\.local"
 
+#: An object, with its kind.
+Document: TypeAlias = Mapping[str, Any]
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -27,19 +31,30 @@ class Loaded:
     ``pattern`` is a regular expression on what Envoy says of its configuration
     and clusters, with ``NAMESPACE`` in it. ``where`` chooses the proxies by
     workload (``app-version``, ``gateway``, ``sidecars``); empty means every one.
-    ``default`` says that proxies have it without the change, too.
+    ``without`` takes workloads out of these. ``default`` says that proxies have it
+    without the change, too.
     """
 
     pattern: str
     where: tuple[str, ...] = ()
     gone: bool = False
     default: bool = False
+    without: tuple[str, ...] = ()
 
     def concerns(self, workload: str) -> bool:
         """Whether the proxies of a workload are asked."""
+        if workload in self.without:
+            return False
         if not self.where or workload in self.where:
             return True
         return SIDECARS in self.where and workload != GATEWAY
+
+    def shares(self, other: Loaded) -> bool:
+        """Whether both ask the same of some proxy."""
+        workloads = {GATEWAY, SIDECARS, *self.where, *other.where}
+        return (self.pattern, self.gone) == (other.pattern, other.gone) and any(
+            self.concerns(workload) and other.concerns(workload) for workload in workloads
+        )
 
     def holds(self, dump: str, namespace: str) -> bool:
         """Whether it is so in what a proxy says."""
@@ -101,36 +116,57 @@ def configuration_dumps(
         return dict(pool.map(ask, pods))
 
 
-def awaited(document: Mapping[str, Any]) -> list[Loaded]:
-    """Return what proxies must say once they have loaded an object; empty for other kinds."""
+def change(before: Iterable[Document], after: Iterable[Document]) -> list[Loaded]:
+    """Return what proxies must say once a namespace's objects are these instead of those.
+
+    What went must be gone, too: otherwise what is applied next could seem to be in force by
+    what was there before.
+    """
+    had, have = _of_all(before), _of_all(after)
+    came = [entry for entry in have if entry not in had]
+    went = [entry for entry in had if not entry.default and not any(map(entry.shares, have))]
+    return came + [replace(entry, gone=not entry.gone) for entry in went]
+
+
+def _of_all(documents: Iterable[Document]) -> list[Loaded]:
+    kept = list(documents)
+    ports = {
+        document["metadata"]["name"]: {port["port"] for port in document["spec"].get("ports", [])}
+        for document in kept
+        if document["kind"] == "Service"
+    }
+    return [entry for document in kept for entry in awaited(document, ports)]
+
+
+def awaited(
+    document: Document, ports: Mapping[str, Collection[int]] = MappingProxyType({})
+) -> list[Loaded]:
+    """Return what proxies must say once they have loaded an object; empty for other kinds.
+
+    ``ports`` are those of the Services that are there: a route to another port of them is
+    loaded by nobody.
+    """
     read = {
+        "Service": _ports,
         "DestinationRule": _subsets,
-        "VirtualService": _routes,
+        "VirtualService": lambda service: _routes(service, ports),
         "PeerAuthentication": _modes,
         "AuthorizationPolicy": _policy,
     }.get(document["kind"])
     return read(document) if read else []
 
 
-def undone(
-    documents: Iterable[Mapping[str, Any]], kept: Iterable[Mapping[str, Any]]
-) -> list[Loaded]:
-    """Return what proxies must say once objects are gone or replaced, and others are kept.
-
-    Otherwise what is applied next could seem to be in force by what was there before.
-    """
-    still = {entry for document in kept for entry in awaited(document)}
-    return [
-        replace(entry, gone=not entry.gone)
-        for document in documents
-        for entry in awaited(document)
-        if entry not in still and not entry.default
-    ]
-
-
 def without_endpoint(address: str) -> Loaded:
     """Return what proxies must say once none of them sends anything to a pod's address."""
     return Loaded(rf"^outbound\|.*::{re.escape(address)}$", gone=True)
+
+
+def _ports(service: Mapping[str, Any]) -> list[Loaded]:
+    name = re.escape(service["metadata"]["name"])
+    return [
+        Loaded(rf"outbound\|{port['port']}\|\|{name}\.{SUFFIX}::warm", (SIDECARS,))
+        for port in service["spec"].get("ports", [])
+    ]
 
 
 def _subsets(rule: Mapping[str, Any]) -> list[Loaded]:
@@ -142,21 +178,34 @@ def _subsets(rule: Mapping[str, Any]) -> list[Loaded]:
     ]
 
 
-def _routes(service: Mapping[str, Any]) -> list[Loaded]:
+def _routes(service: Document, ports: Mapping[str, Collection[int]]) -> list[Loaded]:
     spec = service["spec"]
-    where = (GATEWAY,) if spec.get("gateways", ["mesh"]) != ["mesh"] else (SIDECARS,)
-    loaded = []
+    everyone = (GATEWAY,) if spec.get("gateways", ["mesh"]) != ["mesh"] else (SIDECARS,)
+    loaded: list[Loaded] = []
+    served: set[tuple[str, object]] = set()
     for route in [*spec.get("http", []), *spec.get("tcp", [])]:
+        where = _sources(route)
         for entry in route.get("route", []):
             to = entry["destination"]
             port, subset = to.get("port", {}).get("number", r"\d+"), to.get("subset", "")
+            if port not in ports.get(to["host"], [port]):
+                continue
             cluster = rf"outbound\|{port}\|{re.escape(subset)}\|{re.escape(to['host'])}\.{SUFFIX}"
             # By itself, or as one of several by weight.
             pattern = rf'"cluster": "{cluster}"|"name": "{cluster}",\s*"weight"'
             # Without a VirtualService, a sidecar sends to the whole Service.
-            default = where == (SIDECARS,) and not subset
-            loaded.append(Loaded(pattern, where, default=default))
+            default = everyone == (SIDECARS,) and not subset
+            # Who has a route of its own to the port gets no further.
+            without = () if where else tuple(sorted(name for name, p in served if p == port))
+            loaded.append(Loaded(pattern, where or everyone, default=default, without=without))
+            served |= {(name, port) for name in where}
     return loaded
+
+
+def _sources(route: Mapping[str, Any]) -> tuple[str, ...]:
+    """The workloads that a route is for, where each of its matches names one."""
+    chosen = [_workload(match.get("sourceLabels", {})) for match in route.get("match", [])]
+    return tuple(name for name in chosen if name) if all(chosen) else ()
 
 
 def _modes(policy: Mapping[str, Any]) -> list[Loaded]:
@@ -178,9 +227,13 @@ def _plain(port: str) -> str:
 
 
 def _selected(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    labels = spec.get("selector", {}).get("matchLabels", {})
-    chosen = labels.keys() == {"app", "version"}
-    return (f"{labels['app']}-{labels['version']}",) if chosen else (SIDECARS,)
+    return (_workload(spec.get("selector", {}).get("matchLabels", {})) or SIDECARS,)
+
+
+def _workload(labels: Mapping[str, str]) -> str | None:
+    """The one workload that these labels name, or None where it may be several."""
+    named = labels.keys() == {"app", "version"}
+    return f"{labels['app']}-{labels['version']}" if named else None
 
 
 def _policy(policy: Mapping[str, Any]) -> list[Loaded]:

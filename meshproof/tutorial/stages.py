@@ -11,6 +11,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ BACKWARDS = (
     ("Deployment",),
     ("Service", "ServiceAccount", "Secret", "PersistentVolumeClaim"),
 )
-#: Kinds that can be put back by being applied again: no pod depends on them.
-REPLACEABLE = {kind for kinds in ISTIOS_KINDS_BACKWARDS for kind in kinds}
+#: Kinds that can be put back by being applied again: no pod is made anew for them.
+REPLACEABLE = {kind for kinds in ISTIOS_KINDS_BACKWARDS for kind in kinds} | {"Service"}
 
 LOCK_DOWN = "kubectl apply -f istio/step-2b-add-routing-for-all-components.yaml"
+ROUTING = "kubectl apply -f istio/step-3-add-routing-for-2.0-components.yaml"
+CLEAN_UP = "kubectl apply -f istio/step-4b-remove-old-versions.yaml"
 
 Manifest = Mapping[str, Any]
 #: Kind and name.
@@ -105,6 +108,46 @@ STAGES: tuple[Stage, ...] = (
         ),
         served=True,
     ),
+    Stage(
+        "canary-routed",
+        (
+            f"{ROUTING} -l rollout=subsets --namespace {{namespace}}",
+            f"{ROUTING} -l rollout=routes --namespace {{namespace}}",
+            # Before there is a pod that they are for.
+            "kubectl apply -f istio/step-3b-authorize-2.0-components.yaml --namespace {namespace}",
+        ),
+        served=True,
+    ),
+    Stage(
+        "canary",
+        (
+            "kubectl apply -f kubernetes/step-3-update-voting-app-with-new-storage.yaml"
+            " --namespace {namespace}",
+        ),
+        served=True,
+    ),
+    Stage(
+        "rolled-out",
+        ("kubectl apply -f istio/step-4a-route-all-to-2.0.yaml --namespace {namespace}",),
+        served=True,
+    ),
+    Stage(
+        "cleaned-up",
+        (
+            f"{CLEAN_UP} -l rollout=routes --namespace {{namespace}}",
+            f"{CLEAN_UP} -l rollout=subsets --namespace {{namespace}}",
+            # In the foreground: it ends once the pods have finished what they had.
+            "kubectl delete deployment voting-app-1-0 voting-analytics-1-0 voting-analytics-1-1"
+            " voting-storage-1-0 --cascade=foreground --ignore-not-found --namespace {namespace}",
+            "kubectl apply -f kubernetes/step-4c-remove-redis.yaml --namespace {namespace}",
+            # Last: what they forbid stays forbidden as long as there is a pod.
+            "kubectl delete authorizationpolicy voting-app-1-0 voting-analytics-1-0"
+            " voting-analytics-1-1 voting-storage-1-0 --ignore-not-found --namespace {namespace}",
+            "kubectl delete serviceaccount voting-app-1-0 voting-analytics-1-0"
+            " voting-analytics-1-1 voting-storage-1-0 --ignore-not-found --namespace {namespace}",
+        ),
+        served=True,
+    ),
 )
 NAMES = tuple(stage.name for stage in STAGES)
 
@@ -137,22 +180,42 @@ def applied_documents(command: str, manifests: Path) -> list[dict[str, Any]]:
     ]
 
 
-def objects_at(name: str, namespace: str, manifests: Path) -> Objects:
-    """Return the objects that a namespace holds at a stage, as the manifests state them."""
+def deleted_keys(command: str) -> list[Key]:
+    """Return the objects that a command deletes, by kind and names."""
+    words = shlex.split(command)
+    if words[:2] != ["kubectl", "delete"]:
+        return []
+    kinds = {kind.lower(): kind for group in BACKWARDS for kind in group}
+    # Names end where options begin.
+    names = takewhile(lambda word: not word.startswith("-"), words[3:])
+    return [(kinds[words[2]], name) for name in names]
+
+
+def objects_after(command: str, objects: Objects, manifests: Path) -> Objects:
+    """Return what a namespace with these objects holds once a command was run."""
+    changed = {key: objects[key] for key in objects.keys() - set(deleted_keys(command))}
+    for document in applied_documents(command, manifests):
+        # The API server leaves kind and version out of the items of a list.
+        key = document.pop("kind"), document["metadata"]["name"]
+        document.pop("apiVersion")
+        changed[key] = document
+    return changed
+
+
+def objects_of_stages(namespace: str, manifests: Path) -> dict[str, Objects]:
+    """Return the objects that a namespace holds at each stage, as the manifests state them."""
     objects: Objects = {
         ("Namespace", namespace): {
             "metadata": {"labels": {"istio-injection": "enabled", **OWNED}},
             "status": {"phase": "Active"},  # one that is on its way out is no stage
         }
     }
-    for stage in STAGES[: NAMES.index(name) + 1]:
+    found = {}
+    for stage in STAGES:
         for command in stage.commands:
-            for document in applied_documents(command, manifests):
-                # The API server leaves kind and version out of the items of a list.
-                key = document.pop("kind"), document["metadata"]["name"]
-                document.pop("apiVersion")
-                objects[key] = document
-    return objects
+            objects = objects_after(command, objects, manifests)
+        found[stage.name] = objects
+    return found
 
 
 def differences(wanted: Any, live: Any, path: str = "") -> list[str]:
@@ -258,7 +321,7 @@ def from_the_beginning(target: str) -> Route:
 def within_reach(wanted: Objects, live: Objects) -> bool:
     """Whether a namespace can be brought back to a stage's objects, leaving its pods alone.
 
-    All of them must be there, and only Istio's may differ.
+    All of them must be there, and only Istio's and Services may differ.
     """
     return all(
         key in live and (key[0] in REPLACEABLE or not departures(manifest, live[key]))

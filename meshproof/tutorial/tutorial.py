@@ -17,10 +17,9 @@ from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.mesh.loaded import (
     GATEWAY,
     Loaded,
-    awaited,
+    change,
     configuration_dumps,
     not_loaded,
-    undone,
     without_endpoint,
 )
 from meshproof.paths import ROOT
@@ -28,7 +27,6 @@ from meshproof.probes.ingress import Ingress
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import (
-    KINDS,
     delete,
     get,
     is_probe,
@@ -44,10 +42,10 @@ from meshproof.tutorial.stages import (
     Manifest,
     Objects,
     Stage,
-    applied_documents,
     deviations,
     from_the_beginning,
-    objects_at,
+    objects_after,
+    objects_of_stages,
     path_to,
     stage_named,
     stage_of,
@@ -94,7 +92,7 @@ class Tutorial:
         self.keep = keep
         self.manifests = manifests
         self.booted = booted
-        self._wanted = {name: objects_at(name, namespace, manifests) for name in NAMES}
+        self._wanted = objects_of_stages(namespace, manifests)
 
     def stage(self) -> str | None:
         """The stage that the namespace is at, or None where it is at none."""
@@ -209,10 +207,12 @@ class Tutorial:
                 successes=3,
             )
 
-    def await_applied(self, command_line: str) -> None:
-        """Wait until the proxies have loaded what a command applied. Raises ``NotConverged``."""
-        documents = applied_documents(command_line, self.manifests)
-        self.await_loaded([entry for document in documents for entry in awaited(document)])
+    def await_change(self, before: Objects, now: Objects) -> None:
+        """Wait until the proxies have loaded that the objects are others. Raises `NotConverged`."""
+        self.await_loaded(change(*(
+            [{"kind": kind, **manifest} for (kind, _), manifest in objects.items()]
+            for objects in (before, now)
+        )))  # fmt: skip
 
     def await_loaded(self, wanted: Sequence[Loaded]) -> None:
         """Wait until the proxies have loaded a change. Raises ``NotConverged``."""
@@ -257,17 +257,17 @@ class Tutorial:
     def _go_back(self, stage: str, live: Objects) -> None:
         """Take objects back until the namespace is at a stage. Raises ``NotConverged``."""
         wanted = self._wanted[stage]
-        kept = [whole(key, manifest) for key, manifest in wanted.items() if key[0] in KINDS]
         with self.progress.step(f"tutorial: back to {stage}"):
+            there = live
             for group in way_back(wanted, live):
                 for key in group.remove:
                     delete(self.cluster, path_of(key, self.namespace))
-                restored = [whole(key, wanted[key]) for key in group.restore]
-                if restored:
-                    self._apply(restored)
-                taken = [whole(key, live[key]) for key in (*group.remove, *group.restore)]
-                now = [entry for document in restored for entry in awaited(document)]
-                self.await_loaded([*now, *undone(taken, kept)])
+                if group.restore:
+                    self._apply([whole(key, wanted[key]) for key in group.restore])
+                now = {key: there[key] for key in there.keys() - {*group.remove}}
+                now |= {key: wanted[key] for key in group.restore}
+                self.await_change(there, now)
+                there = now
                 deployments = [live[key] for key in group.remove if key[0] == "Deployment"]
                 if deployments:
                     self._drop_pods(deployments)
@@ -309,14 +309,21 @@ class Tutorial:
         for pod in pods:
             delete(self.cluster, f"{path}/{pod['metadata']['name']}", grace=0)
 
+    def _before(self, stage: Stage) -> Objects:
+        """What the namespace holds when a stage is entered."""
+        index = NAMES.index(stage.name)
+        return self._wanted[NAMES[index - 1]] if index else {}
+
     def _enter(self, stage: Stage) -> list[Completed]:
         with self.progress.step(f"tutorial: {stage.name}"):
             done = []
-            lines = stage.command_lines(self.namespace)
-            for line in lines:
+            there = self._before(stage)
+            for line in stage.command_lines(self.namespace):
                 done.append(self.run(line))
+                now = objects_after(line, there, self.manifests)
                 # The next command may rely on what this one tells the proxies.
-                self.await_applied(line)
+                self.await_change(there, now)
+                there = now
                 if line.startswith("kubectl create namespace"):
                     # The command is run as published, so the label comes after it.
                     self.cluster.core.patch_namespace(

@@ -14,7 +14,7 @@ from meshproof.options import Options
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import live_objects, namespace_object
-from meshproof.tutorial.stages import NAMES, deviations, objects_at
+from meshproof.tutorial.stages import NAMES, deviations, objects_of_stages
 from meshproof.tutorial.tutorial import Tutorial
 
 #: Pairs of neighbours, forward and back, and the longest way back to a stage with pods.
@@ -81,7 +81,7 @@ def test_from_one_stage_to_another(tutorial: Tutorial, origin: str, target: str)
     done = tutorial.follow_to(target)
     assert tutorial.stage() == target
     live = live_objects(tutorial.cluster, tutorial.namespace)
-    assert deviations(objects_at(target, tutorial.namespace, tutorial.manifests), live) == []
+    assert deviations(objects_of_stages(tutorial.namespace, tutorial.manifests)[target], live) == []
     assert uid_of_namespace(tutorial) == uid, "it was started over"
     assert bool(done) is (NAMES.index(target) > NAMES.index(origin))
     deployments = sum(1 for kind, _ in live if kind == "Deployment")

@@ -7,9 +7,9 @@ import pytest
 from meshproof.mesh.loaded import (
     Loaded,
     awaited,
+    change,
     in_force,
     not_loaded,
-    undone,
     without_endpoint,
 )
 
@@ -111,7 +111,7 @@ def test_where_a_proxy_sends_to_is_in_force() -> None:
 
 
 def test_what_is_undone_must_be_gone_or_come_back() -> None:
-    subset, route, policy, plain = undone([RULE, ROUTE, POLICY, strict()], [])
+    subset, route, policy, plain = change([RULE, ROUTE, POLICY, strict()], [])
     assert not subset.holds(f"{CLUSTER}::warm", "voting") and subset.holds("", "voting")
     assert not route.holds(f'"cluster": "{CLUSTER}"', "voting") and route.holds("", "voting")
     assert route.where == ("sidecars",)
@@ -120,19 +120,87 @@ def test_what_is_undone_must_be_gone_or_come_back() -> None:
     assert plain.holds(PLAIN, "voting") and not plain.holds("", "voting")
 
 
-def test_what_is_kept_is_not_undone() -> None:
-    assert undone([RULE, ROUTE], [RULE, ROUTE]) == []
+def test_what_is_kept_is_not_change() -> None:
+    assert change([RULE, ROUTE], [RULE, ROUTE]) == []
     other = {**RULE, "spec": {**RULE["spec"], "subsets": [{"name": "v1-1"}, {"name": "v1-0"}]}}
-    (gone,) = undone([other], [RULE])
+    (gone,) = change([other], [RULE])
     assert gone.pattern == awaited(other)[1].pattern
+
+
+def test_only_what_changes_is_awaited() -> None:
+    other = {**RULE, "spec": {**RULE["spec"], "subsets": [{"name": "v1-1"}, {"name": "v2-0"}]}}
+    (came,) = change([RULE, ROUTE], [other, ROUTE])
+    assert came.pattern == awaited(other)[1].pattern and not came.gone
+
+
+def by_source(version: str, subset: str, port: int = 3306) -> dict[str, Any]:
+    to = {"host": "voting-storage", "subset": subset, "port": {"number": port}}
+    match = {"port": port, "sourceLabels": {"app": "voting-app", "version": version}}
+    return {"match": [match], "route": [{"destination": to}]}
+
+
+def for_the_rest(subset: str, port: int = 3306) -> dict[str, Any]:
+    return {**by_source("", subset, port), "match": [{"port": port}]}
+
+
+def storage(*routes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": "VirtualService",
+        "metadata": {"name": "voting-storage"},
+        "spec": {"hosts": ["voting-storage"], "tcp": list(routes)},
+    }
+
+
+def service(*ports: int) -> dict[str, Any]:
+    return {
+        "kind": "Service",
+        "metadata": {"name": "voting-storage"},
+        "spec": {"ports": [{"port": port} for port in ports]},
+    }
+
+
+def test_a_route_by_source_is_awaited_at_that_workload_and_the_rest_at_the_others() -> None:
+    mine, rest = awaited(storage(by_source("2.0", "v2-0"), for_the_rest("v1-0")))
+    assert mine.concerns("voting-app-2.0") and not mine.concerns("voting-app-1.0")
+    assert rest.concerns("voting-app-1.0") and not rest.concerns("voting-app-2.0")
+    assert not mine.concerns("gateway") and not rest.concerns("gateway")
+
+
+def test_another_port_is_another_matter() -> None:
+    _, rest = awaited(storage(by_source("2.0", "v2-0"), for_the_rest("v1-0", 6379)))
+    assert rest.concerns("voting-app-2.0")
+
+
+def test_a_route_to_a_port_that_the_service_lacks_is_awaited_once_it_has_it() -> None:
+    routes = storage(by_source("2.0", "v2-0"))
+    assert [entry.pattern for entry in change([service(6379)], [service(6379), routes])] == []
+    came = change([service(6379), routes], [service(6379, 3306), routes])
+    assert [entry.where for entry in came] == [("sidecars",), ("voting-app-2.0",)]
+    assert came[0].holds("outbound|3306||voting-storage.voting.svc.cluster.local::warm", "voting")
+
+
+def test_a_port_that_goes_must_be_gone() -> None:
+    (gone,) = change([service(6379, 3306)], [service(3306)])
+    assert gone.gone and "6379" in gone.pattern
+
+
+def test_a_route_that_narrows_to_one_source_is_not_awaited_to_go_there() -> None:
+    everyone, narrowed = storage(for_the_rest("v1-0")), storage(by_source("1.0", "v1-0"))
+    assert not any(entry.gone for entry in change([everyone], [narrowed]))
+    assert not any(entry.gone for entry in change([narrowed], [everyone]))
+    other = storage(by_source("1.0", "v1-0"), for_the_rest("v2-0"))
+    (gone,) = (
+        entry for entry in change([other], [storage(by_source("1.0", "v1-0"))]) if entry.gone
+    )
+    assert gone.without == ("voting-app-1.0",)
 
 
 def test_a_sidecar_goes_on_sending_to_a_whole_service_without_a_route_to_it() -> None:
     to = {"host": "voting-analytics", "port": {"number": 8080}}
     plain = {**ROUTE, "spec": {"http": [{"route": [{"destination": to}]}]}}
     assert len(awaited(plain)) == 1
-    assert undone([plain], []) == []
-    (by_the_gateway,) = undone([{**plain, "spec": {**plain["spec"], "gateways": ["a"]}}], [])
+    assert change([plain], []) == []
+    (by_the_gateway,) = change([{**plain, "spec": {**plain["spec"], "gateways": ["a"]}}], [])
     assert by_the_gateway.gone
 
 
@@ -148,7 +216,7 @@ def test_a_sidecar_goes_on_sending_to_a_whole_service_without_a_route_to_it() ->
     ids=str,
 )
 def test_objects_that_are_none_of_the_tutorials_can_be_undone(document: dict[str, Any]) -> None:
-    undone([{**document, "metadata": {"name": "a"}}], [])
+    change([{**document, "metadata": {"name": "a"}}], [])
 
 
 def test_nothing_is_awaited_of_what_proxies_do_not_load() -> None:
@@ -181,4 +249,4 @@ def test_plain_text_at_one_port_is_awaited_at_the_workload_that_is_exempt() -> N
     assert wanted.holds(plain, "voting")
     assert not wanted.holds(plain.replace("6379", "3306"), "voting")
     assert wanted.where == ("voting-storage-1.0",)
-    assert undone([exempt], []) == []  # without a policy the port takes plain text, too
+    assert change([exempt], []) == []  # without a policy the port takes plain text, too

@@ -26,10 +26,12 @@ from meshproof.tutorial.stages import (
     Undoing,
     applied_documents,
     applied_files,
+    deleted_keys,
     departures,
     deviations,
     differences,
-    objects_at,
+    objects_after,
+    objects_of_stages,
     output_lines,
     path_to,
     stage_named,
@@ -52,7 +54,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 @cache
 def wanted() -> dict[str, Objects]:
-    return {name: objects_at(name, NAMESPACE, MANIFESTS) for name in NAMES}
+    return objects_of_stages(NAMESPACE, MANIFESTS)
 
 
 def live_at(name: str) -> Objects:
@@ -181,20 +183,44 @@ def test_every_object_of_a_stage_is_looked_at_and_is_ours(name: str) -> None:
 
 
 def test_what_is_applied_again_replaces_what_was_there(tmp_path: Path) -> None:
-    applied: list[str] = []
-    for stage in STAGES:
-        if any("delete" in command.split() for command in stage.commands):
-            break
-        for file in (file for command in stage.commands for file in applied_files(command)):
-            target = tmp_path / file
-            target.parent.mkdir(exist_ok=True)
-            one = {"metadata": {"name": "one"}, "spec": {"from": file}}
-            target.write_text(yaml.safe_dump({"kind": "Service", "apiVersion": "v1", **one}))
-            applied.append(file)
-        objects = objects_at(stage.name, NAMESPACE, tmp_path)
-        objects.pop(("Namespace", NAMESPACE))
-        found = [manifest["spec"]["from"] for manifest in objects.values()]
-        assert found == applied[-1:]
+    one = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "one"}}
+    (tmp_path / "new.yaml").write_text(yaml.safe_dump({**one, "spec": {"from": "new"}}))
+    before: Objects = {("Service", "one"): {"spec": {"from": "old"}}, ("Service", "two"): {}}
+    now = objects_after("kubectl apply -f new.yaml", before, tmp_path)
+    assert now == {
+        ("Service", "one"): {"metadata": {"name": "one"}, "spec": {"from": "new"}},
+        ("Service", "two"): {},
+    }
+    assert before["Service", "one"] == {"spec": {"from": "old"}}
+
+
+@pytest.mark.parametrize(
+    ("command", "keys"),
+    [
+        (
+            "kubectl delete deployment a b --cascade=foreground --namespace voting",
+            [("Deployment", "a"), ("Deployment", "b")],
+        ),
+        ("kubectl delete serviceaccount a --namespace voting", [("ServiceAccount", "a")]),
+        ("kubectl apply -f a.yaml --namespace voting", []),
+        ("kubectl create namespace voting", []),
+    ],
+)
+def test_deleted_keys(command: str, keys: list[Key]) -> None:
+    assert deleted_keys(command) == keys
+
+
+def test_what_is_deleted_is_no_longer_there() -> None:
+    before: Objects = {("Deployment", "a"): {}, ("Deployment", "b"): {}, ("Service", "a"): {}}
+    now = objects_after("kubectl delete deployment a --namespace voting", before, MANIFESTS)
+    assert now.keys() == {("Deployment", "b"), ("Service", "a")}
+
+
+def test_only_2_0_remains_in_the_end() -> None:
+    names = {kind: {n for k, n in wanted()[NAMES[-1]] if k == kind} for kind in KINDS}
+    new = {"voting-app-2-0", "voting-analytics-2-0", "voting-storage-2-0"}
+    for kind in ("Deployment", "ServiceAccount", "AuthorizationPolicy"):
+        assert names[kind] == new
 
 
 # How a live object may differ.
@@ -368,13 +394,19 @@ def test_a_namespace_that_does_not_ask_for_injection_is_at_no_stage(value: str |
 STRAY: Key = ("VirtualService", "stray")
 
 
+def last_whole(current: str, latest: str) -> str:
+    """The last stage up to one of which nothing is missing at another: none was deleted since."""
+    names = NAMES[: NAMES.index(latest) + 1]
+    return next(n for n in reversed(names) if wanted()[n].keys() <= wanted()[current].keys())
+
+
 @pytest.mark.parametrize("target", NAMES)
 @pytest.mark.parametrize("current", NAMES)
 def test_the_way_from_any_stage_to_any_other(current: str, target: str) -> None:
     route = path_to(target, live_at(current), wanted())
     ahead = NAMES.index(current) > NAMES.index(target)
     assert not route.start_over
-    assert route.back_to == (target if ahead else None)
+    assert route.back_to == (last_whole(current, target) if ahead else None)
     passed = STAGES[: NAMES.index(route.back_to or current) + 1]
     assert (*passed, *route.stages) == STAGES[: NAMES.index(target) + 1]
 
@@ -398,25 +430,29 @@ def test_from_no_stage_the_target_is_entered_by_its_own_commands(current: str, t
     live = {**live_at(current), STRAY: {"metadata": {"name": "stray"}}}
     route = path_to(target, live, wanted())
     before = max(NAMES.index(target) - 1, 0)
-    assert route.back_to == NAMES[min(before, NAMES.index(current))]
+    assert route.back_to == last_whole(current, NAMES[before])
     assert not route.start_over
     assert route.stages == STAGES[NAMES.index(route.back_to) + 1 : NAMES.index(target) + 1]
 
 
-@pytest.mark.parametrize("name", NAMES[1:])
+#: The last stage that has all that ever was applied.
+FULL = "rolled-out"
+
+
+@pytest.mark.parametrize("name", NAMES[1 : NAMES.index(FULL) + 1])
 def test_where_an_object_is_other_it_is_made_anew_by_its_own_command(name: str) -> None:
     for key in added_by(name):
-        route = path_to(NAMES[-1], changed_at(NAMES[-1], key), wanted())
-        # Unless a later stage changes it: Istio's objects are put back then.
-        latest = len(NAMES) - 2 if key[0] in REPLACEABLE else NAMES.index(name) - 1
-        assert route.back_to == NAMES[min(latest, len(NAMES) - 2)]
+        route = path_to(FULL, changed_at(FULL, key), wanted())
+        # Unless it can be put back.
+        latest = NAMES.index(FULL if key[0] in REPLACEABLE else name) - 1
+        assert route.back_to == NAMES[latest]
 
 
-@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("name", NAMES[1 : NAMES.index(FULL) + 1])
 def test_where_an_object_is_missing_it_is_made_by_its_own_command(name: str) -> None:
     for key in added_by(name):
-        live = {k: manifest for k, manifest in live_at(NAMES[-1]).items() if k != key}
-        route = path_to(NAMES[-1], live, wanted())
+        live = {k: manifest for k, manifest in live_at(FULL).items() if k != key}
+        route = path_to(FULL, live, wanted())
         assert route.back_to == NAMES[NAMES.index(name) - 1]
 
 
@@ -454,7 +490,7 @@ def test_nothing_is_taken_back_where_nothing_differs() -> None:
 def test_what_is_taken_back_is_what_the_stage_has_not_or_has_otherwise(
     current: str, stage: str
 ) -> None:
-    if NAMES.index(stage) > NAMES.index(current):
+    if NAMES.index(stage) > NAMES.index(current) or last_whole(current, stage) != stage:
         return
     live = live_at(current)
     assert within_reach(wanted()[stage], live)
