@@ -106,11 +106,22 @@ def targets_of(
             found.append(Target(name, app, host, port["port"], port["name"]))
             for pod in all_pods:
                 labels = pod["metadata"].get("labels") or {}
-                if spec["selector"].items() <= labels.items():
-                    own = port["targetPort"]
+                own = own_port(pod, port["targetPort"])
+                if own and spec["selector"].items() <= labels.items():
                     name, address = f"{pod['metadata']['name']}:{own}", pod["status"]["podIP"]
                     found.append(Target(name, app, address, own, port["name"]))
     return found
+
+
+def own_port(pod: Mapping[str, Any], target: int | str) -> int | None:
+    """Return a pod's port that a Service's ``targetPort`` means, a number or a name.
+
+    None where the pod has no port of the name: then it is no endpoint of the Service's port.
+    """
+    if isinstance(target, int):
+        return target
+    ports = [port for c in pod["spec"]["containers"] for port in c.get("ports", [])]
+    return next((port["containerPort"] for port in ports if port.get("name") == target), None)
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,23 @@ HTTP = Target("pod-1:8080", "voting-app", "10.244.0.9", 8080, "http")
 REDIS = Target("pod-2:6379", "voting-storage", "10.244.0.8", 6379, "redis")
 
 
-def service(name: str, port: int, protocol: str, **labels: str) -> dict[str, Any]:
+def service(
+    name: str, port: int, protocol: str, target: int | str | None = None, **labels: str
+) -> dict[str, Any]:
     return {
         "metadata": {"name": name, "namespace": "voting", "labels": labels},
         "spec": {
             "selector": {"app": name},
-            "ports": [{"port": port, "targetPort": port, "name": protocol}],
+            "ports": [{"port": port, "targetPort": target or port, "name": protocol}],
         },
     }
 
 
-def pod(name: str, app: str, address: str) -> dict[str, Any]:
+def pod(name: str, app: str, address: str, **ports: int) -> dict[str, Any]:
+    named = [{"name": key, "containerPort": number} for key, number in ports.items()]
     return {
         "metadata": {"name": name, "labels": {"app": app, "version": "1.0"}},
+        "spec": {"containers": [{"ports": named}, {}]},
         "status": {"podIP": address},
     }
 
@@ -47,6 +51,15 @@ def test_targets_are_each_service_and_each_pod_behind_it() -> None:
         ),
         REDIS,
     ]  # fmt: skip
+
+
+def test_a_port_by_name_is_that_of_each_pod_that_has_it() -> None:
+    storage = service("voting-storage", 6379, "redis", "redis")
+    pods = [
+        pod("pod-2", "voting-storage", "10.244.0.8", redis=6379),
+        pod("pod-3", "voting-storage", "10.244.0.7", mysql=3306),
+    ]
+    assert targets_of([storage], pods)[1:] == [REDIS]
 
 
 def test_a_service_that_a_scenario_added_is_no_target() -> None:
