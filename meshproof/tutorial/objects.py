@@ -32,14 +32,18 @@ PROBE = {"meshproof-probe": "true"}
 CLUSTERS_OWN = {("ServiceAccount", "default")}
 
 
-def get(cluster: Cluster, path: str) -> Mapping[str, Any]:
-    """Return what the API server answers at a path. Raises ``ApiException``."""
-    return _call(cluster, "GET", path)
+def get(cluster: Cluster, path: str, *, accept: str = "application/json") -> Mapping[str, Any]:
+    """Return what the API server answers at a path, in a form that it offers.
+
+    Raises ``ApiException``.
+    """
+    return _call(cluster, "GET", path, headers={"Accept": accept})
 
 
 def patch(cluster: Cluster, path: str, operations: Sequence[Mapping[str, Any]]) -> None:
     """Apply JSON Patch operations (RFC 6902) to the object at a path. Raises ``ApiException``."""
-    _call(cluster, "PATCH", path, [dict(operation) for operation in operations])
+    headers = {"Content-Type": "application/json-patch+json"}
+    _call(cluster, "PATCH", path, [dict(operation) for operation in operations], headers=headers)
 
 
 def delete(cluster: Cluster, path: str, *, grace: int | None = None) -> None:
@@ -69,10 +73,16 @@ def whole(key: Key, manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, **manifest}
 
 
-def _call(cluster: Cluster, method: str, path: str, body: object = None) -> Mapping[str, Any]:
-    headers = {"Content-Type": "application/json-patch+json"} if body is not None else {}
+def _call(
+    cluster: Cluster,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Mapping[str, Any]:
     request = cluster.api.param_serialize(
-        method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
+        method, path, header_params=dict(headers or {}), body=body, auth_settings=["BearerToken"]
     )
     response = cluster.api.call_api(*request)
     text = response.read()

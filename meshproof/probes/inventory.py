@@ -1,0 +1,181 @@
+"""Every object of a cluster, as its API server lists them, and the folders of its volumes (A3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from meshproof.cluster.cluster import OWNER, OWNER_LABEL, Cluster
+from meshproof.engine.engine import Engine
+from meshproof.errors import EnvironmentBroken
+from meshproof.tutorial.objects import get
+
+#: What the API server answers to, all kinds at once: kinds of the core, and of every group.
+DISCOVERY = ("/api", "/apis")
+DISCOVERED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+#: Lists without what is stated in each object; a kind that is served by others may not have it.
+METADATA = "application/json;g=meta.k8s.io;v=v1;as=PartialObjectMetadataList,application/json"
+#: What is not compared, by group and resource: controllers keep it for themselves, and make
+#: it, renew it and take it away whether anybody follows a tutorial or not.
+LEFT_OUT = {
+    ("", "events"): "what happened, for an hour",
+    ("events.k8s.io", "events"): "what happened, for an hour",
+    ("coordination.k8s.io", "leases"): "who leads and which node lives, renewed every few seconds",
+    ("certificates.k8s.io", "certificatesigningrequests"): "of the nodes' start, for an hour",
+    ("", "componentstatuses"): "no objects: made up for each answer",
+}
+#: The ConfigMap by which the local-path provisioner knows where volumes are on the nodes.
+PROVISIONER = "/api/v1/namespaces/local-path-storage/configmaps/local-path-config"
+#: Prints the names in each folder that is there.
+LIST = 'for folder; do test ! -d "$folder" || find "$folder" -mindepth 1 -maxdepth 1; done'
+
+
+@dataclass(frozen=True, order=True)
+class Item:
+    """One object: of which kind, where (empty: of the cluster), its name, and which one it is.
+
+    ``path`` is where the API server keeps it; ``owned`` says that it carries the harness's label.
+    Neither makes it another one.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    path: str = field(compare=False)
+    owned: bool = field(compare=False)
+
+    def __str__(self) -> str:
+        """Return its kind, name and place."""
+        return f"{self.kind} {self.name}" + (f" in {self.namespace}" if self.namespace else "")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind that can be listed: its name with its group, where all of it is, and how it is kept.
+
+    ``path`` is that of the version; ``plural`` the kind's name in paths.
+    """
+
+    kind: str
+    path: str
+    plural: str
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a cluster holds: its objects, of how many kinds, and its volumes' folders.
+
+    A folder is given as its node and its path.
+    """
+
+    items: frozenset[Item]
+    kinds: int
+    folders: frozenset[tuple[str, str]]
+
+    def __str__(self) -> str:
+        """Return the numbers."""
+        objects = f"{len(self.items)} objects of {self.kinds} kinds"
+        return f"{objects}, {len(self.folders)} folders of volumes"
+
+    def table(self) -> str:
+        """Return everything, one in a line."""
+        lines = [f"{item}, {item.uid}" for item in sorted(self.items)]
+        lines += [f"folder {path} on {node}" for node, path in sorted(self.folders)]
+        return "\n".join(lines) + "\n"
+
+
+def resources(groups: Iterable[Mapping[str, Any]]) -> list[Resource]:
+    """Return every kind that can be listed, once, by the version that the API server prefers.
+
+    ``groups`` are those of an ``APIGroupDiscoveryList``. What is in `LEFT_OUT` is left out.
+    """
+    found: dict[tuple[str, str], Resource] = {}
+    for group in groups:
+        name = group["metadata"].get("name", "")
+        for version in group["versions"]:
+            path = f"/apis/{name}/{version['version']}" if name else f"/api/{version['version']}"
+            for resource in version.get("resources", []):
+                key = name, resource["resource"]
+                if "list" in resource["verbs"] and key not in LEFT_OUT:
+                    kind = ".".join(filter(None, (resource["responseKind"]["kind"], name)))
+                    found.setdefault(key, Resource(kind, path, resource["resource"]))
+    return list(found.values())
+
+
+def items(resource: Resource, listed: Iterable[Mapping[str, Any]]) -> list[Item]:
+    """Return the objects of a kind, from the items of its list."""
+    found = []
+    for metadata in (entry["metadata"] for entry in listed):
+        namespace = metadata.get("namespace", "")
+        where = f"{resource.path}/namespaces/{namespace}" if namespace else resource.path
+        found.append(
+            Item(
+                kind=resource.kind,
+                namespace=namespace,
+                name=metadata["name"],
+                uid=metadata.get("uid", ""),
+                path=f"{where}/{resource.plural}/{metadata['name']}",
+                owned=(metadata.get("labels") or {}).get(OWNER_LABEL) == OWNER,
+            )
+        )
+    return found
+
+
+def take(cluster: Cluster, engine: Engine | None) -> Inventory:
+    """Look at everything that a cluster holds.
+
+    Raises ``EnvironmentBroken`` where its nodes are no containers of an engine: their
+    folders cannot be looked at then. Raises ``ApiException``.
+    """
+    groups = [
+        group for path in DISCOVERY for group in get(cluster, path, accept=DISCOVERED)["items"]
+    ]
+    kinds = resources(groups)
+    listed = [
+        item
+        for kind in kinds
+        for item in items(
+            kind, get(cluster, f"{kind.path}/{kind.plural}", accept=METADATA)["items"]
+        )
+    ]
+    return Inventory(frozenset(listed), len(kinds), folders(cluster, engine))
+
+
+def folders(cluster: Cluster, engine: Engine | None) -> frozenset[tuple[str, str]]:
+    """Return the folders that the local-path provisioner keeps for volumes, by node and path.
+
+    Raises ``EnvironmentBroken`` where the nodes are no containers of an engine.
+    """
+    if engine is None:
+        raise EnvironmentBroken(
+            "Volumes' folders are looked at in the nodes' containers, and no container engine "
+            "answers here."
+        )
+    places = provisioned(get(cluster, PROVISIONER)["data"]["config.json"])
+    nodes = [item["metadata"]["name"] for item in get(cluster, "/api/v1/nodes")["items"]]
+    return frozenset(
+        (node, path)
+        for node in nodes
+        for path in engine.run("exec", node, "sh", "-c", LIST, "sh", *places).stdout.splitlines()
+    )
+
+
+def provisioned(config: str) -> list[str]:
+    """Return the folders below which the local-path provisioner makes volumes, on any node."""
+    entries = json.loads(config)["nodePathMap"]
+    return sorted({path for entry in entries for path in entry["paths"]})
+
+
+def left_behind(before: Inventory, after: Inventory) -> list[str]:
+    """Say how a cluster differs from what it was; empty where it is the same.
+
+    An object with another uid is another one: the first is gone, and a second was left behind.
+    """
+    new = sorted(after.items - before.items)
+    gone = sorted(before.items - after.items)
+    lines = [f"left behind: {item}" for item in new] + [f"gone: {item}" for item in gone]
+    lines += [f"left behind: {p} on {n}" for n, p in sorted(after.folders - before.folders)]
+    return lines + [f"gone: {p} on {n}" for n, p in sorted(before.folders - after.folders)]

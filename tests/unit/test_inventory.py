@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.engine.engine import Engine
+from meshproof.errors import EnvironmentBroken
+from meshproof.probes import inventory as module
+from meshproof.probes.inventory import (
+    DISCOVERED,
+    LEFT_OUT,
+    METADATA,
+    Inventory,
+    Item,
+    Resource,
+    items,
+    left_behind,
+    provisioned,
+    resources,
+    take,
+)
+from meshproof.process import Completed, run
+
+ALL = ["create", "delete", "get", "list", "watch"]
+
+
+def served(resource: str, kind: str, verbs: list[str] | None = None) -> dict[str, Any]:
+    return {
+        "resource": resource, "responseKind": {"kind": kind}, "verbs": verbs or ALL,
+        "subresources": [{"subresource": "status", "verbs": ["get"]}],
+    }  # fmt: skip
+
+
+CORE = {
+    "metadata": {},
+    "versions": [
+        {
+            "version": "v1",
+            "resources": [
+                served("pods", "Pod"),
+                served("namespaces", "Namespace"),
+                served("bindings", "Binding", ["create"]),
+                served("events", "Event"),
+            ],
+        }
+    ],
+}
+ISTIO = {
+    "metadata": {"name": "networking.istio.io"},
+    "versions": [
+        {"version": "v1", "resources": [served("gateways", "Gateway")]},
+        {
+            "version": "v1alpha3",
+            "resources": [served("gateways", "Gateway"), served("envoyfilters", "EnvoyFilter")],
+        },
+        {"version": "v1beta1"},
+    ],
+}
+POD = Resource("Pod", "/api/v1", "pods")
+CLASS = Resource("StorageClass.storage.k8s.io", "/apis/storage.k8s.io/v1", "storageclasses")
+
+
+def test_every_kind_that_can_be_listed_is_listed_once_by_the_version_that_is_preferred() -> None:
+    networking = "/apis/networking.istio.io"
+    assert resources([CORE, ISTIO]) == [
+        POD,
+        Resource("Namespace", "/api/v1", "namespaces"),
+        Resource("Gateway.networking.istio.io", f"{networking}/v1", "gateways"),
+        Resource("EnvoyFilter.networking.istio.io", f"{networking}/v1alpha3", "envoyfilters"),
+    ]
+
+
+def test_what_controllers_keep_for_themselves_is_left_out_each_for_a_reason() -> None:
+    groups = [
+        {
+            "metadata": {"name": group},
+            "versions": [{"version": "v1", "resources": [served(resource, "Kind")]}],
+        }
+        for group, resource in LEFT_OUT
+    ]
+    assert resources(groups) == []
+    assert all(LEFT_OUT.values())
+
+
+def test_objects_by_where_they_are_and_whose() -> None:
+    pod = {"metadata": {"name": "a", "namespace": "voting", "uid": "1", "labels": OWNED}}
+    assert items(POD, [pod]) == [
+        Item("Pod", "voting", "a", "1", "/api/v1/namespaces/voting/pods/a", owned=True)
+    ]
+    (clusters,) = items(CLASS, [{"metadata": {"name": "standard", "uid": "2"}}])
+    assert clusters.path == "/apis/storage.k8s.io/v1/storageclasses/standard"
+    assert not clusters.owned
+    assert str(clusters) == "StorageClass.storage.k8s.io standard"
+
+
+def test_an_object_is_another_one_by_its_uid_and_not_by_its_labels() -> None:
+    one = Item("Pod", "voting", "a", "1", "/old", owned=False)
+    assert one == Item("Pod", "voting", "a", "1", "/new", owned=True)
+    assert one != Item("Pod", "voting", "a", "2", "/old", owned=False)
+    assert str(one) == "Pod a in voting"
+
+
+def holding(*names: str, folders: tuple[str, ...] = ()) -> Inventory:
+    """Pods, each with its name for a uid, and folders."""
+    pods = items(POD, [{"metadata": {"name": n, "namespace": "x", "uid": n}} for n in names])
+    return Inventory(frozenset(pods), 1, frozenset(("node", folder) for folder in folders))
+
+
+def test_the_same_cluster_has_nothing_left_behind() -> None:
+    assert left_behind(holding("a", folders=("/v",)), holding("a", folders=("/v",))) == []
+
+
+def test_what_came_and_what_went_is_said() -> None:
+    assert left_behind(
+        holding("a", "b", folders=("/v/1", "/v/2")), holding("b", "c", folders=("/v/2", "/v/3"))
+    ) == [
+        "left behind: Pod c in x",
+        "gone: Pod a in x",
+        "left behind: /v/3 on node",
+        "gone: /v/1 on node",
+    ]
+
+
+def test_an_inventory_in_a_line_and_in_full() -> None:
+    held = holding("b", "a", folders=("/v/1",))
+    assert str(held) == "2 objects of 1 kinds, 1 folders of volumes"
+    assert held.table() == "Pod a in x, a\nPod b in x, b\nfolder /v/1 on node\n"
+
+
+def test_where_the_provisioner_keeps_volumes() -> None:
+    assert provisioned(
+        '{"nodePathMap": [{"node": "DEFAULT", "paths": ["/var/b"]},'
+        ' {"node": "one", "paths": ["/var/a", "/var/b"]}]}'
+    ) == ["/var/a", "/var/b"]
+
+
+class Nodes:
+    """An engine whose containers are this machine."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def run(self, *argv: str) -> Completed:
+        verb, node, *command = argv
+        assert verb == "exec"
+        self.asked.append(node)
+        return run(command)
+
+
+def test_all_of_a_cluster_is_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pvc-1" / "below").mkdir(parents=True)
+    elsewhere = tmp_path / "not there"
+    config = f'{{"nodePathMap": [{{"paths": ["{tmp_path}", "{elsewhere}"]}}]}}'
+    answers: dict[tuple[str, str], dict[str, Any]] = {
+        ("/api", DISCOVERED): {"items": [CORE]},
+        ("/apis", DISCOVERED): {"items": []},
+        ("/api/v1/pods", METADATA): {"items": [{"metadata": {"name": "a", "namespace": "x"}}]},
+        ("/api/v1/namespaces", METADATA): {"items": [{"metadata": {"name": "x"}}]},
+        ("/api/v1/nodes", ""): {"items": [{"metadata": {"name": name}} for name in ("n1", "n2")]},
+        (module.PROVISIONER, ""): {"data": {"config.json": config}},
+    }  # fmt: skip
+
+    def get(_: Cluster, path: str, *, accept: str = "") -> Mapping[str, Any]:
+        return answers[path, accept]
+
+    monkeypatch.setattr(module, "get", get)
+    nodes = Nodes()
+    held = take(cast("Cluster", None), cast("Engine", nodes))
+    assert {str(item) for item in held.items} == {"Pod a in x", "Namespace x"}
+    assert held.kinds == 2
+    assert held.folders == {("n1", f"{tmp_path}/pvc-1"), ("n2", f"{tmp_path}/pvc-1")}
+    assert nodes.asked == ["n1", "n2"]
+
+
+def test_without_an_engine_nothing_can_be_said_of_folders() -> None:
+    with pytest.raises(EnvironmentBroken, match="no container engine"):
+        module.folders(cast("Cluster", None), None)
