@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -284,10 +284,10 @@ def stage_of(live: Objects, wanted: Mapping[str, Objects]) -> str | None:
 
 @dataclass(frozen=True)
 class Route:
-    """How to get to a stage: start over, or go back to a stage, or neither; then enter stages."""
+    """How to get to a stage: start over, go back by some stages, or neither; then enter stages."""
 
     stages: tuple[Stage, ...]
-    back_to: str | None = None
+    back: tuple[str, ...] = ()
     start_over: bool = False
 
 
@@ -307,9 +307,22 @@ def path_to(target: str, live: Objects, wanted: Mapping[str, Objects]) -> Route:
         return Route(STAGES[NAMES.index(current) + 1 : goal + 1])
     latest = goal if current else max(goal - 1, 0)
     for index in range(latest, -1, -1):
-        if within_reach(wanted[NAMES[index]], live):
-            return Route(STAGES[index + 1 : goal + 1], back_to=NAMES[index])
+        name = NAMES[index]
+        # Only from a stage further on it is known why something is missing: it was deleted.
+        if within_reach(wanted[name], live, deleted=current is not None):
+            back = stations(current, name, wanted) if current else (name,)
+            return Route(STAGES[index + 1 : goal + 1], back)
     return from_the_beginning(target)
+
+
+def stations(origin: str, target: str, wanted: Mapping[str, Objects]) -> tuple[str, ...]:
+    """Return the stages to go back by: each after which something was deleted, and the target.
+
+    What was deleted is put back there, before anything else is taken back.
+    """
+    between = range(NAMES.index(origin) - 1, NAMES.index(target), -1)
+    deleted = [i for i in between if wanted[NAMES[i]].keys() - wanted[NAMES[i + 1]].keys()]
+    return (*(NAMES[i] for i in deleted), target)
 
 
 def from_the_beginning(target: str) -> Route:
@@ -318,20 +331,21 @@ def from_the_beginning(target: str) -> Route:
     return Route(STAGES[: goal + 1], start_over=True)
 
 
-def within_reach(wanted: Objects, live: Objects) -> bool:
+def within_reach(wanted: Objects, live: Objects, *, deleted: bool = False) -> bool:
     """Whether a namespace can be brought back to a stage's objects, leaving its pods alone.
 
-    All of them must be there, and only Istio's and Services may differ.
+    All of them must be there, unless they were ``deleted`` since, and only Istio's and Services
+    may differ.
     """
     return all(
-        key in live and (key[0] in REPLACEABLE or not departures(manifest, live[key]))
+        key[0] in REPLACEABLE or not departures(manifest, live[key]) if key in live else deleted
         for key, manifest in wanted.items()
     )
 
 
 @dataclass(frozen=True)
 class Undoing:
-    """Objects that are taken back together: those that go, and those that are put back."""
+    """What is undone together: objects that go, and those that are put back as they were."""
 
     remove: tuple[Key, ...]
     restore: tuple[Key, ...]
@@ -339,16 +353,20 @@ class Undoing:
 
 def way_back(wanted: Objects, live: Objects) -> Sequence[Undoing]:
     """Plan how a namespace comes back to a stage that is within reach, one group after another."""
-    beyond = sorted(live.keys() - wanted.keys())
-    differing = sorted(k for k in wanted.keys() & live.keys() if departures(wanted[k], live[k]))
-    groups = [
-        Undoing(
-            tuple(key for key in beyond if key[0] in kinds),
-            tuple(key for key in differing if key[0] in kinds),
-        )
-        for kinds in BACKWARDS
-    ]
+    beyond = live.keys() - wanted.keys()
+    missing = wanted.keys() - live.keys()
+    differing = {key for key in wanted.keys() & live.keys() if departures(wanted[key], live[key])}
+    if missing:
+        # First what answers, last what forbids: nothing leads to what is not there yet.
+        groups = [Undoing((), _of(kinds, missing | differing)) for kinds in reversed(BACKWARDS)]
+        groups += [Undoing(_of(kinds, beyond), ()) for kinds in BACKWARDS]
+    else:
+        groups = [Undoing(_of(kinds, beyond), _of(kinds, differing)) for kinds in BACKWARDS]
     return [group for group in groups if group.remove or group.restore]
+
+
+def _of(kinds: Sequence[str], keys: Iterable[Key]) -> tuple[Key, ...]:
+    return tuple(sorted(key for key in keys if key[0] in kinds))
 
 
 def output_lines(text: str) -> list[str]:

@@ -115,16 +115,17 @@ class Tutorial:
         if live and self._outlived_a_restart():
             self.progress.note("starting over: pods are older than their node's last start")
             route = from_the_beginning(target)
-        if route.back_to:
+        for stage in route.back:
             try:
-                self._go_back(route.back_to, live)
+                self._go_back(stage)
             except NotConverged as error:
-                self.progress.note(f"starting over: going back to {route.back_to} failed: {error}")
+                self.progress.note(f"starting over: going back to {stage} failed: {error}")
                 route = from_the_beginning(target)
+                break
         if route.start_over:
             self.delete()
         done = [command for stage in route.stages for command in self._enter(stage)]
-        if not route.stages and not route.back_to:
+        if not route.stages and not route.back:
             self.settle(target)
         return done
 
@@ -191,13 +192,7 @@ class Tutorial:
 
     def settle(self, stage: str) -> None:
         """Wait until the workloads of a stage run and, where it is served, the page answers."""
-        deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
-        converge(
-            lambda: unsettled(self.pods(), get(self.cluster, deployments)["items"]),
-            until=lambda missing: not missing,
-            what=f"the workloads of stage “{stage}” run",
-            timeout=WORKLOADS_READY,
-        )
+        self._await_workloads(stage)
         if stage_named(stage).served:
             converge(
                 lambda: Ingress(self.ingress).view(),  # a new connection each time
@@ -206,6 +201,15 @@ class Tutorial:
                 timeout=ROUTE_IN_FORCE,
                 successes=3,
             )
+
+    def _await_workloads(self, stage: str) -> None:
+        deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
+        converge(
+            lambda: unsettled(self.pods(), get(self.cluster, deployments)["items"]),
+            until=lambda missing: not missing,
+            what=f"the workloads of stage “{stage}” run",
+            timeout=WORKLOADS_READY,
+        )
 
     def await_change(self, before: Objects, now: Objects) -> None:
         """Wait until the proxies have loaded that the objects are others. Raises `NotConverged`."""
@@ -254,9 +258,10 @@ class Tutorial:
         items = get(self.cluster, f"/api/v1/namespaces/{self.namespace}/pods")["items"]
         return bool(older_than(items, self.booted))
 
-    def _go_back(self, stage: str, live: Objects) -> None:
-        """Take objects back until the namespace is at a stage. Raises ``NotConverged``."""
+    def _go_back(self, stage: str) -> None:
+        """Undo what came since until the namespace is at a stage. Raises ``NotConverged``."""
         wanted = self._wanted[stage]
+        live = live_objects(self.cluster, self.namespace)
         with self.progress.step(f"tutorial: back to {stage}"):
             there = live
             for group in way_back(wanted, live):
@@ -266,6 +271,8 @@ class Tutorial:
                     self._apply([whole(key, wanted[key]) for key in group.restore])
                 now = {key: there[key] for key in there.keys() - {*group.remove}}
                 now |= {key: wanted[key] for key in group.restore}
+                if any(kind == "Deployment" for kind, _ in group.restore):
+                    self._await_workloads(stage)
                 self.await_change(there, now)
                 there = now
                 deployments = [live[key] for key in group.remove if key[0] == "Deployment"]

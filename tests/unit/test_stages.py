@@ -394,6 +394,10 @@ def test_a_namespace_that_does_not_ask_for_injection_is_at_no_stage(value: str |
 STRAY: Key = ("VirtualService", "stray")
 
 
+#: The last stage that has all that ever was applied.
+FULL = "rolled-out"
+
+
 def last_whole(current: str, latest: str) -> str:
     """The last stage up to one of which nothing is missing at another: none was deleted since."""
     names = NAMES[: NAMES.index(latest) + 1]
@@ -404,24 +408,27 @@ def last_whole(current: str, latest: str) -> str:
 @pytest.mark.parametrize("current", NAMES)
 def test_the_way_from_any_stage_to_any_other(current: str, target: str) -> None:
     route = path_to(target, live_at(current), wanted())
-    ahead = NAMES.index(current) > NAMES.index(target)
+    here, there = NAMES.index(current), NAMES.index(target)
     assert not route.start_over
-    assert route.back_to == (last_whole(current, target) if ahead else None)
-    passed = STAGES[: NAMES.index(route.back_to or current) + 1]
-    assert (*passed, *route.stages) == STAGES[: NAMES.index(target) + 1]
+    if here > there:
+        # What the last stage deletes is put back before anything else.
+        by = (FULL,) if current == NAMES[-1] and target != FULL else ()
+        assert (route.back, route.stages) == ((*by, target), ())
+    else:
+        assert (route.back, route.stages) == ((), STAGES[here + 1 : there + 1])
 
 
 @pytest.mark.parametrize("target", NAMES)
 def test_the_way_from_nothing_is_the_whole_way(target: str) -> None:
     route = path_to(target, {}, wanted())
-    assert (route.back_to, route.start_over) == (None, False)
+    assert (route.back, route.start_over) == ((), False)
     assert route.stages == STAGES[: NAMES.index(target) + 1]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_who_is_there_goes_nowhere(name: str) -> None:
     route = path_to(name, live_at(name), wanted())
-    assert (route.start_over, route.back_to, route.stages) == (False, None, ())
+    assert (route.start_over, route.back, route.stages) == (False, (), ())
 
 
 @pytest.mark.parametrize("target", NAMES)
@@ -430,13 +437,10 @@ def test_from_no_stage_the_target_is_entered_by_its_own_commands(current: str, t
     live = {**live_at(current), STRAY: {"metadata": {"name": "stray"}}}
     route = path_to(target, live, wanted())
     before = max(NAMES.index(target) - 1, 0)
-    assert route.back_to == last_whole(current, NAMES[before])
+    back = last_whole(current, NAMES[before])
+    assert route.back == (back,)
     assert not route.start_over
-    assert route.stages == STAGES[NAMES.index(route.back_to) + 1 : NAMES.index(target) + 1]
-
-
-#: The last stage that has all that ever was applied.
-FULL = "rolled-out"
+    assert route.stages == STAGES[NAMES.index(back) + 1 : NAMES.index(target) + 1]
 
 
 @pytest.mark.parametrize("name", NAMES[1 : NAMES.index(FULL) + 1])
@@ -445,7 +449,7 @@ def test_where_an_object_is_other_it_is_made_anew_by_its_own_command(name: str) 
         route = path_to(FULL, changed_at(FULL, key), wanted())
         # Unless it can be put back.
         latest = NAMES.index(FULL if key[0] in REPLACEABLE else name) - 1
-        assert route.back_to == NAMES[latest]
+        assert route.back == (NAMES[latest],)
 
 
 @pytest.mark.parametrize("name", NAMES[1 : NAMES.index(FULL) + 1])
@@ -453,14 +457,14 @@ def test_where_an_object_is_missing_it_is_made_by_its_own_command(name: str) -> 
     for key in added_by(name):
         live = {k: manifest for k, manifest in live_at(FULL).items() if k != key}
         route = path_to(FULL, live, wanted())
-        assert route.back_to == NAMES[NAMES.index(name) - 1]
+        assert route.back == (NAMES[NAMES.index(name) - 1],)
 
 
 @pytest.mark.parametrize("target", NAMES)
 def test_where_the_namespace_itself_is_other_it_starts_over(target: str) -> None:
     live = changed_at(NAMES[-1], ("Namespace", NAMESPACE))
     route = path_to(target, live, wanted())
-    assert (route.start_over, route.back_to) == (True, None)
+    assert (route.start_over, route.back) == (True, ())
     assert route.stages == STAGES[: NAMES.index(target) + 1]
 
 
@@ -490,10 +494,10 @@ def test_nothing_is_taken_back_where_nothing_differs() -> None:
 def test_what_is_taken_back_is_what_the_stage_has_not_or_has_otherwise(
     current: str, stage: str
 ) -> None:
-    if NAMES.index(stage) > NAMES.index(current) or last_whole(current, stage) != stage:
+    if NAMES.index(stage) > NAMES.index(current):
         return
     live = live_at(current)
-    assert within_reach(wanted()[stage], live)
+    assert within_reach(wanted()[stage], live, deleted=current == NAMES[-1])
     for group in way_back(wanted()[stage], live):
         assert group.remove or group.restore
         live = {key: manifest for key, manifest in live.items() if key not in group.remove}
@@ -522,13 +526,35 @@ def test_a_route_to_a_subset_is_put_back_before_the_subset_goes() -> None:
     assert groups.index(putting) < next(i for i, g in enumerate(groups) if rule in g.remove)
 
 
+def test_what_was_deleted_is_put_back_before_anything_leads_to_it() -> None:
+    groups = way_back(wanted()[FULL], live_at(NAMES[-1]))
+    order = [{kind for kind, _ in group.restore} for group in groups]
+    assert order == [
+        {"Service", "ServiceAccount"}, {"Deployment"}, {"DestinationRule"}, {"VirtualService"},
+        {"AuthorizationPolicy"},
+    ]  # fmt: skip
+    assert not any(group.remove for group in groups)
+
+
+def test_what_is_beyond_goes_once_what_was_deleted_is_back() -> None:
+    live = {**live_at(NAMES[-1]), ("Service", "more"): applied({"metadata": {"name": "more"}})}
+    groups = way_back(wanted()[FULL], live)
+    assert [group.remove for group in groups] == [()] * 5 + [(("Service", "more"),)]
+
+
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - REPLACEABLE))
 def test_what_pods_depend_on_is_not_put_back(kind: str) -> None:
     manifest: Objects = {(kind, "a"): {"metadata": {"name": "a"}, "spec": {"x": 1}}}
     other: Objects = {(kind, "a"): {"metadata": {"name": "a"}, "spec": {"x": 2}}}
     assert within_reach(manifest, manifest)
     assert not within_reach(manifest, other)
+    assert not within_reach(manifest, other, deleted=True)
+
+
+def test_what_is_missing_is_within_reach_only_where_it_was_deleted() -> None:
+    manifest: Objects = {("Service", "a"): {"metadata": {"name": "a"}}}
     assert not within_reach(manifest, {})
+    assert within_reach(manifest, {}, deleted=True)
 
 
 def test_output_lines() -> None:
