@@ -61,7 +61,10 @@ def pod_state(pod: Mapping[str, Any]) -> PodState:
 
 
 def unsettled(pods: Sequence[PodState], deployments: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say what is missing until exactly the pods of these Deployments run; empty where they do."""
+    """Say what is missing until exactly the pods of these Deployments run; empty where they do.
+
+    Their controller counts them too: from then on it writes nothing more about them.
+    """
     found = [str(pod) for pod in pods if not pod.settled]
     selected = [d["spec"]["selector"]["matchLabels"] for d in deployments]
     known = {(labels["app"], labels["version"]) for labels in selected}
@@ -75,6 +78,12 @@ def unsettled(pods: Sequence[PodState], deployments: Sequence[Mapping[str, Any]]
         status = deployment.get("status", {})
         if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 1):
             found.append(f"{deployment['metadata']['name']}: not yet seen by its controller")
+        counted, leaving = status.get("availableReplicas", 0), status.get("terminatingReplicas", 0)
+        if (counted, leaving) != (wanted, 0):
+            found.append(
+                f"{deployment['metadata']['name']}: its controller counts {counted} of {wanted} "
+                f"pods, and {leaving} that stop"
+            )
     return found
 
 

@@ -51,7 +51,12 @@ def deployment(replicas: int | None = 3, **status: Any) -> dict[str, Any]:
     return {
         "metadata": {"name": "voting-app-1-0", "generation": 2},
         "spec": spec if replicas is None else {**spec, "replicas": replicas},
-        "status": {"observedGeneration": 2, **status},
+        "status": {
+            "observedGeneration": 2,
+            "availableReplicas": 1 if replicas is None else replicas,
+            "terminatingReplicas": 0,
+            **status,
+        },
     }
 
 
@@ -159,7 +164,17 @@ def test_every_pod_that_is_not_settled_is_named() -> None:
 def test_pods_of_the_generation_before_do_not_count(status: dict[str, int]) -> None:
     unseen = ["voting-app-1-0: not yet seen by its controller"]
     assert unsettled([SETTLED] * 3, [deployment(**status)]) == unseen
-    assert unsettled([SETTLED] * 3, [{**deployment(), "status": {}}]) == unseen
+    bare = {**deployment(replicas=0), "status": {}}
+    assert unsettled([], [bare]) == unseen
+
+
+def test_what_the_controller_has_not_counted_yet_is_not_settled() -> None:
+    assert unsettled([SETTLED] * 3, [deployment(availableReplicas=2)]) == [
+        "voting-app-1-0: its controller counts 2 of 3 pods, and 0 that stop"
+    ]
+    assert unsettled([SETTLED] * 3, [deployment(terminatingReplicas=1)]) == [
+        "voting-app-1-0: its controller counts 3 of 3 pods, and 1 that stop"
+    ]
 
 
 TABLE = """\

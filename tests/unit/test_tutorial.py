@@ -152,13 +152,15 @@ class World:
             },
         }
 
+    def status(self, deployment: Mapping[str, Any]) -> dict[str, int]:
+        return {"observedGeneration": 1, "availableReplicas": deployment["spec"]["replicas"]}
+
     def get(self, _: object, path: str) -> dict[str, Any]:
         """The Deployments, or the pods: those of each that run, and those that stop."""
         kind = path.rpartition("/")[2]
         deployments = [v for k, v in self.objects.items() if k[0] == "Deployment"]
         if kind == "deployments":
-            observed = {"status": {"observedGeneration": 1}}
-            return {"items": [{**deployment, **observed} for deployment in deployments]}
+            return {"items": [{**d, "status": self.status(d)} for d in deployments]}
         assert kind == "pods"
         running = [self.pod(d) for d in deployments for _ in range(d["spec"]["replicas"])]
         return {"items": [*running, *self.stopping]}
