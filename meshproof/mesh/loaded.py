@@ -31,7 +31,7 @@ class Loaded:
     ``pattern`` is a regular expression on what Envoy says of its configuration
     and clusters, with ``NAMESPACE`` in it. ``where`` chooses the proxies by
     workload (``app-version``, ``gateway``, ``sidecars``); empty means every one.
-    ``without`` takes workloads out of these. ``default`` says that proxies have it
+    ``without`` takes workloads out of these. ``default`` says that proxies may have it
     without the change, too.
     """
 
@@ -161,10 +161,11 @@ def without_endpoint(address: str) -> Loaded:
     return Loaded(rf"^outbound\|.*::{re.escape(address)}$", gone=True)
 
 
-def _ports(service: Mapping[str, Any]) -> list[Loaded]:
+def _ports(service: Document) -> list[Loaded]:
     name = re.escape(service["metadata"]["name"])
     return [
-        Loaded(rf"outbound\|{port['port']}\|\|{name}\.{SUFFIX}::warm", (SIDECARS,))
+        # Some sidecars keep the cluster of a port that went: istiod does not tell them so.
+        Loaded(rf"outbound\|{port['port']}\|\|{name}\.{SUFFIX}::warm", (SIDECARS,), default=True)
         for port in service["spec"].get("ports", [])
     ]
 

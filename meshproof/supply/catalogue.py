@@ -23,9 +23,12 @@ ENVOY_LOCK = ROOT / "supply" / "envoy" / "requirements.txt"
 #: What is loaded into a node beside what is baked in, by the name in a manifest.
 LOADED = {
     "localhost/voting/storage:1.0": "image-redis",
+    "localhost/voting/storage:2.0": "image-mariadb",
     "localhost/voting/app:1.0": "image-voting-app-1.0",
     "localhost/voting/analytics:1.0": "image-voting-analytics-1.0",
     "localhost/voting/analytics:1.1": "image-voting-analytics-1.1",
+    "localhost/voting/app:2.0": "image-voting-app-2.0",
+    "localhost/voting/analytics:2.0": "image-voting-analytics-2.0",
 }
 #: The programs that the harness itself calls.
 TOOLS = {"kind": "kind", "kubectl": "kubernetes", "istioctl": "istio"}
@@ -174,6 +177,7 @@ def _images() -> list[Recipe]:
             },
             base="debian",
         ),
+        image_recipe("image-mariadb", "Debian's MariaDB", folder="mariadb", base="debian"),
         image_recipe("image-redis", "Debian's Redis", folder="redis", base="debian"),
         image_recipe(
             "image-node-base",
@@ -187,6 +191,8 @@ def _images() -> list[Recipe]:
         _voting_image("app", "1.0"),
         _voting_image("analytics", "1.0"),
         _voting_image("analytics", "1.1"),
+        _voting_image("app", "2.0"),
+        _voting_image("analytics", "2.0"),
         Recipe(
             "application",
             "the application's images in one archive",

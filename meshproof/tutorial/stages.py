@@ -139,7 +139,6 @@ STAGES: tuple[Stage, ...] = (
             # In the foreground: it ends once the pods have finished what they had.
             "kubectl delete deployment voting-app-1-0 voting-analytics-1-0 voting-analytics-1-1"
             " voting-storage-1-0 --cascade=foreground --ignore-not-found --namespace {namespace}",
-            "kubectl apply -f kubernetes/step-4c-remove-redis.yaml --namespace {namespace}",
             # Last: what they forbid stays forbidden as long as there is a pod.
             "kubectl delete authorizationpolicy voting-app-1-0 voting-analytics-1-0"
             " voting-analytics-1-1 voting-storage-1-0 --ignore-not-found --namespace {namespace}",

@@ -530,7 +530,7 @@ def test_what_was_deleted_is_put_back_before_anything_leads_to_it() -> None:
     groups = way_back(wanted()[FULL], live_at(NAMES[-1]))
     order = [{kind for kind, _ in group.restore} for group in groups]
     assert order == [
-        {"Service", "ServiceAccount"}, {"Deployment"}, {"DestinationRule"}, {"VirtualService"},
+        {"ServiceAccount"}, {"Deployment"}, {"DestinationRule"}, {"VirtualService"},
         {"AuthorizationPolicy"},
     ]  # fmt: skip
     assert not any(group.remove for group in groups)

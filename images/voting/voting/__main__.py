@@ -16,10 +16,12 @@ from voting.page import Page
 from voting.server import Service, create_application, serve
 from voting.settings import Component, Settings, SettingsError
 from voting.store import Store
+from voting.store.mysql import MySqlStore
 from voting.store.redis import RedisStore
 
 STORES: Final[Mapping[str, Callable[[Settings], Store]]] = {
     "redis": lambda settings: RedisStore(settings.redis, settings.store_timeout),
+    "mysql": lambda settings: MySqlStore(settings.mysql, settings.store_timeout),
 }
 
 

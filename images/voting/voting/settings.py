@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -37,6 +37,7 @@ class Release:
 RELEASES: Final[Mapping[str, Release]] = {
     "1.0": Release(store="redis", text=simple_text),
     "1.1": Release(store="redis", text=share_text),
+    "2.0": Release(store="mysql", text=share_text),
 }
 
 
@@ -45,6 +46,16 @@ class Address(NamedTuple):
 
     host: str
     port: int
+
+
+@dataclass(frozen=True)
+class MySql:
+    """A database of a MySQL server, and who asks it."""
+
+    address: Address
+    database: str
+    user: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,7 @@ class Settings:
     listen: Address
     analytics_url: str
     redis: Address
+    mysql: MySql
     analytics_timeout: float
     store_timeout: float
     drain: float
@@ -85,6 +97,12 @@ class Settings:
                 "VOTING_ANALYTICS_URL", "http://voting-analytics:8080/analytics"
             ),
             redis=read.address("VOTING_REDIS_ADDRESS", "voting-storage:6379"),
+            mysql=MySql(
+                address=read.address("VOTING_MYSQL_ADDRESS", "voting-storage:3306"),
+                database=environment.get("VOTING_MYSQL_DATABASE", "voting"),
+                user=environment.get("VOTING_MYSQL_USER", "voting"),
+                password=environment.get("VOTING_MYSQL_PASSWORD", ""),
+            ),
             analytics_timeout=read.seconds("VOTING_ANALYTICS_TIMEOUT_SECONDS", "2"),
             # Shorter than the one above, so that a silent store is named as the cause, and
             # not the analytics that waits for it.
