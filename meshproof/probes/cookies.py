@@ -1,0 +1,45 @@
+"""Page views with Cookie headers as they stand, and the answers of the flag's toggle (C3, C8)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
+
+from meshproof.near_misses import Headers, Seen
+from meshproof.probes.ingress import REQUEST_TIMEOUT, Response
+
+
+def view_with(url: str, headers: Headers) -> Response:
+    """View the page with these headers, on a connection of its own.
+
+    Of two headers of one name neither is joined to the other nor left out, which requests and
+    the browser would do. Whatever comes of it is the answer, and nothing is tried again.
+    """
+    begun = time.monotonic()
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=REQUEST_TIMEOUT)
+    try:
+        connection.putrequest("GET", "/")
+        for name, value in headers.fields:
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        status, body, error = answer.status, answer.read().decode(errors="replace"), ""
+    except (OSError, HTTPException) as problem:
+        status, body, error = None, "", f"{type(problem).__name__}: {problem}"
+    finally:
+        connection.close()
+    return Response("GET", url, status, body, error, time.monotonic() - begun)
+
+
+def seen_with(url: str, sent: Iterable[Headers]) -> list[Seen]:
+    """View the page with each of these, one after another."""
+    return [_seen(headers, view_with(url, headers)) for headers in sent]
+
+
+def _seen(headers: Headers, response: Response) -> Seen:
+    try:
+        return Seen(headers, response.page.version)
+    except ValueError as error:
+        return Seen(headers, None, str(error))
