@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import requests
 
+from meshproof.flag import COOKIE
 from meshproof.probes.page import Page, parse_page
 
+#: What a user sends who has set the feature flag.
+FLAG = {"Cookie": COOKIE}
 #: Seconds; a page view takes some 10 ms.
 REQUEST_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
 class Response:
-    """What came back: the status, or None and the reason; ``seconds`` is how long it took."""
+    """What came back: the status, or None and the reason; ``seconds`` is how long it took.
+
+    ``headers`` are found by their names in any case.
+    """
 
     method: str
     url: str
@@ -23,6 +30,7 @@ class Response:
     body: str
     error: str
     seconds: float
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def page(self) -> Page:
@@ -74,11 +82,12 @@ class Ingress:
         except requests.RequestException as error:
             seconds = time.monotonic() - begun
             return Response(method, url, None, "", f"{type(error).__name__}: {error}", seconds)
-        return Response(method, url, answer.status_code, answer.text, "", time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        return Response(method, url, answer.status_code, answer.text, "", seconds, answer.headers)
 
-    def view(self) -> Response:
+    def view(self, *, headers: dict[str, str] | None = None) -> Response:
         """View the page."""
-        return self.request("GET")
+        return self.request("GET", headers=headers)
 
     def vote(
         self, choice: str, *, vote_id: str | None = None, headers: dict[str, str] | None = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.probes.ingress import Ingress, Response
@@ -41,7 +41,8 @@ class View:
     """One answer. ``at`` is seconds since the sampling began; ``source`` is the app pod.
 
     ``version`` is that of the analytics, told by the format of its text (U2, U3);
-    None, with the ``problem``, where the answer has neither format.
+    None, with the ``problem``, where the answer has neither format. ``app`` is the version
+    of the app, empty where analytics were asked themselves, or the answer is no page.
     """
 
     at: float
@@ -51,10 +52,13 @@ class View:
     version: str | None
     counts: tuple[int, int] | None
     problem: str = ""
+    app: str = ""
 
     def __str__(self) -> str:
         """Return the answer in a line."""
         shown = f"analytics {self.version}" if self.version else self.problem
+        if self.app:
+            shown = f"app {self.app}, {shown}"
         return f"{shown} at {self.at:.2f} s, from pod {self.source or 'unknown'}"
 
 
@@ -64,7 +68,8 @@ def view_of(at: float, response: Response) -> View:
         page = response.page
     except ValueError as error:
         return View(at, response.seconds, response.status, "", None, None, str(error))
-    return _view(at, response.seconds, response.status, page.host, page.results, "")
+    view = _view(at, response.seconds, response.status, page.host, page.results, "")
+    return replace(view, app=page.version)
 
 
 def sample_views(ingress: Ingress, count: int) -> list[View]:
@@ -73,6 +78,22 @@ def sample_views(ingress: Ingress, count: int) -> list[View]:
     for _ in range(count):
         at = time.monotonic() - begun
         views.append(view_of(at, ingress.view()))
+    return views
+
+
+def sample_in_turn(
+    ingress: Ingress, count: int, users: Mapping[str, dict[str, str]]
+) -> dict[str, list[View]]:
+    """View the page ``count`` times as each of the users, in turn, by the headers that they send.
+
+    All over the same connection, as a proxy between them and the ingress would.
+    """
+    begun = time.monotonic()
+    views: dict[str, list[View]] = {user: [] for user in users}
+    for _ in range(count):
+        for user, headers in users.items():
+            at = time.monotonic() - begun
+            views[user].append(view_of(at, ingress.view(headers=headers)))
     return views
 
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from meshproof.probes.ingress import Ingress, Response
+from meshproof.probes.ingress import FLAG, Ingress, Response
 
 PAGE = (
     '<p id="results">Cats: 2 | Dogs: 4</p><p id="version">version: 1.0</p>'
@@ -88,6 +88,12 @@ def test_a_view(gateway: Gateway) -> None:
     assert 0 < response.seconds < 5
     assert str(response).startswith(f"GET {gateway.url}/: HTTP 200 after ")
     assert gateway.asked == [("GET", "/", "")]
+
+
+def test_a_view_with_the_flag(gateway: Gateway) -> None:
+    response = Ingress(gateway.url).view(headers=FLAG)
+    assert gateway.headers[0]["Cookie"] == "featureflag=on"
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
 
 
 @pytest.mark.parametrize("choice", ["Cats", "Dogs", "reset"])

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from meshproof.probes.ingress import Response
+from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.page import read_text
-from meshproof.probes.views import as_lines, deviations, versions_of, view_of
+from meshproof.probes.views import as_lines, deviations, sample_in_turn, versions_of, view_of
 
 PAGE = """
 <p id="version">version: 1.0</p>
@@ -42,7 +42,8 @@ def test_the_format_of_the_text_tells_the_version(
 def test_a_view_keeps_version_counts_and_pod() -> None:
     view = view_of(0.5, response("Cats: 1/4 (25%) | Dogs: 3/4 (75%)"))
     assert (view.version, view.counts, view.source) == ("1.1", (1, 3), "voting-app-1-0-x")
-    assert view.problem == ""
+    assert (view.problem, view.app) == ("", "1.0")
+    assert str(view) == "app 1.0, analytics 1.1 at 0.50 s, from pod voting-app-1-0-x"
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,26 @@ def test_deviations_are_all_that_show_no_allowed_version() -> None:
 def test_evidence_is_one_json_object_a_line() -> None:
     lines = as_lines([view_of(0, response("Cats: 1 | Dogs: 1"))]).splitlines()
     assert [json.loads(line)["version"] for line in lines] == ["1.0"]
+
+
+class Gateway(Ingress):
+    """Serves the app 2.0 to who holds the flag, and remembers who asked."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1")
+        self.asked: list[dict[str, str] | None] = []
+
+    def view(self, *, headers: dict[str, str] | None = None) -> Response:
+        self.asked.append(headers)
+        page = PAGE.replace("1.0", "2.0") if headers else PAGE
+        return Response("GET", self.url, 200, page.format(text="Cats: 1 | Dogs: 1"), "", 0.01)
+
+
+def test_users_view_the_page_in_turn() -> None:
+    gateway = Gateway()
+    views = sample_in_turn(gateway, 3, {"with": FLAG, "without": {}})
+    assert gateway.asked == [FLAG, {}] * 3
+    assert {user: [view.app for view in seen] for user, seen in views.items()} == {
+        "with": ["2.0"] * 3,
+        "without": ["1.0"] * 3,
+    }
