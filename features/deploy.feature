@@ -69,13 +69,6 @@ Feature: Deploy the application
     Then it shows version "1.0" and store "redis"
     And its analytics are simple counts
 
-  @deploy @D7
-  Scenario: A browser shows the voting app
-    Given the tutorial is followed up to "exposed"
-    When the page is opened in a browser
-    Then the browser shows version "1.0", store "redis" and buttons to vote for "Cats" and "Dogs"
-    And it shows nothing that failed to load
-
   @deploy @D8
   Scenario: Each vote adds one to its own category, everywhere
     Given the tutorial is followed up to "exposed"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from bs4 import BeautifulSoup
 
+#: The elements that say what a page shows, by their ids.
+ELEMENTS = ("version", "host", "store", "results")
 SIMPLE = re.compile(r"Cats: (\d+) \| Dogs: (\d+)")
 SHARES = re.compile(r"Cats: (\d+)/(\d+) \((\d+)%\) \| Dogs: (\d+)/(\d+) \((\d+)%\)")
 
@@ -52,7 +54,7 @@ def parse_page(html: str) -> Page:
     """Read a page. Raises ``ValueError``, naming what is missing, where it is another page."""
     soup = BeautifulSoup(html, "html.parser")
     texts = {}
-    for name in ("version", "host", "store", "results"):
+    for name in ELEMENTS:
         element = soup.find(id=name)
         if element is None:
             raise ValueError(f"not the voting page: it has no “{name}”; it begins {html[:200]!r}")

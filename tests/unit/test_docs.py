@@ -87,7 +87,8 @@ def scenarios() -> Mapping[str, tuple[str, ...]]:
     for file in sorted((ROOT / "features").glob("*.feature")):
         feature = FeatureParser(str(file.parent), file.name).parse()
         for scenario in feature.scenarios.values():
-            for tag in (feature.tags | scenario.tags) & names.keys():
+            examples = {tag for examples in scenario.examples for tag in examples.tags}
+            for tag in (feature.tags | scenario.tags | examples) & names.keys():
                 names[tag] += (scenario.name,)
     return names
 

@@ -1,0 +1,58 @@
+Feature: The page in a browser
+  What a reader sees who opens the page, at each stage from which it is served.
+
+  Scenario Outline: A browser shows the page of each stage, on a desk and on a phone
+    Given the tutorial is followed up to "<stage>"
+    When the page is opened in a browser, on a desk and on a phone
+    Then both show version "<version>", store "<store>" and analytics "<analytics>"
+    And on both "Cats", "Dogs", "Reset" and "Feature flag" are in reach, and nothing is cut off
+    And axe-core finds nothing wrong with labels, contrast and structure
+    And nothing failed to load
+
+    @deploy @D7
+    Examples: Deploy
+      | stage   | version | store | analytics |
+      | exposed | 1.0     | redis | 1.0       |
+
+    @update @U2
+    Examples: Update, before lock-down
+      | stage   | version | store | analytics  |
+      | updated | 1.0     | redis | 1.0 or 1.1 |
+
+    @update @U5
+    Examples: Update, after lock-down
+      | stage     | version | store | analytics |
+      | lock-down | 1.0     | redis | 1.1       |
+
+    @canary @C4
+    Examples: Canary, without the flag
+      | stage  | version | store | analytics |
+      | canary | 1.0     | redis | 1.1       |
+
+    @finalize @F1
+    Examples: Finalize, without the flag
+      | stage      | version | store | analytics |
+      | rolled-out | 2.0     | mysql | 1.1       |
+      | cleaned-up | 2.0     | mysql | 1.1       |
+
+  Scenario Outline: The page can be used by keyboard alone
+    Given the tutorial is followed up to "<stage>"
+    When the page is used by keyboard alone: Tab throughout, Enter on "Cats", Space on "Feature flag"
+    Then Tab led to "Cats", "Dogs", "Reset" and "Feature flag", each with a focus that can be seen
+    And Enter cast one vote for "Cats"
+    And Space switched the flag on, and led to version "<after>" with store "<store>"
+
+    @deploy @D7
+    Examples: Deploy
+      | stage   | after | store |
+      | exposed | 1.0   | redis |
+
+    @canary @C4
+    Examples: Canary
+      | stage  | after | store |
+      | canary | 2.0   | mysql |
+
+    @finalize @F1
+    Examples: Finalize
+      | stage      | after | store |
+      | cleaned-up | 2.0   | mysql |
