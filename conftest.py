@@ -22,4 +22,5 @@ pytest_plugins = [
     "steps.sampling",
     "steps.isolation",
     "steps.browser",
+    "steps.flag",
 ]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pytest_bdd import parsers, then, when
 
 from meshproof.evidence import Evidence
-from meshproof.probes.ingress import Ingress
+from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.views import (
     View,
     as_lines,
     deviations,
     sample_analytics,
+    sample_in_turn,
     sample_views,
     versions_of,
 )
@@ -60,6 +61,20 @@ def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> A
 
 @when(
     parsers.parse(
+        f"page views are sampled through the ingress, in turn with the flag and without it, {LEAK}"
+    ),
+    target_fixture="always",
+)
+def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> AlwaysSample:
+    count = samples_to_exclude(leak / 100, confidence / 100)
+    views = sample_in_turn(ingress, count, {"with the flag": FLAG, "without it": {}})
+    for user, seen in views.items():
+        evidence.text(f"page views {user}", as_lines(seen))
+    return AlwaysSample(views, leak / 100, confidence / 100)
+
+
+@when(
+    parsers.parse(
         f"analytics are sampled from inside every app pod on {{connections}} connections, {LEAK}"
     ),
     target_fixture="always",
@@ -87,6 +102,15 @@ def _(tutorial: Tutorial, evidence: Evidence, most: int, least: int) -> EvenSamp
     share = most / (most + least)
     samples = sample_pods(tutorial, evidence, samples_for_even(share), fresh=False)
     return EvenSample(samples, share)
+
+
+@then(parsers.parse('every page {user} is version "{version}"'))
+def _(always: AlwaysSample, evidence: Evidence, user: str, version: str) -> None:
+    views = always.views[user]
+    wrong = [view for view in views if view.app != version]
+    claim = AlwaysClaim(len(views), len(wrong), always.leak, always.confidence, "pages")
+    evidence.observe(f"{user}, version {version}: {claim}")
+    assert claim.holds, f"{user}: {claim}; first: {wrong[0] if wrong else None}"
 
 
 @then(parsers.parse('every page shows analytics "{version}"'))
