@@ -23,4 +23,5 @@ pytest_plugins = [
     "steps.isolation",
     "steps.browser",
     "steps.flag",
+    "steps.steady",
 ]

@@ -14,3 +14,11 @@ Feature: At every step
       | exposed   |
       | updated   |
       | lock-down |
+
+  @always @A1
+  Scenario: No request fails at any step of the rollout
+    Given the way in through the ingress is free
+    And users without the flag, from "exposed" on, in a namespace of its own
+    When the tutorial is gone through to its end, with users who have the flag from "canary" on
+    Then no request failed at any step
+    And every acknowledged vote is stored exactly once, in the store of the version that said so

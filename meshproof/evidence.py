@@ -44,6 +44,10 @@ class Evidence:
         """Keep a text."""
         return self._keep(name, content.encode(), ".txt", "text/plain")
 
+    def data(self, name: str, content: str) -> Path:
+        """Keep what a machine reads (JSON)."""
+        return self._keep(name, content.encode(), ".json", "application/json")
+
     def picture(self, name: str, png: bytes) -> Path:
         """Keep a picture (PNG)."""
         return self._keep(name, png, ".png", "image/png")

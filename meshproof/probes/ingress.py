@@ -95,3 +95,7 @@ class Ingress:
         """Vote for ``Cats`` or ``Dogs``, or ``reset``; ``vote_id`` makes the vote count once."""
         form = {"vote": choice} | ({"id": vote_id} if vote_id else {})
         return self.request("POST", form=form, headers=headers)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._session.close()

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from bs4 import BeautifulSoup
+from bs4.filter import SoupStrainer
 
 #: The elements that say what a page shows, by their ids.
 ELEMENTS = ("version", "host", "store", "results")
@@ -52,7 +53,8 @@ class Page:
 
 def parse_page(html: str) -> Page:
     """Read a page. Raises ``ValueError``, naming what is missing, where it is another page."""
-    soup = BeautifulSoup(html, "html.parser")
+    # Nothing else is read: with steady traffic, reading takes half of what the requests do.
+    soup = BeautifulSoup(html, "html.parser", parse_only=SoupStrainer(id=list(ELEMENTS)))
     texts = {}
     for name in ELEMENTS:
         element = soup.find(id=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,13 @@ class Tutorial:
         keep: Callable[[Completed], None] = lambda _: None,
         manifests: Path = MANIFESTS,
         booted: str | None = None,
+        mark: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """``ingress`` is the gateway's address as reached from here; ``keep`` gets each command.
 
         ``booted`` is when the cluster's nodes were last started (UTC, ISO 8601), where it is known.
+        ``mark`` is entered, with a title, for each command of a stage and each wait for what it
+        brings about.
         """
         self.cluster = cluster
         self.namespace = namespace
@@ -92,6 +96,7 @@ class Tutorial:
         self.keep = keep
         self.manifests = manifests
         self.booted = booted
+        self.mark = mark
         self._wanted = objects_of_stages(namespace, manifests)
 
     def stage(self) -> str | None:
@@ -326,10 +331,12 @@ class Tutorial:
             done = []
             there = self._before(stage)
             for line in stage.command_lines(self.namespace):
-                done.append(self.run(line))
+                with self.mark(line):
+                    done.append(self.run(line))
                 now = objects_after(line, there, self.manifests)
                 # The next command may rely on what this one tells the proxies.
-                self.await_change(there, now)
+                with self.mark("wait for the proxies"):
+                    self.await_change(there, now)
                 there = now
                 if line.startswith("kubectl create namespace"):
                     # The command is run as published, so the label comes after it.
@@ -338,5 +345,6 @@ class Tutorial:
                     )
                 if line.startswith("kubectl label namespace"):
                     await_injection(self.cluster, self.namespace)
-            self.settle(stage.name)
+            with self.mark(f"wait for stage {stage.name}"):
+                self.settle(stage.name)
         return done

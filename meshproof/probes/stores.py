@@ -1,0 +1,82 @@
+"""The votes as the stores themselves hold them, by their ids (C5, C7, F4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.probes.inside import CATEGORIES
+from meshproof.tutorial.objects import get
+
+#: The id of a vote, and its category.
+Row = tuple[str, str]
+
+STORAGE = "voting-storage"
+#: Reads the table as the application's user. The pod's shell fills the password in: no command
+#: line that is kept as evidence holds it.
+SELECT = (
+    'MYSQL_PWD="$MYSQL_PASSWORD" exec mariadb --no-defaults --protocol=tcp --host=127.0.0.1 '
+    '--user="$MYSQL_USER" --batch --skip-column-names '
+    '--execute="SELECT id, category FROM votes ORDER BY id" "$MYSQL_DATABASE"'
+)
+
+
+def redis_rows(cluster: Cluster, namespace: str, pod: str) -> list[Row]:
+    """Read all votes in Redis, by `redis-cli` in its pod. Raises ``CommandFailed``."""
+    return [
+        (vote_id, category)
+        for category in CATEGORIES
+        for vote_id in cluster.exec(
+            namespace, pod, STORAGE, "redis-cli", "SMEMBERS", f"votes:{category}"
+        ).stdout.split()
+    ]
+
+
+def mysql_rows(cluster: Cluster, namespace: str, pod: str) -> list[Row]:
+    """Read all votes in MySQL, by the `mariadb` client in its pod. Raises ``CommandFailed``."""
+    printed = cluster.exec(namespace, pod, STORAGE, "sh", "-c", SELECT).stdout
+    return [(row[0], row[1]) for row in (line.split("\t") for line in printed.splitlines())]
+
+
+def counts_of(rows: Iterable[Row]) -> tuple[int, int]:
+    """Count cats and dogs."""
+    counted = Counter(category for _, category in rows)
+    return counted["Cats"], counted["Dogs"]
+
+
+def amiss(cast: Iterable[Row], rows: Sequence[Row], *, others: bool = False) -> list[str]:
+    """Say which votes are not in a store exactly once, and which are there that were not cast.
+
+    ``others`` says that more may be there.
+    """
+    wanted, found = set(cast), Counter(rows)
+    lines = [
+        f"vote {vote_id} for {category} is there {found[vote_id, category]} times"
+        for vote_id, category in sorted(wanted)
+        if found[vote_id, category] != 1
+    ]
+    if others:
+        return lines
+    return lines + [f"vote {i} for {c} was not cast here" for i, c in sorted(found.keys() - wanted)]
+
+
+def readiness_command(deployment: Mapping[str, Any]) -> list[str]:
+    """Return the command by which a Deployment's first container says that it is ready.
+
+    Empty where it has none, or is asked in another way.
+    """
+    probe = deployment["spec"]["template"]["spec"]["containers"][0].get("readinessProbe", {})
+    return list(probe.get("exec", {}).get("command", []))
+
+
+def claims_of(cluster: Cluster, namespace: str, pod: str) -> list[str]:
+    """Name the claims whose volumes a pod has mounted in its first container."""
+    spec = get(cluster, f"/api/v1/namespaces/{namespace}/pods/{pod}")["spec"]
+    mounted = {mount["name"] for mount in spec["containers"][0].get("volumeMounts", [])}
+    return [
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in spec["volumes"]
+        if "persistentVolumeClaim" in volume and volume["name"] in mounted
+    ]

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from meshproof.timeline import BETWEEN, Request, Step, Timeline
+
+APPLY = Step("kubectl apply -f step-2a.yaml", 1.0, 1.5)
+LOAD = Step("the proxies load it", 1.5, 2.0)
+VIEW = Request(0.5, 0.01, "Ada", "GET", 200, "1.0", "redis", "", "", "", "")
+VOTE = Request(1.2, 0.03, "Bob", "POST", 200, "1.0", "redis", "Cats", "id-1", "id-1", "")
+REFUSED = Request(1.4, 0.2, "Ada", "GET", 503, "", "", "", "", "", "HTTP 503")
+TIMELINE = Timeline([APPLY, LOAD], [VIEW, VOTE, REFUSED])
+
+
+def test_a_request_that_failed_is_named_with_its_time_and_the_steps_under_way() -> None:
+    assert TIMELINE.failed == [REFUSED]
+    assert TIMELINE.failures() == [
+        "1.40 s, Ada: GET: HTTP 503, after 200 ms, during: "
+        "kubectl apply -f step-2a.yaml → the proxies load it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("at", "seconds", "named"),
+    [
+        (0.5, 0.4, BETWEEN),
+        (0.5, 0.5, APPLY.title),
+        (1.1, 0.1, APPLY.title),
+        (1.6, 9.0, LOAD.title),
+        (0.1, 9.0, f"{APPLY.title} → {LOAD.title}"),
+        (2.1, 0.0, BETWEEN),
+    ],
+)
+def test_the_steps_under_way_are_those_between_begin_and_end(
+    at: float, seconds: float, named: str
+) -> None:
+    assert TIMELINE.under_way(replace(VIEW, at=at, seconds=seconds)) == named
+
+
+def test_the_table_counts_each_request_once_where_it_began() -> None:
+    assert TIMELINE.table().splitlines() == [
+        "begin (s)  duration (s)  requests  failed  slowest (ms)  step",
+        "     1.00          0.50         2       1           200  kubectl apply -f step-2a.yaml",
+        "     1.50          0.50         0       0             0  the proxies load it",
+        "                                1       0            10  (between steps)",
+    ]
+
+
+def test_the_summary_tells_what_each_user_saw() -> None:
+    later = replace(VIEW, at=3.5, version="2.0", store="mysql")
+    assert Timeline([], [*TIMELINE.requests, later]).summary() == [
+        "Ada: 3 requests in 3 s, 0 of them votes (0 acknowledged), 1 failed, "
+        "the slowest took 200 ms; pages: 1 by 1.0 on redis, 1 by 2.0 on mysql",
+        "Bob: 1 requests in 0 s, 1 of them votes (1 acknowledged), 0 failed, "
+        "the slowest took 30 ms; pages: 1 by 1.0 on redis",
+    ]
+
+
+def test_some_users_alone_or_from_a_moment_on() -> None:
+    assert TIMELINE.of(["Bob"]) == Timeline(TIMELINE.steps, [VOTE])
+    assert TIMELINE.since(1.2) == Timeline(TIMELINE.steps, [VOTE, REFUSED])
+
+
+def test_steps_and_requests_are_kept_for_machines_one_a_line() -> None:
+    text = TIMELINE.as_json()
+    assert json.loads(text) == {
+        "steps": [asdict(APPLY), asdict(LOAD)],
+        "requests": [asdict(VIEW), asdict(VOTE), asdict(REFUSED)],
+    }
+    assert json.dumps(asdict(VOTE)) + "," in text.splitlines()
+
+
+def test_without_steps_or_requests() -> None:
+    empty = Timeline([], [])
+    assert (empty.failures(), empty.summary()) == ([], [])
+    assert json.loads(empty.as_json()) == {"steps": [], "requests": []}
+    assert empty.table().splitlines()[1].split() == ["0", "0", "0", "(between", "steps)"]
