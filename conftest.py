@@ -9,6 +9,7 @@ pytest_plugins = [
     "fixtures.ingress",
     "fixtures.browser",
     "fixtures.sampling",
+    "fixtures.traces",
     "steps.tutorial",
     "steps.injection",
     "steps.workloads",
@@ -24,4 +25,8 @@ pytest_plugins = [
     "steps.browser",
     "steps.flag",
     "steps.steady",
+    "steps.stages",
+    "steps.stores",
+    "steps.versions",
+    "steps.traces",
 ]

@@ -8,12 +8,61 @@ Feature: At every step
     Then it finds nothing to complain of
 
     Examples:
-      | stage     |
-      | namespace |
-      | deployed  |
-      | exposed   |
-      | updated   |
-      | lock-down |
+      | stage         |
+      | namespace     |
+      | deployed      |
+      | exposed       |
+      | updated       |
+      | lock-down     |
+      | canary        |
+      | rolled-out    |
+      | cleaned-up    |
+
+  @always @A2 @finding
+  Scenario: Between its routes and its pods, Istio's own analysis misses what 2.0 will bring
+    Given the tutorial is followed up to "canary-routed"
+    When Istio analyzes the namespace
+    Then it complains of just these
+      | code    | of                                       |
+      | IST0101 | VirtualService voting-storage            |
+      | IST0173 | DestinationRule voting-app               |
+      | IST0173 | DestinationRule voting-analytics         |
+      | IST0173 | DestinationRule voting-storage           |
+      | IST0127 | AuthorizationPolicy voting-app-2-0       |
+      | IST0127 | AuthorizationPolicy voting-analytics-2-0 |
+      | IST0127 | AuthorizationPolicy voting-storage-2-0   |
+
+  @always @A4
+  Scenario Outline: The commands of a stage change nothing the second time
+    Given the tutorial is followed up to "<stage>"
+    When the commands of "<stage>" are run once more
+    Then each says that it changed nothing
+    And the namespace is still at "<stage>", its objects and pods the same
+
+    Examples:
+      | stage         |
+      | namespace     |
+      | deployed      |
+      | exposed       |
+      | updated       |
+      | lock-down     |
+      | canary-routed |
+      | canary        |
+      | rolled-out    |
+      | cleaned-up    |
+
+  @always @A4
+  Scenario: Each stage leads back to the one before, and two that are drawn to each other
+    Given the tutorial is followed up to "cleaned-up"
+    When the namespace goes back stage by stage, and between two stages that are drawn
+    Then each way led to its stage, in the same namespace, and none back took a step forward
+
+  @always @A3 @last
+  Scenario: Nothing is left behind
+    Given the cluster as it was before the tutorial was followed
+    And a claim of the tutorial has had a volume since
+    When the tutorial's namespace is deleted, and those beside it
+    Then the cluster holds exactly the objects and the volumes' folders that it held before
 
   @always @A1
   Scenario: No request fails at any step of the rollout

@@ -42,3 +42,78 @@ Feature: Roll out a canary release
       | lock-down  | 1.0  | 1.0    |
       | canary     | 1.0  | 2.0    |
       | rolled-out | 2.0  | 2.0    |
+
+  @canary @C2
+  Scenario: Routing for 2.0 configures exactly what the tutorial lists
+    Given the tutorial is followed up to "lock-down"
+    When the tutorial is followed on to "canary-routed"
+    Then the commands with "istio/step-3-add-routing-for-2.0-components.yaml" printed in all
+      """
+      destinationrule.networking.istio.io/voting-app configured
+      virtualservice.networking.istio.io/voting-app configured
+      destinationrule.networking.istio.io/voting-analytics configured
+      virtualservice.networking.istio.io/voting-analytics configured
+      destinationrule.networking.istio.io/voting-storage configured
+      virtualservice.networking.istio.io/voting-storage configured
+      """
+
+  @canary @C2
+  Scenario: Step 3 configures and creates exactly what the tutorial lists
+    Given the tutorial is followed up to "canary-routed"
+    And the namespace's objects are listed
+    When the tutorial is followed on to "canary"
+    Then the command with "kubernetes/step-3-update-voting-app-with-new-storage.yaml" printed
+      """
+      service/voting-storage configured
+      secret/voting-storage-secret created
+      deployment.apps/voting-storage-2-0 created
+      persistentvolumeclaim/mysql-pv-claim created
+      deployment.apps/voting-analytics-2-0 created
+      deployment.apps/voting-app-2-0 created
+      """
+    And nothing came to the namespace but what this created
+
+  @canary @C2
+  Scenario: All that step 3 brings gets ready
+    Given the tutorial is followed up to "canary"
+    When the pods are listed
+    Then there are exactly these pods
+      | app              | version | pods |
+      | voting-app       | 1.0     | 3    |
+      | voting-analytics | 1.0     | 1    |
+      | voting-analytics | 1.1     | 1    |
+      | voting-storage   | 1.0     | 1    |
+      | voting-app       | 2.0     | 3    |
+      | voting-analytics | 2.0     | 1    |
+      | voting-storage   | 2.0     | 1    |
+    And each is 2/2, Running and has never been restarted
+    And the table of "kubectl get pods -n {namespace}" says the same
+    And the claim "mysql-pv-claim" is bound, and storage 2.0 keeps its votes on it
+    And the Service of storage leads to 1.0 at port 6379, and to 2.0 at port 3306
+    And storage 2.0 is ready for those alone who log in and read votes
+
+  @canary @C5
+  Scenario: A vote in one version never shows in the other
+    Given the tutorial is followed up to "canary"
+    And all votes are reset in both versions
+    When these votes are cast in turn
+      | version | vote |
+      | 1.0     | Cats |
+      | 2.0     | Dogs |
+      | 2.0     | Dogs |
+      | 1.0     | Cats |
+      | 1.0     | Dogs |
+      | 2.0     | Cats |
+      | 2.0     | Dogs |
+    Then Redis holds just the votes cast in 1.0, and MySQL just those cast in 2.0
+    And after each of them the page of either version counted its own votes alone
+
+  @canary @C7
+  Scenario: The votes of 2.0 outlive the MySQL pod
+    Given the tutorial is followed up to "canary"
+    And 5 votes are cast in "2.0"
+    When the MySQL pod is lost while more votes are cast
+    Then no vote that was acknowledged is lost, and none is there twice
+    And what could not be stored meanwhile was answered with 503, and the page said why
+    And another pod is in its place, on the same claim "mysql-pv-claim"
+    And the page of "2.0" shows the votes of MySQL again

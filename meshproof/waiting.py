@@ -75,6 +75,9 @@ CAPTURE = Timeout(
 NAMESPACE_GONE = Timeout(
     "namespace-gone", 120, 0.5, "pods get 30 s to stop, and the controllers some more to notice"
 )
+VOLUMES_GONE = Timeout(
+    "volumes-gone", 60, 0.5, "a pod of its own empties a volume's folder: some seconds"
+)
 
 TIMEOUTS: tuple[Timeout, ...] = (
     ENGINE_START,
@@ -90,6 +93,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     CERTIFICATE_RENEWED,
     CAPTURE,
     NAMESPACE_GONE,
+    VOLUMES_GONE,
 )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import shlex
 
 from pytest_bdd import given, parsers, then, when
 
 from meshproof.evidence import Evidence
+from meshproof.mesh.analysis import complaints
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.page import read_text
 from meshproof.process import Completed
 from meshproof.tutorial.objects import live_objects
-from meshproof.tutorial.stages import output_lines
+from meshproof.tutorial.stages import Objects, output_lines
 from meshproof.tutorial.tutorial import Tutorial
 
 ADDRESS_COMMAND = (
@@ -22,6 +24,8 @@ ADDRESS_COMMAND = (
 #: As published, with the address and the number filled in.
 LOOP = "INGRESS_IP={address}\nfor i in {{1..{count}}}; do curl -si $INGRESS_IP | grep results; done"
 RESULTS = ('<div id="results"> ', " </div>")
+#: `deployment.apps/voting-app-1-0 created`
+CREATED = re.compile(r"(\w+)[\w.]*/(\S+) created")
 #: Requests that must all be refused before the way in is open.
 CLOSED_SAMPLES = 20
 
@@ -55,6 +59,20 @@ def _(commands: list[Completed], evidence: Evidence, file: str, docstring: str) 
     printed = [line for done in commands if file in done.argv for line in output_lines(done.stdout)]
     evidence.observe(f"{file}: {', '.join(printed)}")
     assert sorted(printed) == sorted(output_lines(docstring))
+
+
+@given("the namespace's objects are listed", target_fixture="listed")
+def _(tutorial: Tutorial) -> Objects:
+    return live_objects(tutorial.cluster, tutorial.namespace)
+
+
+@then("nothing came to the namespace but what this created")
+def _(tutorial: Tutorial, listed: Objects, created: list[str], evidence: Evidence) -> None:
+    came = live_objects(tutorial.cluster, tutorial.namespace).keys() - listed.keys()
+    found = {f"{kind.lower()}/{name}" for kind, name in came}
+    named = {f"{match[1]}/{match[2]}" for match in map(CREATED.fullmatch, created) if match}
+    evidence.observe(f"{len(listed)} objects before, and since then {sorted(found)}")
+    assert found == named, f"came: {sorted(found)}, created: {sorted(named)}"
 
 
 @then("these are all the Deployments and Services of the namespace")
@@ -104,7 +122,7 @@ def _(loop_lines: list[str], evidence: Evidence, count: int, versions: str) -> N
 
 @when("Istio analyzes the namespace", target_fixture="analysis")
 def _(tutorial: Tutorial) -> str:
-    done = tutorial.run(f"istioctl analyze -n {tutorial.namespace}")
+    done = tutorial.run(f"istioctl analyze -n {tutorial.namespace}", check=False)
     return done.stdout + done.stderr
 
 
@@ -112,6 +130,13 @@ def _(tutorial: Tutorial) -> str:
 def _(analysis: str, evidence: Evidence) -> None:
     evidence.observe(f"istioctl analyze: {analysis.strip()}")
     assert "No validation issues found" in analysis, analysis
+
+
+@then("it complains of just these")
+def _(analysis: str, evidence: Evidence, datatable: list[list[str]]) -> None:
+    found = complaints(analysis)
+    evidence.observe(f"istioctl analyze: {', '.join(map(' '.join, found))}")
+    assert sorted(found) == sorted((code, of) for code, of in datatable[1:]), analysis
 
 
 @given("the page cannot be reached through the ingress")

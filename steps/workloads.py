@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 
 from pytest_bdd import given, parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.mesh.proxies import out_of_sync, sync_states
+from meshproof.probes.inside import ready_by_port
+from meshproof.probes.stores import claims_of, readiness_command
 from meshproof.process import Completed
+from meshproof.tutorial.objects import get, live_objects
 from meshproof.tutorial.pods import PodState, container_names, pods_table
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, converge
+
+STORAGE = "voting-storage"
+#: What the application could not use MySQL with, if it were told so.
+AMISS = (("MYSQL_PASSWORD=not-the-password",), ("MYSQL_DATABASE=not-the-database",))
 
 
 @given("the pods are listed", target_fixture="pods")
@@ -26,6 +34,52 @@ def _(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
 def _(pods: list[PodState], datatable: list[list[str]]) -> None:
     expected = {(app, version): int(count) for app, version, count in datatable[1:]}
     assert Counter((pod.app, pod.version) for pod in pods) == expected, [str(pod) for pod in pods]
+
+
+@then("only these pods are left", target_fixture="pods")
+def _(tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> list[PodState]:
+    pods = tutorial.pods()
+    evidence.observe(f"{len(pods)} pods: {', '.join(map(str, pods))}")
+    expected = {(app, version): int(count) for app, version, count in datatable[1:]}
+    assert Counter((pod.app, pod.version) for pod in pods) == expected, [str(pod) for pod in pods]
+    return pods
+
+
+@then(parsers.parse('the claim "{claim}" is bound, and storage 2.0 keeps its votes on it'))
+def _(tutorial: Tutorial, evidence: Evidence, claim: str) -> None:
+    path = f"/api/v1/namespaces/{tutorial.namespace}/persistentvolumeclaims/{claim}"
+    phase = get(tutorial.cluster, path)["status"]["phase"]
+    pod = tutorial.pod_of(STORAGE, "2.0").name
+    mounted = claims_of(tutorial.cluster, tutorial.namespace, pod)
+    evidence.observe(f"claim {claim} is {phase}; {pod} has mounted {mounted}")
+    assert phase == "Bound", f"claim {claim} is {phase}"
+    assert mounted == [claim], f"{pod} has mounted {mounted}"
+
+
+@then("the Service of storage leads to 1.0 at port 6379, and to 2.0 at port 3306")
+def _(tutorial: Tutorial, evidence: Evidence) -> None:
+    ready = ready_by_port(tutorial.cluster, tutorial.namespace, STORAGE)
+    expected = {6379: [tutorial.pod_of(STORAGE, "1.0").name],
+                3306: [tutorial.pod_of(STORAGE, "2.0").name]}  # fmt: skip
+    evidence.observe(f"ready endpoints of {STORAGE}: {ready}")
+    assert ready == expected, f"ready endpoints of {STORAGE}: {ready}"
+
+
+@then("storage 2.0 is ready for those alone who log in and read votes")
+def _(tutorial: Tutorial, evidence: Evidence) -> None:
+    live = live_objects(tutorial.cluster, tutorial.namespace)
+    command = readiness_command(live["Deployment", "voting-storage-2-0"])
+    pod = tutorial.pod_of(STORAGE, "2.0").name
+    exec_in = ("kubectl", "exec", pod, "-n", tutorial.namespace, "-c", STORAGE, "--", "env")
+    codes = {
+        told: tutorial.run(shlex.join([*exec_in, *told, *command]), check=False).exit_code
+        for told in ((), *AMISS)
+    }
+    lines = [f"{' '.join(told) or 'told nothing else'}: exit code {c}" for told, c in codes.items()]
+    evidence.observe(f"{' '.join(command)}, {'; '.join(lines)}")
+    assert command, "the kubelet asks storage 2.0 by no command whether it is ready"
+    assert codes.pop(()) == 0, f"not ready, says {command}"
+    assert all(codes.values()), f"ready all the same, by {command}: {'; '.join(lines)}"
 
 
 @then("each is 2/2, Running and has never been restarted")

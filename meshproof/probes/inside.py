@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
@@ -94,17 +95,38 @@ def service_to(
 
 def ready_endpoints(cluster: Cluster, namespace: str, service: str) -> list[str]:
     """Name the pods that are ready endpoints of a Service."""
-    slices = get(
+    slices = endpoint_slices(cluster, namespace, service)
+    return sorted(name for item in slices for name in ready_in(item))
+
+
+def ready_by_port(cluster: Cluster, namespace: str, service: str) -> dict[int, list[str]]:
+    """Name the pods that are ready endpoints of a Service, by its ports."""
+    path = f"/api/v1/namespaces/{namespace}/services/{service}"
+    ports = {port["name"]: port["port"] for port in get(cluster, path)["spec"]["ports"]}
+    found: dict[int, list[str]] = {number: [] for number in ports.values()}
+    for item in endpoint_slices(cluster, namespace, service):
+        for port in item.get("ports") or []:
+            found[ports[port["name"]]] += ready_in(item)
+    return {number: sorted(names) for number, names in found.items()}
+
+
+def endpoint_slices(cluster: Cluster, namespace: str, service: str) -> list[Mapping[str, Any]]:
+    """Return the EndpointSlices of a Service; each holds pods that have the same ports."""
+    slices: list[Mapping[str, Any]] = get(
         cluster,
         f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
         f"?labelSelector=kubernetes.io%2Fservice-name%3D{service}",
     )["items"]
-    return sorted(
+    return slices
+
+
+def ready_in(endpoint_slice: Mapping[str, Any]) -> list[str]:
+    """Name the pods of an EndpointSlice that are ready."""
+    return [
         endpoint["targetRef"]["name"]
-        for item in slices
-        for endpoint in item.get("endpoints") or []
+        for endpoint in endpoint_slice.get("endpoints") or []
         if endpoint["conditions"].get("ready")
-    )
+    ]
 
 
 def votes_in_redis(cluster: Cluster, namespace: str, pod: str) -> tuple[int, int]:

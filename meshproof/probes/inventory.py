@@ -10,7 +10,8 @@ from typing import Any
 from meshproof.cluster.cluster import OWNER, OWNER_LABEL, Cluster
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
-from meshproof.tutorial.objects import get
+from meshproof.tutorial.objects import belongs, get
+from meshproof.waiting import VOLUMES_GONE, converge
 
 #: What the API server answers to, all kinds at once: kinds of the core, and of every group.
 DISCOVERY = ("/api", "/apis")
@@ -105,10 +106,10 @@ def resources(groups: Iterable[Mapping[str, Any]]) -> list[Resource]:
     return list(found.values())
 
 
-def items(resource: Resource, listed: Iterable[Mapping[str, Any]]) -> list[Item]:
-    """Return the objects of a kind, from the items of its list."""
+def items(resource: Resource, listed: Mapping[str, Any]) -> list[Item]:
+    """Return the objects of a kind from its list, whose items are null where there are none."""
     found = []
-    for metadata in (entry["metadata"] for entry in listed):
+    for metadata in (entry["metadata"] for entry in listed["items"] or []):
         namespace = metadata.get("namespace", "")
         where = f"{resource.path}/namespaces/{namespace}" if namespace else resource.path
         found.append(
@@ -137,9 +138,7 @@ def take(cluster: Cluster, engine: Engine | None) -> Inventory:
     listed = [
         item
         for kind in kinds
-        for item in items(
-            kind, get(cluster, f"{kind.path}/{kind.plural}", accept=METADATA)["items"]
-        )
+        for item in items(kind, get(cluster, f"{kind.path}/{kind.plural}", accept=METADATA))
     ]
     return Inventory(frozenset(listed), len(kinds), folders(cluster, engine))
 
@@ -161,6 +160,35 @@ def folders(cluster: Cluster, engine: Engine | None) -> frozenset[tuple[str, str
         for node in nodes
         for path in engine.run("exec", node, "sh", "-c", LIST, "sh", *places).stdout.splitlines()
     )
+
+
+def volumes(cluster: Cluster, name: str) -> dict[str, str]:
+    """Return where the PersistentVolumes of a tutorial's claims are on their nodes, by name."""
+    return {
+        volume["metadata"]["name"]: path_on_node(volume["spec"])
+        for volume in get(cluster, "/api/v1/persistentvolumes")["items"]
+        if belongs(volume["spec"].get("claimRef", {}).get("namespace", ""), name)
+    }
+
+
+def path_on_node(spec: Mapping[str, Any]) -> str:
+    """Return where a PersistentVolume is on its node, empty where it is elsewhere."""
+    return str((spec.get("hostPath") or spec.get("local") or {}).get("path", ""))
+
+
+def take_at_rest(cluster: Cluster, engine: Engine | None, name: str) -> Inventory:
+    """Look at everything once a tutorial has no volume any more, and nothing comes or goes.
+
+    Raises as `take` does, and ``NotConverged``.
+    """
+    looks: list[Inventory] = []
+
+    def look() -> bool:
+        looks.append(take(cluster, engine))
+        return not volumes(cluster, name) and looks[-2:] == [looks[-1]] * 2
+
+    converge(look, until=bool, what="the cluster is at rest", timeout=VOLUMES_GONE)
+    return looks[-1]
 
 
 def provisioned(config: str) -> list[str]:

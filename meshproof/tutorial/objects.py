@@ -102,6 +102,18 @@ def namespace_object(cluster: Cluster, namespace: str) -> Mapping[str, Any] | No
         raise
 
 
+def namespaces_of(cluster: Cluster, name: str) -> list[str]:
+    """Name the harness's namespaces that belong to a tutorial: its own, and those beside it."""
+    listed = get(cluster, "/api/v1/namespaces")["items"]
+    names = [item["metadata"]["name"] for item in listed if owned(item)]
+    return [namespace for namespace in names if belongs(namespace, name)]
+
+
+def belongs(namespace: str, name: str) -> bool:
+    """Whether a namespace is a tutorial's, by its name: the same, or one beside it."""
+    return namespace == name or namespace.startswith(f"{name}-")
+
+
 def owned(manifest: Mapping[str, Any]) -> bool:
     """Whether an object carries the harness's label."""
     return (manifest["metadata"].get("labels") or {}).get(OWNER_LABEL) == OWNER

@@ -167,13 +167,14 @@ class Tutorial:
                 timeout=NAMESPACE_GONE,
             )
 
-    def run(self, command_line: str) -> Completed:
+    def run(self, command_line: str, *, check: bool = True) -> Completed:
         """Run one of the tutorial's commands as it is typed, and keep it.
 
-        Raises ``StepFailed``, with the whole output, where it ends with an error.
+        Raises ``StepFailed``, with the whole output, where it ends with an error, unless
+        ``check`` is off.
         """
         try:
-            done = self.cluster.command(*shlex.split(command_line), cwd=self.manifests)
+            done = self.cluster.command(*shlex.split(command_line), cwd=self.manifests, check=check)
         except CommandFailed as error:
             self.keep(error.completed)
             raise StepFailed(
@@ -235,10 +236,16 @@ class Tutorial:
         )
 
     def dumps(self, wanted: Sequence[Loaded]) -> dict[tuple[str, str], str]:
-        """What the proxies that a change concerns say that they have loaded.
+        """What the proxies that a change concerns say that they have loaded."""
+        concerned = [
+            proxy for proxy in self.proxies() if any(entry.concerns(proxy[0]) for entry in wanted)
+        ]
+        return configuration_dumps(self.cluster, concerned)
 
-        They are among the namespace's and the ingress gateway's. A pod that is still starting
-        is left out: it begins with what is newest.
+    def proxies(self) -> list[tuple[str, str, str]]:
+        """The namespace's sidecars and the ingress gateway, by workload, namespace and pod.
+
+        A pod that is still starting is left out: it begins with what is newest.
         """
         proxies = [
             (f"{pod.app}-{pod.version}", self.namespace, pod.name)
@@ -246,15 +253,11 @@ class Tutorial:
             if pod.proxied and pod.settled
         ]
         gateways = get(self.cluster, f"/api/v1/namespaces/{MESH_NAMESPACE}/pods")["items"]
-        proxies += [
+        return proxies + [
             (GATEWAY, MESH_NAMESPACE, pod["metadata"]["name"])
             for pod in gateways
             if pod["metadata"]["labels"].get("istio") == "ingressgateway"
         ]
-        concerned = [
-            proxy for proxy in proxies if any(entry.concerns(proxy[0]) for entry in wanted)
-        ]
-        return configuration_dumps(self.cluster, concerned)
 
     def _outlived_a_restart(self) -> bool:
         """Whether pods were restarted with their node: no restart of theirs means anything then."""

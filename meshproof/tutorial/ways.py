@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass
 
 from meshproof.process import Completed
+from meshproof.tutorial.objects import namespace_object
 from meshproof.tutorial.stages import NAMES, Manifest, Objects, output_lines
+from meshproof.tutorial.tutorial import Tutorial
 
 #: What kubectl says of an object that a command does not change, by the command.
 UNCHANGED = {"apply": " unchanged", "label": " not labeled"}
@@ -49,6 +52,19 @@ class Way:
     def __str__(self) -> str:
         """Return the way in a line."""
         return f"{self.origin} → {self.target} in {self.seconds:.1f} s"
+
+
+def go(tutorial: Tutorial, target: str) -> Way:
+    """Bring a namespace from the stage that it is at to another. Raises as `Tutorial.follow_to`."""
+    origin, before, begun = tutorial.stage(), _uid(tutorial), time.monotonic()
+    done = tutorial.follow_to(target)
+    seconds = time.monotonic() - begun
+    return Way(str(origin), target, tutorial.stage(), (before, _uid(tutorial)), len(done), seconds)
+
+
+def _uid(tutorial: Tutorial) -> str:
+    namespace = namespace_object(tutorial.cluster, tutorial.namespace) or {"metadata": {}}
+    return str(namespace["metadata"].get("uid"))
 
 
 def draw_pair() -> tuple[str, str]:

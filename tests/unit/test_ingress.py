@@ -58,6 +58,8 @@ class Handler(BaseHTTPRequestHandler):
         if status == 303:
             self.send_header("Location", "/")
         more = 10 if self.path == "/cut-short" else 0
+        if form:
+            self.send_header("x-vote-id", "7")
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body) + more))
         self.end_headers()
@@ -103,9 +105,16 @@ def test_a_vote(gateway: Gateway, choice: str) -> None:
 
 
 def test_a_vote_with_an_id_and_headers_of_its_own(gateway: Gateway) -> None:
-    Ingress(gateway.url).vote("Cats", vote_id="vote-1", headers={"x-ot-span-context": "vote-1"})
+    ingress = Ingress(gateway.url)
+    ingress.vote("Cats", vote_id="vote-1", headers={"x-ot-span-context": "vote-1"})
     assert gateway.asked == [("POST", "/", "vote=Cats&id=vote-1")]
     assert gateway.headers[0]["x-ot-span-context"] == "vote-1"
+
+
+def test_headers_are_found_in_any_case(gateway: Gateway) -> None:
+    ingress = Ingress(gateway.url)
+    assert ingress.vote("Cats").headers["X-Vote-Id"] == "7"
+    assert "x-vote-id" not in ingress.view().headers
 
 
 def test_another_host_is_asked_for_by_its_name(gateway: Gateway) -> None:

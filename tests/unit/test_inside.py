@@ -2,11 +2,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.probes.inside import answer_of_redis, ask_from, page_of, votes_in_redis
+from meshproof.probes import inside as module
+from meshproof.probes.inside import (
+    answer_of_redis,
+    ask_from,
+    page_of,
+    ready_by_port,
+    ready_endpoints,
+    votes_in_redis,
+)
 from meshproof.process import CommandFailed
 
 PAGE = (
@@ -96,3 +105,30 @@ def test_redis_is_asked_from_inside_a_pod(cluster: Cluster, kubectl: Kubectl) ->
     assert kubectl.calls[-1] == " PING"
     answer_of_redis(cluster, "voting", "pod-1", "voting-app", "ECHO hello")
     assert kubectl.calls[-1] == " ECHO hello"
+
+
+def endpoint(pod: str, *, ready: bool = True) -> dict[str, Any]:
+    return {"targetRef": {"name": pod}, "conditions": {"ready": ready}}
+
+
+def test_ready_endpoints_by_the_ports_that_their_pods_have(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = [{"name": "redis", "port": 6379}, {"name": "mysql", "port": 3306}]
+    slices = [
+        {"ports": [{"name": "redis"}], "endpoints": [endpoint("one"), endpoint("b", ready=False)]},
+        {"ports": [{"name": "mysql"}], "endpoints": [endpoint("two")]},
+        {"ports": None, "endpoints": None},
+    ]
+    answers: dict[str, dict[str, Any]] = {
+        "services/storage": {"spec": {"ports": ports}},
+        "endpointslices": {"items": slices},
+    }
+
+    def get(_: Cluster, path: str) -> dict[str, Any]:
+        (answer,) = (answers[ending] for ending in answers if ending in path)
+        return answer
+
+    monkeypatch.setattr(module, "get", get)
+    assert ready_by_port(cluster, "voting", "storage") == {6379: ["one"], 3306: ["two"]}
+    assert ready_endpoints(cluster, "voting", "storage") == ["one", "two"]

@@ -88,13 +88,17 @@ def test_what_controllers_keep_for_themselves_is_left_out_each_for_a_reason() ->
 
 def test_objects_by_where_they_are_and_whose() -> None:
     pod = {"metadata": {"name": "a", "namespace": "voting", "uid": "1", "labels": OWNED}}
-    assert items(POD, [pod]) == [
+    assert items(POD, {"items": [pod]}) == [
         Item("Pod", "voting", "a", "1", "/api/v1/namespaces/voting/pods/a", owned=True)
     ]
-    (clusters,) = items(CLASS, [{"metadata": {"name": "standard", "uid": "2"}}])
+    (clusters,) = items(CLASS, {"items": [{"metadata": {"name": "standard", "uid": "2"}}]})
     assert clusters.path == "/apis/storage.k8s.io/v1/storageclasses/standard"
     assert not clusters.owned
     assert str(clusters) == "StorageClass.storage.k8s.io standard"
+
+
+def test_the_list_of_a_kind_of_which_there_is_nothing() -> None:
+    assert items(POD, {"items": None}) == []
 
 
 def test_an_object_is_another_one_by_its_uid_and_not_by_its_labels() -> None:
@@ -106,7 +110,8 @@ def test_an_object_is_another_one_by_its_uid_and_not_by_its_labels() -> None:
 
 def holding(*names: str, folders: tuple[str, ...] = ()) -> Inventory:
     """Pods, each with its name for a uid, and folders."""
-    pods = items(POD, [{"metadata": {"name": n, "namespace": "x", "uid": n}} for n in names])
+    listed = [{"metadata": {"name": name, "namespace": "x", "uid": name}} for name in names]
+    pods = items(POD, {"items": listed})
     return Inventory(frozenset(pods), 1, frozenset(("node", folder) for folder in folders))
 
 

@@ -109,6 +109,7 @@ def test_scenarios_run_in_the_order_of_their_stages(ran: dict[str, Ran]) -> None
         "test_again_at_the_second",
         "test_on_from_the_second",
         "test_at_each_stage[exposed]",
+        "test_when_all_is_over",
     ]
 
 
@@ -204,6 +205,10 @@ Feature: No promise
 """
 IN_ORDER = """\
 Feature: Stages
+  @A2 @last
+  Scenario: When all is over
+    Given the tutorial is followed up to "namespace"
+
   @A2
   Scenario Outline: At each stage
     Given the tutorial is followed up to "<stage>"

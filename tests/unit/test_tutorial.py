@@ -78,7 +78,9 @@ class World:
             for (kind, name), value in objects.items()
         }
 
-    def command(self, *argv: str, cwd: Path | None = None, stdin: str | None = None) -> Completed:
+    def command(
+        self, *argv: str, cwd: Path | None = None, stdin: str | None = None, check: bool = True
+    ) -> Completed:
         line = shlex.join(argv)
         if stdin:
             for document in yaml.safe_load_all(stdin):
@@ -87,7 +89,10 @@ class World:
             return Completed(argv, 0, "done\n", "", 0, 0)
         self.did.append(line)
         if self.failing and self.failing in line:
-            raise CommandFailed("no", Completed(argv, 1, "", "refused by a webhook", 0, 0))
+            failed = Completed(argv, 1, "", "refused by a webhook", 0, 0)
+            if check:
+                raise CommandFailed("no", failed)
+            return failed
         if argv[:3] == ("kubectl", "create", "namespace"):
             self.objects["Namespace", argv[3]] = {
                 "metadata": {"name": argv[3], "labels": {}},
@@ -540,6 +545,14 @@ def test_a_command_is_split_as_a_shell_does(
     done = tutorial.run("kubectl get service -o jsonpath='{.status.x[0].ip}'")
     assert done.argv == ("kubectl", "get", "service", "-o", "jsonpath={.status.x[0].ip}")
     assert (kept, done.stdout) == ([done], "done\n")
+
+
+def test_a_command_that_may_fail_is_kept_all_the_same(
+    world: World, tutorial: Tutorial, kept: list[Completed]
+) -> None:
+    world.failing = "kubectl create"
+    done = tutorial.run("kubectl create namespace voting", check=False)
+    assert (kept, done.exit_code, done.stderr) == ([done], 1, "refused by a webhook")
 
 
 def test_commands_are_run_where_the_manifests_are(

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.probes.votes import Ballot, Counts, unexpected_counts
+from meshproof.probes.votes import (
+    Ballot,
+    Counted,
+    Counts,
+    Vote,
+    miscounted,
+    tally,
+    unexpected_counts,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +61,38 @@ def test_places_that_count_otherwise() -> None:
     counted = {"pod-1": (3, 2), "pod-2": (2, 3), "pod-3": None, "redis-cli": (3, 2)}
     assert unexpected_counts(counted, (3, 2)) == {"pod-2": (2, 3), "pod-3": None}
     assert unexpected_counts({}, (3, 2)) == {}
+
+
+CAT = Vote("1.0", "Cats", "a")
+DOG = Vote("2.0", "Dogs", "b")
+
+
+def test_votes_are_tallied_by_their_version() -> None:
+    votes = [CAT, DOG, Vote("2.0", "Cats", "c"), Vote("2.0", "Dogs", "d")]
+    assert tally(votes, "1.0") == (1, 0)
+    assert tally(votes, "2.0") == (1, 2)
+    assert tally([], "1.0") == (0, 0)
+
+
+def test_versions_that_count_their_own_votes_alone_are_right() -> None:
+    counted = [
+        Counted(CAT, {"1.0": (1, 0), "2.0": (0, 0)}),
+        Counted(DOG, {"1.0": (1, 0), "2.0": (0, 1)}),
+    ]
+    assert miscounted(counted) == []
+    assert str(counted[1]) == "Dogs in 2.0, id b: 1.0 shows (1, 0), 2.0 shows (0, 1)"
+
+
+@pytest.mark.parametrize(
+    ("shown", "line"),
+    [
+        ({"1.0": (1, 1), "2.0": (0, 1)}, "1.0 shows (1, 1), cast were (1, 0)"),
+        ({"1.0": (1, 0), "2.0": (1, 1)}, "2.0 shows (1, 1), cast were (0, 1)"),
+        ({"1.0": (1, 0), "2.0": (0, 0)}, "2.0 shows (0, 0), cast were (0, 1)"),
+        ({"1.0": (1, 0), "2.0": None}, "2.0 shows None, cast were (0, 1)"),
+        ({"1.0": (1, 0), "1.1": (0, 1)}, "2.0 shows None, cast were (0, 1)"),
+    ],
+)
+def test_a_version_that_counts_otherwise(shown: dict[str, Counts | None], line: str) -> None:
+    counted = [Counted(CAT, {"1.0": (1, 0), "2.0": (0, 0)}), Counted(DOG, shown)]
+    assert miscounted(counted) == [f"after Dogs in 2.0, id b: {line}"]

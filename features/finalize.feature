@@ -1,0 +1,37 @@
+Feature: Finalize the rollout
+  All users get version 2.0, and nothing is left of the versions before it.
+
+  @finalize @F1
+  Scenario: All users get 2.0, with the flag or without
+    Given the tutorial is followed up to "rolled-out"
+    When page views are sampled through the ingress, in turn with the flag and without it, enough to notice a leak of 1 % with 99.9 % confidence
+    Then every page with the flag is version "2.0"
+    And every page without it is version "2.0"
+
+  @finalize @F2
+  Scenario: As long as there is a canary, rules and proxies know both versions
+    Given the tutorial is followed up to "canary"
+    When it is read which versions the rules name and the proxies have loaded
+    Then each of the 6 rules names "2.0" and a version before it
+    And every proxy has loaded "2.0" and a version before it
+
+  @finalize @F2
+  Scenario: In the end no rule and no proxy knows an old version any more
+    Given the tutorial is followed up to "cleaned-up"
+    When it is read which versions the rules name and the proxies have loaded
+    Then each of the 6 rules names "2.0" and no other version
+    And every proxy has loaded "2.0" and no other version
+
+  @finalize @F4
+  Scenario: Only 2.0 is left, with all votes that were cast in it
+    Given the tutorial is followed up to "rolled-out"
+    And 6 votes are cast in "2.0"
+    When the tutorial is followed on to "cleaned-up"
+    Then only these pods are left
+      | app              | version | pods |
+      | voting-app       | 2.0     | 3    |
+      | voting-analytics | 2.0     | 1    |
+      | voting-storage   | 2.0     | 1    |
+    And each is 2/2, Running and has never been restarted
+    And MySQL holds exactly the votes that it held before
+    And the page of "2.0" shows the votes of MySQL again

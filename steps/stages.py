@@ -1,0 +1,71 @@
+"""Ways between the stages, and commands that are run a second time (A4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_bdd import parsers, then, when
+
+from meshproof.evidence import Evidence
+from meshproof.process import Completed
+from meshproof.tutorial.objects import live_objects
+from meshproof.tutorial.pods import PodState
+from meshproof.tutorial.stages import Objects, stage_named
+from meshproof.tutorial.tutorial import Tutorial
+from meshproof.tutorial.ways import Way, changes_seen, changes_told, draw_pair, go, walk
+
+
+@dataclass(frozen=True)
+class Again:
+    """Commands that were run a second time, and what the namespace held before."""
+
+    commands: list[Completed]
+    objects: Objects
+    pods: list[PodState]
+
+
+@when(parsers.parse('the commands of "{stage}" are run once more'), target_fixture="again")
+def _(tutorial: Tutorial, stage: str) -> Again:
+    objects, pods = live_objects(tutorial.cluster, tutorial.namespace), tutorial.pods()
+    lines = stage_named(stage).command_lines(tutorial.namespace)
+    return Again([tutorial.run(line, check=False) for line in lines], objects, pods)
+
+
+@then("each says that it changed nothing")
+def _(again: Again, evidence: Evidence) -> None:
+    told = [
+        f"{done.command_line}: {line}" for done in again.commands for line in changes_told(done)
+    ]
+    evidence.observe(f"{len(again.commands)} commands run again, changes told: {told or 'none'}")
+    assert not told, told
+
+
+@then(parsers.parse('the namespace is still at "{stage}", its objects and pods the same'))
+def _(tutorial: Tutorial, again: Again, evidence: Evidence, stage: str) -> None:
+    changes = changes_seen(again.objects, live_objects(tutorial.cluster, tutorial.namespace))
+    at, pods = tutorial.stage(), tutorial.pods()
+    evidence.observe(
+        f"at {at}; {len(again.objects)} objects and {len(pods)} pods, changes: {changes or 'none'}"
+    )
+    assert at == stage, f"the namespace is at {at}"
+    assert not changes, changes
+    assert pods == again.pods, f"{list(map(str, again.pods))} before, {list(map(str, pods))} after"
+
+
+@when(
+    "the namespace goes back stage by stage, and between two stages that are drawn",
+    target_fixture="ways",
+)
+def _(tutorial: Tutorial, evidence: Evidence) -> list[Way]:
+    low, high = draw_pair()
+    evidence.observe(f"drawn: {low} and {high}")
+    ways = [go(tutorial, stage) for stage in walk(low, high)[1:]]
+    evidence.text("ways between stages", "".join(f"{way}\n" for way in ways))
+    return ways
+
+
+@then("each way led to its stage, in the same namespace, and none back took a step forward")
+def _(ways: list[Way], evidence: Evidence) -> None:
+    evidence.observe(f"{len(ways)} ways: {', '.join(map(str, ways))}")
+    wrong = [line for way in ways for line in way.problems]
+    assert not wrong, wrong

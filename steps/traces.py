@@ -1,0 +1,69 @@
+"""What is left of the tutorial once its namespaces are deleted (A3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_bdd import given, then, when
+
+from fixtures.traces import Traces
+from meshproof.environment import Environment
+from meshproof.evidence import Evidence
+from meshproof.options import Options
+from meshproof.probes.inventory import LEFT_OUT, left_behind, take, volumes
+from meshproof.progress import Progress
+from meshproof.tutorial.objects import delete, namespaces_of
+from meshproof.tutorial.tutorial import Tutorial
+from meshproof.waiting import VOLUMES_GONE, converge
+
+#: The first stage with a claim for a volume.
+WITH_VOLUME = "canary"
+
+
+@pytest.fixture
+def mended(traces: Traces, environment: Environment) -> Iterator[None]:
+    """What the harness made and left behind goes in the end: the next run is not to be blamed."""
+    yield
+    left = take(environment.cluster, environment.engine).items - traces.before.items
+    for item in sorted(left):
+        if item.owned:
+            delete(environment.cluster, item.path)
+
+
+@given("the cluster as it was before the tutorial was followed")
+def _(traces: Traces, evidence: Evidence) -> None:
+    evidence.text("the cluster before", traces.before.table())
+    evidence.observe(f"before: {traces.before}")
+    left_out = {f"{resource} ({reason})" for (_, resource), reason in LEFT_OUT.items()}
+    evidence.observe(f"not compared: {', '.join(sorted(left_out))}")
+
+
+@given("a claim of the tutorial has had a volume since")
+def _(traces: Traces, tutorial: Tutorial, evidence: Evidence) -> None:
+    if not traces.volumes:
+        tutorial.follow_to(WITH_VOLUME)
+        traces.volumes |= volumes(tutorial.cluster, tutorial.namespace)
+    evidence.observe(f"volumes since: {traces.volumes}")
+    assert traces.volumes, "no claim of the tutorial has a volume"
+
+
+@when("the tutorial's namespace is deleted, and those beside it")
+def _(
+    tutorial: Tutorial, options: Options, progress: Progress, evidence: Evidence, mended: None
+) -> None:
+    names = namespaces_of(tutorial.cluster, options.namespace)
+    for name in names:
+        Tutorial(tutorial.cluster, name, ingress="", progress=progress).delete()
+    evidence.observe(f"deleted: {', '.join(names)}")
+
+
+@then("the cluster holds exactly the objects and the volumes' folders that it held before")
+def _(traces: Traces, environment: Environment, evidence: Evidence) -> None:
+    seen = converge(
+        lambda: left_behind(traces.before, take(environment.cluster, environment.engine)),
+        until=lambda lines: not lines,
+        what="the cluster is as it was before",
+        timeout=VOLUMES_GONE,
+    )
+    evidence.observe(f"after: the same, {seen.seconds:.1f} s after the namespaces had gone")

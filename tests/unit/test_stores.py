@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.probes import stores as module
+from meshproof.probes.stores import (
+    amiss,
+    claims_of,
+    counts_of,
+    mysql_rows,
+    readiness_command,
+    redis_rows,
+)
+
+Kubectl = Callable[[str, str], Path]
+
+
+def test_votes_in_redis(cluster: Cluster, script: Kubectl) -> None:
+    script("kubectl", 'case "$*" in *votes:Cats) printf "a\\nb\\n";; *votes:Dogs) echo c;; esac')
+    assert redis_rows(cluster, "voting", "storage-1") == [
+        ("a", "Cats"), ("b", "Cats"), ("c", "Dogs"),
+    ]  # fmt: skip
+
+
+def test_votes_in_mysql(cluster: Cluster, script: Kubectl) -> None:
+    script("kubectl", 'printf "a\\tCats\\nb\\tDogs\\n"')
+    assert mysql_rows(cluster, "voting", "storage-2") == [("a", "Cats"), ("b", "Dogs")]
+
+
+def test_stores_without_a_vote(cluster: Cluster, script: Kubectl) -> None:
+    script("kubectl", "echo")
+    assert redis_rows(cluster, "voting", "storage-1") == []
+    script("kubectl", "true")
+    assert mysql_rows(cluster, "voting", "storage-2") == []
+
+
+def test_votes_are_counted_by_category() -> None:
+    assert counts_of([("a", "Cats"), ("b", "Dogs"), ("c", "Cats")]) == (2, 1)
+    assert counts_of([]) == (0, 0)
+
+
+CAST = [("a", "Cats"), ("b", "Dogs")]
+
+
+def test_a_store_that_holds_just_what_was_cast() -> None:
+    assert amiss(CAST, [("b", "Dogs"), ("a", "Cats")]) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        ([("a", "Cats")], ["vote b for Dogs is there 0 times"]),
+        ([*CAST, ("b", "Dogs")], ["vote b for Dogs is there 2 times"]),
+        (
+            [("a", "Cats"), ("b", "Cats")],
+            ["vote b for Dogs is there 0 times", "vote b for Cats was not cast here"],
+        ),
+        ([*CAST, ("c", "Dogs")], ["vote c for Dogs was not cast here"]),
+    ],
+)
+def test_what_is_amiss(rows: list[tuple[str, str]], lines: list[str]) -> None:
+    assert amiss(CAST, rows) == lines
+
+
+def test_others_may_be_there() -> None:
+    assert amiss(CAST, [*CAST, ("c", "Dogs")], others=True) == []
+    assert amiss(CAST, [("c", "Dogs")], others=True) == [
+        "vote a for Cats is there 0 times", "vote b for Dogs is there 0 times",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("probe", "command"),
+    [
+        ({"readinessProbe": {"exec": {"command": ["ready", "now"]}}}, ["ready", "now"]),
+        ({"readinessProbe": {"tcpSocket": {"port": 3306}}}, []),
+        ({}, []),
+    ],
+)
+def test_how_a_deployment_is_asked_whether_it_is_ready(
+    probe: dict[str, Any], command: list[str]
+) -> None:
+    spec = {"containers": [{"name": "one", **probe}, {"name": "two"}]}
+    assert readiness_command({"spec": {"template": {"spec": spec}}}) == command
+
+
+def test_the_claims_that_a_pod_keeps_its_files_on(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = [{"name": "votes", "mountPath": "/a"}, {"name": "run", "mountPath": "/b"}]
+    volumes = [
+        {"name": "votes", "persistentVolumeClaim": {"claimName": "claim"}},
+        {"name": "spare", "persistentVolumeClaim": {"claimName": "another"}},
+        {"name": "run", "emptyDir": {}},
+    ]
+    spec = {"containers": [{"volumeMounts": mounts}, {}], "volumes": volumes}
+    monkeypatch.setattr(module, "get", lambda *_: {"spec": spec})
+    assert claims_of(cluster, "voting", "storage-2") == ["claim"]
