@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.engine.machine import Machine
 from meshproof.progress import Progress
 from meshproof.supply import catalogue, go
 from meshproof.supply.recipe import Recipe
+
+# A busy machine is no failure.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 #: Writes an executable shell script of a name and a body that comes first on PATH.
 Script = Callable[[str, str], Path]

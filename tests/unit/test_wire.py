@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import CookedLinuxV2
@@ -202,7 +202,6 @@ def test_a_marker_over_two_packets_is_found() -> None:
     assert only(packets).count(MARKER.encode()) == 1
 
 
-@settings(deadline=None)  # scapy takes its time, and more of it on a busy machine
 @given(order=st.permutations(range(6)), number=st.sampled_from([0, 77, 2**32 - 150, 2**32 - 1]))
 def test_packets_come_in_any_order(order: list[int], number: int) -> None:
     pieces = [CLIENT_HELLO[:30], CLIENT_HELLO[30:], *[DATA[i : i + 50] for i in (0, 50, 100, 150)]]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from voting.counts import Counts, share_text, simple_text
 
@@ -29,7 +29,6 @@ def test_share_text(counts: Counts, text: str) -> None:
     assert share_text(counts) == text
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(cats=numbers, dogs=numbers)
 def test_percentage_is_nearest_whole_number_and_halves_go_up(cats: int, dogs: int) -> None:
     percentages = Counts(cats, dogs).percentages()

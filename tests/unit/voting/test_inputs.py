@@ -3,7 +3,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from voting.counts import Category
 from voting.errors import RequestError
@@ -74,7 +74,6 @@ def test_other_content_type_is_refused(content_type: str) -> None:
 form_texts = st.text(max_size=70) | st.sampled_from(["vote", "id", "Cats", "Dogs", "reset"])
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.binary(max_size=200)
     | st.lists(st.tuples(form_texts, form_texts), max_size=10).map(lambda f: urlencode(f).encode())
@@ -132,7 +131,6 @@ cookie_pairs = st.sampled_from(
 ) | st.text(max_size=20)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.lists(cookie_pairs, max_size=5).map(";".join), max_size=3))
 @example(["a=1;featureflag=on"])
 def test_flag_is_read_as_the_specification_says(headers: list[str]) -> None:
