@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -11,6 +10,7 @@ from pytest_bdd import given, parsers, then
 
 from meshproof.evidence import Evidence
 from meshproof.probes import counts
+from meshproof.probes.calls import READY
 from meshproof.probes.counts import DENIED, SERVED
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.inside import answer_of_redis, ask_from, ready_endpoints, service_to
@@ -25,8 +25,6 @@ Workload = tuple[str, str]
 Ask = Callable[[Workload, Workload], tuple[int, str]]
 APP, OLD, NEW = ("voting-app", "1.0"), ("voting-analytics", "1.0"), ("voting-analytics", "1.1")
 STORAGE = ("voting-storage", "1.0")
-#: What is asked for: whoever is reached answers it, whatever has become of the store.
-READY = "/healthz/ready"
 #: Views that must make the count rise while traffic is permitted.
 BASELINE_VIEWS = 40
 
@@ -47,15 +45,14 @@ def ask(tutorial: Tutorial) -> Iterator[Ask]:
     with ExitStack() as services:
 
         def ask(source: Workload, destination: Workload) -> tuple[int, str]:
-            name = f"probe-{uuid.uuid4().hex[:8]}"
-            address = services.enter_context(
-                service_to(cluster, namespace, name, *destination, 8080)
+            name = services.enter_context(
+                service_to(cluster, namespace, *destination, {"http": 8080})
             )
-            pod, url = tutorial.pod_of(*source), f"http://{address}{READY}"
+            pod, url = tutorial.pod_of(*source), f"http://{name}:8080{READY}"
             return converge(
                 lambda: ask_from(cluster, namespace, pod.name, pod.app, url),
                 until=lambda answer: answer[0] in (200, 403),
-                what=f"{address} leads to {' '.join(destination)}",
+                what=f"{name} leads to {' '.join(destination)}",
                 timeout=ROUTE_IN_FORCE,
             ).value
 

@@ -1,4 +1,4 @@
-"""Calls as the servers' proxies logged them: who connected, and as whom (T3).
+"""Calls as proxies logged them: who connected and as whom (T3), and where a call went (C6).
 
 The mesh's configuration has the proxies log JSON, with the URI in the certificate that
 the peer showed; Istio's own format has no identity in it.
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.mesh.injection import PROXY
@@ -40,24 +41,49 @@ class Call:
 
 def inbound_calls(server: str, log: str) -> list[Call]:
     """Read the calls that came in out of a proxy's log; other lines are left out."""
-    calls = []
-    for line in log.splitlines():
-        if not line.startswith("{"):
-            continue  # the agent beside the proxy writes there too
-        entry = json.loads(line)
-        if not (entry.get("upstream_cluster") or "").startswith(INBOUND):
-            continue
-        calls.append(
-            Call(
-                server,
-                entry["downstream_direct_remote_address"].rpartition(":")[0],
-                entry["downstream_peer_uri_san"] or "",
-                "HTTP" if entry["protocol"] else "TCP",
-                entry["path"] or "",
-                entry["start"],
-            )
+    return [
+        Call(
+            server,
+            entry["downstream_direct_remote_address"].rpartition(":")[0],
+            entry["downstream_peer_uri_san"] or "",
+            "HTTP" if entry["protocol"] else "TCP",
+            entry["path"] or "",
+            entry["start"],
         )
-    return calls
+        for entry in _entries(log)
+        if _came_in(entry)
+    ]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Where a client's proxy sent a call: an address, or "" where it had nowhere to send it to.
+
+    ``flags`` are Envoy's own: `NR` no route, `UH` no endpoint.
+    """
+
+    to: str
+    flags: str
+
+
+def outbound_calls(log: str) -> dict[str, Sent]:
+    """Read where calls went out of their proxy's log, by the caller's address and port."""
+    return {
+        entry["downstream_direct_remote_address"]: Sent(
+            (entry["upstream_host"] or "").rpartition(":")[0], entry["response_flags"] or ""
+        )
+        for entry in _entries(log)
+        if not _came_in(entry)
+    }
+
+
+def _entries(log: str) -> list[Mapping[str, Any]]:
+    # The agent beside the proxy writes there too.
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+
+
+def _came_in(entry: Mapping[str, Any]) -> bool:
+    return (entry.get("upstream_cluster") or "").startswith(INBOUND)
 
 
 #: Caller, server, protocol and identity.
@@ -80,12 +106,27 @@ def acquaintances(
 
 def read_calls(cluster: Cluster, namespace: str, pods: Iterable[str], seconds: int) -> list[Call]:
     """Read what the proxies of some pods logged of calls that came in, this far back."""
+    logs = _read(cluster, namespace, pods, seconds)
+    return [call for pod, log in logs.items() for call in inbound_calls(pod, log)]
 
-    def read(pod: str) -> list[Call]:
-        log = cluster.core.read_namespaced_pod_log(
-            pod, namespace, container=PROXY, since_seconds=seconds
+
+def read_sent(
+    cluster: Cluster, namespace: str, pods: Iterable[str], seconds: int
+) -> dict[str, Sent]:
+    """Read where calls from some pods went, by the caller's address and port, this far back."""
+    logs = _read(cluster, namespace, pods, seconds)
+    return {local: sent for log in logs.values() for local, sent in outbound_calls(log).items()}
+
+
+def _read(cluster: Cluster, namespace: str, pods: Iterable[str], seconds: int) -> dict[str, str]:
+    names = list(pods)
+
+    def read(pod: str) -> str:
+        return str(
+            cluster.core.read_namespaced_pod_log(
+                pod, namespace, container=PROXY, since_seconds=seconds
+            )
         )
-        return inbound_calls(pod, log)
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return [call for calls in pool.map(read, pods) for call in calls]
+        return dict(zip(names, pool.map(read, names), strict=True))

@@ -161,6 +161,13 @@ def without_endpoint(address: str) -> Loaded:
     return Loaded(rf"^outbound\|.*::{re.escape(address)}$", gone=True)
 
 
+def with_endpoints(service: str, port: int, addresses: Iterable[str]) -> list[Loaded]:
+    """Return what proxies must say once they send what is for a Service to pods' addresses."""
+    cluster = rf"outbound\|{port}\|\|{re.escape(service)}\.{SUFFIX}"
+    known = [rf"^{cluster}::{re.escape(address)}$" for address in addresses]
+    return [Loaded(pattern, (SIDECARS,)) for pattern in (rf'"cluster": "{cluster}"', *known)]
+
+
 def _ports(service: Document) -> list[Loaded]:
     name = re.escape(service["metadata"]["name"])
     return [

@@ -73,8 +73,7 @@ def places(cluster: Cluster, namespace: str) -> list[Place]:
         for item in get(cluster, path)["items"]:
             pod, address = pod_state(item), item["status"].get("podIP")
             if address:
-                workload = f"{pod.app} {pod.version}".strip()
-                found.append(Place(workload, pod.name, address, item["spec"]["nodeName"]))
+                found.append(Place(pod.workload, pod.name, address, item["spec"]["nodeName"]))
     return found
 
 

@@ -61,6 +61,16 @@ def stats_of(cluster: Cluster, namespace: str, pod: str) -> dict[str, int]:
     return parse_stats(answer)
 
 
+def stats_by_pod(
+    cluster: Cluster, namespace: str, pods: Iterable[str]
+) -> dict[str, dict[str, int]]:
+    """Ask the proxies of some pods for all their counts, all at once. Raises as `stats_of` does."""
+    names = list(pods)
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        asked = pool.map(lambda pod: stats_of(cluster, namespace, pod), names)
+        return dict(zip(names, asked, strict=True))
+
+
 def counts(
     cluster: Cluster, namespace: str, pods: Iterable[str], *patterns: re.Pattern[str]
 ) -> tuple[int, ...]:
@@ -68,8 +78,7 @@ def counts(
 
     Raises as `total` and `stats_of` do.
     """
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        asked = list(pool.map(lambda pod: stats_of(cluster, namespace, pod), pods))
+    asked = stats_by_pod(cluster, namespace, pods).values()
     return tuple(sum(total(stats, pattern) for stats in asked) for pattern in patterns)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
-
-from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.probes.page import Page, parse_page
@@ -71,24 +70,25 @@ def ask_from(
 
 @contextmanager
 def service_to(
-    cluster: Cluster, namespace: str, name: str, app: str, version: str, port: int
+    cluster: Cluster, namespace: str, app: str, version: str, ports: Mapping[str, int]
 ) -> Iterator[str]:
-    """Lead to one version of a workload alone, by a Service of the harness; yields its address.
+    """Lead to one version of a workload alone, by a Service of the harness; yields its name.
 
-    A pod's own address would prove nothing: it fails for who is allowed, too.
+    It is a new name each time, so that no connection to it is there yet: one from before a
+    policy came may outlive it. A pod's own address would prove nothing: it fails for who is
+    allowed, too. ``ports`` are numbers by the name of the protocol.
     """
+    name = f"probe-{uuid.uuid4().hex[:8]}"
     body = {
         "metadata": {"name": name, "labels": {**OWNED, **PROBE}},
         "spec": {
             "selector": {"app": app, "version": version},
-            "ports": [{"name": "http", "port": port}],
+            "ports": [{"name": protocol, "port": port} for protocol, port in ports.items()],
         },
     }
-    with suppress(ApiException):  # one that a run left behind when it was killed
-        cluster.core.delete_namespaced_service(name, namespace)
     cluster.core.create_namespaced_service(namespace, body)
     try:
-        yield f"{name}:{port}"
+        yield name
     finally:
         cluster.core.delete_namespaced_service(name, namespace)
 

@@ -24,6 +24,11 @@ class PodState:
     stopping: bool
 
     @property
+    def workload(self) -> str:
+        """Its workload's name: the app and, where it has one, the version."""
+        return f"{self.app} {self.version}".strip()
+
+    @property
     def settled(self) -> bool:
         """Whether it runs, whole, and is not on its way out."""
         return self.phase == "Running" and self.ready == self.containers and not self.stopping

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from meshproof.mesh.access_log import Call, acquaintances, inbound_calls
+from meshproof.mesh.access_log import Call, Sent, acquaintances, inbound_calls, outbound_calls
 
 APP = "spiffe://cluster.local/ns/voting/sa/voting-app-1-0"
 
@@ -48,6 +48,29 @@ def test_the_agents_lines_calls_that_go_out_and_refused_ones_are_left_out() -> N
         ]
     )
     assert inbound_calls("pod", log) == []
+
+
+def test_where_calls_went_is_read_by_their_callers_end() -> None:
+    log = "\n".join(
+        [
+            line(),
+            line(
+                upstream_cluster="outbound|8080||voting-analytics.voting.svc.cluster.local",
+                upstream_host="10.244.0.7:8080",
+                response_flags="-",
+            ),
+            line(
+                upstream_cluster=None,
+                upstream_host=None,
+                response_flags="NR",
+                downstream_direct_remote_address="10.244.0.9:51001",
+            ),
+        ]
+    )
+    assert outbound_calls(log) == {
+        "10.244.0.9:51000": Sent("10.244.0.7", "-"),
+        "10.244.0.9:51001": Sent("", "NR"),
+    }
 
 
 def test_an_address_of_another_family_keeps_its_colons() -> None:

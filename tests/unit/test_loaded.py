@@ -10,6 +10,7 @@ from meshproof.mesh.loaded import (
     change,
     in_force,
     not_loaded,
+    with_endpoints,
     without_endpoint,
 )
 
@@ -108,6 +109,16 @@ def test_where_a_proxy_sends_to_is_in_force() -> None:
     assert not without_endpoint("10.0.0.7").holds(text, "voting")
     for elsewhere in ("10.0.0.70", "0.0.0.7", "10.0.0.8", "10.0.0.9"):
         assert without_endpoint(elsewhere).holds(text, "voting")
+
+
+def test_a_service_leads_to_its_pods_once_a_proxy_has_a_way_and_their_addresses() -> None:
+    cluster = "outbound|6379||probe-1.voting.svc.cluster.local"
+    way, first, second = with_endpoints("probe-1", 6379, ["10.0.0.7", "10.0.0.8"])
+    text = f'{{"cluster": "{cluster}"}}\n{cluster}::warm\n{cluster}::10.0.0.7'
+    assert way.holds(text, "voting") and first.holds(text, "voting")
+    assert not second.holds(text, "voting")
+    assert not way.holds(f"{cluster}::warm", "voting")
+    assert not first.holds(text, "elsewhere")
 
 
 def test_what_is_undone_must_be_gone_or_come_back() -> None:
