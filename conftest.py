@@ -22,6 +22,7 @@ pytest_plugins = [
     "steps.wire",
     "steps.sampling",
     "steps.isolation",
+    "steps.matrix",
     "steps.browser",
     "steps.flag",
     "steps.steady",

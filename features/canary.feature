@@ -117,3 +117,27 @@ Feature: Roll out a canary release
     And what could not be stored meanwhile was answered with 503, and the page said why
     And another pod is in its place, on the same claim "mysql-pv-claim"
     And the page of "2.0" shows the votes of MySQL again
+
+  @canary @C6
+  Scenario: Every workload reaches whom the tutorial's diagram lets it reach, and nobody else
+    Given the tutorial is followed up to "canary"
+    And users reach app 1.0 without the flag, and app 2.0 with it
+    And a workload beside them that anyone may call
+    When each workload calls each workload and port, by a name that leads to that one alone
+    Then each is answered by the one that anyone may call, in every protocol
+    And each call along an arrow of the tutorial's diagram is answered, by its own stack
+    And no other call is: the proxy of whoever it reached denies it, and counts that
+
+  @canary @C6
+  Scenario: By the tutorial's own names every workload reaches its own stack, and nobody else
+    Given the tutorial is followed up to "canary"
+    When each workload calls each of the tutorial's own names and ports
+    Then each call along an arrow of the tutorial's diagram is answered, by its own stack
+    And no other call is: the server's proxy denies it and counts that, or the caller's has no way
+
+  @canary @C6 @finding
+  Scenario: Who may not have MySQL sees its greeting all the same, unless by the tutorial's name
+    Given the tutorial is followed up to "canary"
+    When each workload that may not have MySQL calls it by the tutorial's name, and by a name of its own
+    Then by the tutorial's name none of them gets a byte
+    And by a name of its own each gets MySQL's greeting, and no answer to its login

@@ -10,11 +10,15 @@ import yaml
 from kubernetes import client
 
 from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.paths import ROOT
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import get
+from meshproof.tutorial.objects import delete, get
 from meshproof.tutorial.pods import PodState, pod_state
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, converge
+
+BASELINE = ROOT / "manifests" / "kubernetes" / "probe-baseline.yaml"
+BASELINE_POD = "probe-baseline"
 
 
 @contextmanager
@@ -46,6 +50,21 @@ def delete_pod(cluster: Cluster, namespace: str, name: str) -> None:
         what=f"pod {name} is gone",
         timeout=NAMESPACE_GONE,
     )
+
+
+@contextmanager
+def baseline(cluster: Cluster, namespace: str) -> Iterator[str]:
+    """Have a pod that answers anyone in each protocol of the tutorial; yields its address.
+
+    Raises ``NotConverged``.
+    """
+    delete_pod(cluster, namespace, BASELINE_POD)  # one that a killed run left behind
+    path = f"/api/v1/namespaces/{namespace}/pods/{BASELINE_POD}"
+    try:
+        make_pod(cluster, namespace, BASELINE, BASELINE_POD)
+        yield str(get(cluster, path)["status"]["podIP"])
+    finally:
+        delete(cluster, path, grace=0)
 
 
 def make_pod(cluster: Cluster, namespace: str, file: Path, name: str) -> PodState:

@@ -1,0 +1,212 @@
+"""The isolation matrix: who may call whom while both stacks run, and what came of calls (C6).
+
+The tutorial's diagram is one declaration here, `ARROWS`; all that is expected follows from it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from meshproof.mesh.access_log import Sent
+from meshproof.probes.calls import PORTS, Answer, Call
+
+#: Each workload, and the protocol that it serves.
+WORKLOADS = {
+    "voting-app 1.0": "http",
+    "voting-analytics 1.0": "http",
+    "voting-analytics 1.1": "http",
+    "voting-storage 1.0": "redis",
+    "voting-app 2.0": "http",
+    "voting-analytics 2.0": "http",
+    "voting-storage 2.0": "mysql",
+}
+#: Who may call whom, as in the tutorial's diagram. (The app is called by the ingress alone.)
+ARROWS = frozenset(
+    {
+        ("voting-app 1.0", "voting-analytics 1.1"),
+        ("voting-app 1.0", "voting-storage 1.0"),
+        ("voting-analytics 1.1", "voting-storage 1.0"),
+        ("voting-app 2.0", "voting-analytics 2.0"),
+        ("voting-app 2.0", "voting-storage 2.0"),
+        ("voting-analytics 2.0", "voting-storage 2.0"),
+    }
+)
+#: A workload of the harness that anyone may call: the baseline of who may call nobody else.
+BASELINE = "probe-baseline 1.0"
+#: Envoy's flags of a call that its proxy had nowhere to send to.
+NOWHERE = {"NR": "no route", "UH": "no endpoint"}
+#: Who answers where nobody does, and where that cannot be said.
+NOBODY, UNCLEAR = "nobody", "unclear"
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name to call somebody by: the host, the protocol, and the workloads that it leads to."""
+
+    title: str
+    call: Call
+    behind: tuple[str, ...]
+
+    def expected(self, source: str) -> str:
+        """Who is to answer a workload that calls this name, or ``NOBODY``."""
+        answering = [w for w in self.behind if w == BASELINE or (source, w) in ARROWS]
+        return answering[0] if answering else NOBODY
+
+
+def _tutorials(app: str, protocol: str) -> Name:
+    behind = tuple(w for w, p in WORKLOADS.items() if w.startswith(f"{app} ") and p == protocol)
+    return Name(f"{app}:{PORTS[protocol]}", Call(app, protocol), behind)
+
+
+#: The tutorial's own names. Which version answers is the mesh's to decide.
+TUTORIALS_NAMES = (
+    _tutorials("voting-app", "http"),
+    _tutorials("voting-analytics", "http"),
+    _tutorials("voting-storage", "redis"),
+    _tutorials("voting-storage", "mysql"),
+)
+
+
+#: How each workload that has a storage calls it.
+STORAGES = {
+    source: name.call
+    for source in WORKLOADS
+    for name in TUTORIALS_NAMES
+    if name.call.host == "voting-storage" and name.expected(source) != NOBODY
+}
+#: Whose server speaks first.
+MYSQL = "voting-storage 2.0"
+MYSQLS_NAME = TUTORIALS_NAMES[-1]
+#: Who may not have it.
+WITHOUT_MYSQL = tuple(w for w in WORKLOADS if (w, MYSQL) not in ARROWS)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A call from a workload to a name, and all that is known of it.
+
+    ``sent`` is what the caller's proxy did with it, ``reached`` the workload that it was sent
+    to ("" for nowhere), and ``counted`` whether the proxies that it reached counted a denial
+    for it.
+    """
+
+    source: str
+    name: Name
+    answer: Answer
+    sent: Sent
+    reached: str
+    counted: bool
+
+    @property
+    def expected(self) -> str:
+        """Who is to answer."""
+        return self.name.expected(self.source)
+
+    @property
+    def anyones(self) -> bool:
+        """Whether it is a call to the workload that anyone may call."""
+        return BASELINE in self.name.behind
+
+    @property
+    def seen(self) -> str:
+        """Who answered; ``NOBODY`` where it was denied, by the server or for want of a way."""
+        if self.answer.served:
+            return self.reached
+        return NOBODY if self.denied or self.nowhere else UNCLEAR
+
+    @property
+    def denied(self) -> bool:
+        """Whether the server's proxy denied it, and counted that."""
+        return bool(self.reached) and self.answer.refused and self.counted
+
+    @property
+    def nowhere(self) -> bool:
+        """Whether the caller's own proxy had no way, so that nobody got a byte of it."""
+        return not self.reached and self.sent.flags in NOWHERE
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the server spoke to the caller before it was denied."""
+        return self.denied and bool(self.answer.greeting)
+
+    @property
+    def differs(self) -> bool:
+        """Whether it came otherwise than it should."""
+        return self.seen != self.expected
+
+    @property
+    def how(self) -> str:
+        """What was seen, in a few words."""
+        if self.nowhere:
+            return f"{self.answer}, {NOWHERE[self.sent.flags]}"
+        if self.answer.served:
+            return str(self.answer)
+        return f"{self.answer}, {'counted' if self.counted else 'not counted'}"
+
+    def __str__(self) -> str:
+        """Return the cell in a line."""
+        return (
+            f"{self.source} → {self.name.title}: expected {self.expected}, "
+            f"seen {self.seen} ({self.how})"
+        )
+
+
+def refused_at(pods: Mapping[str, str], calls: Iterable[tuple[Answer, Sent]]) -> Counter[str]:
+    """Count, by pod, the calls that were sent to it and came back as from a policy that denies.
+
+    ``pods`` are by address.
+    """
+    return Counter(pods[sent.to] for answer, sent in calls if sent.to in pods and answer.refused)
+
+
+def differing(cells: Sequence[Cell]) -> list[str]:
+    """Say how many cells came otherwise than they should, and which; empty for none."""
+    lines = [str(cell) for cell in cells if cell.differs]
+    return [f"{len(lines)} of {len(cells)} differ", *lines] if lines else []
+
+
+def summary(cells: Sequence[Cell]) -> str:
+    """Put a matrix in numbers: who was answered and who was not, and in what ways."""
+    parts = []
+    for what, chosen in (
+        ("that may be answered were", [cell for cell in cells if cell.expected != NOBODY]),
+        ("that may not were denied", [cell for cell in cells if cell.expected == NOBODY]),
+    ):
+        if chosen:
+            ways = Counter(f"{cell.name.call.protocol} {cell.how}" for cell in chosen)
+            listed = "; ".join(f"{count} {way}" for way, count in sorted(ways.items()))
+            right = sum(not cell.differs for cell in chosen)
+            parts.append(f"{right} of {len(chosen)} {what} ({listed})")
+    return f"{len(cells)} calls: {', '.join(parts)}"
+
+
+def table(cells: Sequence[Cell]) -> str:
+    """Draw cells as a table: a row for each source, and what is expected beside what was seen."""
+    titles = list(dict.fromkeys(cell.name.title for cell in cells))
+    sources = list(dict.fromkeys(cell.source for cell in cells))
+    by_place = {(cell.source, cell.name.title): cell for cell in cells}
+    lines = [
+        ["from \\ to", *map(_short, titles)],
+        *(
+            [_short(source), *(_drawn(by_place[source, title]) for title in titles)]
+            for source in sources
+        ),
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rows = (
+        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+    legend = "who is expected to answer | who was seen to (what came back); -: nobody"
+    return "\n".join([legend, "", *rows]) + "\n"
+
+
+def _short(name: str) -> str:
+    return "-" if name == NOBODY else name.removeprefix("voting-").removeprefix("probe-")
+
+
+def _drawn(cell: Cell) -> str:
+    mark = "≠" if cell.differs else "|"
+    return f"{_short(cell.expected)} {mark} {_short(cell.seen)} ({cell.how})"

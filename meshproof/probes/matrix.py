@@ -1,0 +1,116 @@
+"""Calls between all workloads at once, with what each proxy on the way knows of them (C6)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+from meshproof.isolation import BASELINE, WORKLOADS, Cell, Name, refused_at
+from meshproof.mesh.access_log import Sent, read_sent
+from meshproof.mesh.loaded import with_endpoints
+from meshproof.probes.calls import PORTS, Answer, Call, call_all
+from meshproof.probes.capture import places
+from meshproof.probes.counts import DENIED, stats_by_pod, total
+from meshproof.probes.inside import service_to
+from meshproof.tutorial.pods import PodState
+from meshproof.tutorial.tutorial import Tutorial
+from meshproof.waiting import LOGS_WRITTEN, converge
+
+#: Pods that make calls at once.
+AT_ONCE = 8
+#: Seconds by which what is read of a log reaches further back than what is looked for.
+MARGIN = 5
+
+
+@contextmanager
+def own_names(tutorial: Tutorial, workloads: Sequence[str]) -> Iterator[list[Name]]:
+    """Have names that each lead to one of these workloads alone, by every protocol that it serves.
+
+    Raises ``NotConverged`` where the proxies do not get to know them.
+    """
+    addresses: dict[str, list[str]] = {}
+    for place in places(tutorial.cluster, tutorial.namespace):
+        addresses.setdefault(place.workload, []).append(place.address)
+    names, wanted = [], []
+    with ExitStack() as services:
+        for workload in workloads:
+            protocols = PORTS if workload == BASELINE else [WORKLOADS[workload]]
+            ports = {protocol: PORTS[protocol] for protocol in protocols}
+            app, version = workload.split()
+            host = services.enter_context(
+                service_to(tutorial.cluster, tutorial.namespace, app, version, ports)
+            )
+            for protocol, port in ports.items():
+                title = f"{workload}:{port}"
+                names.append(Name(title, Call(host, protocol), (workload,)))
+                wanted += with_endpoints(host, port, addresses[workload])
+        tutorial.await_loaded(wanted)
+        yield names
+
+
+def call_each(tutorial: Tutorial, sources: Sequence[str], names: Sequence[Name]) -> list[Cell]:
+    """Call each name from a pod of each workload, each once and on a connection of its own.
+
+    Nothing is tried again. Each denial is looked for among the counts of the proxy that it
+    reached: it is counted where that proxy counted as many as were refused there. Raises
+    ``EnvironmentBroken`` where a pod can call nobody, ``NotConverged`` where a proxy does not
+    log its calls.
+    """
+    cluster, namespace = tutorial.cluster, tutorial.namespace
+    pods = [pod for pod in tutorial.pods() if pod.proxied]
+    callers = {source: _first(pods, source) for source in sources}
+    where = places(cluster, namespace)
+    by_address = {place.address: place.workload for place in where}
+    pods_by_address = {place.address: place.pod for place in where}
+    servers = [pod.name for pod in pods]
+    calls = [name.call for name in names]
+
+    def ask(pod: PodState) -> list[Answer]:
+        return call_all(cluster, namespace, pod.name, pod.app, calls)
+
+    begun, before = time.monotonic(), stats_by_pod(cluster, namespace, servers)
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        answers = dict(zip(sources, pool.map(ask, callers.values()), strict=True))
+    after = stats_by_pod(cluster, namespace, servers)
+    sent = _await_sent(tutorial, [pod.name for pod in callers.values()], answers.values(), begun)
+    refused = refused_at(
+        pods_by_address,
+        [(answer, sent[answer.local]) for given in answers.values() for answer in given],
+    )
+    counted = {
+        pod
+        for pod in refused.keys() & before.keys()
+        if total(after[pod], DENIED) - total(before[pod], DENIED) == refused[pod]
+    }
+    cells = []
+    for source, given in answers.items():
+        for name, answer in zip(names, given, strict=True):
+            way = sent[answer.local]
+            reached, at = by_address.get(way.to, way.to), pods_by_address.get(way.to)
+            cells.append(Cell(source, name, answer, way, reached, counted=at in counted))
+    return cells
+
+
+def _await_sent(
+    tutorial: Tutorial, pods: Sequence[str], answers: Iterable[Sequence[Answer]], begun: float
+) -> dict[str, Sent]:
+    """Read where calls were sent that were made since ``begun``, once all of them are logged."""
+    made = {answer.local for given in answers for answer in given}
+
+    def look() -> dict[str, Sent]:
+        back = math.ceil(time.monotonic() - begun) + MARGIN
+        return read_sent(tutorial.cluster, tutorial.namespace, pods, back)
+
+    return converge(
+        look,
+        until=lambda sent: made <= sent.keys(),
+        what=f"the proxies have logged {len(made)} calls",
+        timeout=LOGS_WRITTEN,
+    ).value
+
+
+def _first(pods: Iterable[PodState], workload: str) -> PodState:
+    return next(pod for pod in pods if pod.workload == workload and pod.settled)

@@ -1,0 +1,129 @@
+"""Who can call whom while both stacks run: the isolation matrix (C6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from pytest_bdd import given, then, when
+
+from meshproof.evidence import Evidence
+from meshproof.isolation import (
+    BASELINE,
+    MYSQL,
+    MYSQLS_NAME,
+    NOBODY,
+    TUTORIALS_NAMES,
+    WITHOUT_MYSQL,
+    WORKLOADS,
+    Cell,
+    Name,
+    differing,
+    summary,
+    table,
+)
+from meshproof.probes.aside import baseline
+from meshproof.probes.ingress import FLAG, Ingress
+from meshproof.probes.matrix import call_each, own_names
+from meshproof.tutorial.tutorial import Tutorial
+
+
+@pytest.fixture
+def names(tutorial: Tutorial) -> Iterator[list[Name]]:
+    """Names that lead to one workload each, and to one that anyone may call."""
+    with (
+        baseline(tutorial.cluster, tutorial.namespace),
+        own_names(tutorial, [*WORKLOADS, BASELINE]) as names,
+    ):
+        yield names
+
+
+def keep(evidence: Evidence, what: str, cells: list[Cell]) -> None:
+    """Draw cells, and put them in numbers."""
+    evidence.text(f"matrix {what}", f"{table(cells)}\n" + "".join(f"{cell}\n" for cell in cells))
+    evidence.observe(f"{what}: {summary(cells)}")
+
+
+def require(cells: Sequence[Cell]) -> None:
+    """Require that each cell is as expected."""
+    wrong = differing(cells)
+    assert cells and not wrong, "\n".join(wrong)
+
+
+@given("users reach app 1.0 without the flag, and app 2.0 with it")
+def _(ingress: Ingress, evidence: Evidence) -> None:
+    without, flagged = ingress.view().page, ingress.request("GET", headers=FLAG).page
+    evidence.observe(f"through the ingress: {without}; with the flag: {flagged}")
+    assert (without.version, flagged.version) == ("1.0", "2.0")
+
+
+@given("a workload beside them that anyone may call")
+def _(names: list[Name]) -> None:
+    pass
+
+
+@when(
+    "each workload calls each workload and port, by a name that leads to that one alone",
+    target_fixture="cells",
+)
+def _(tutorial: Tutorial, names: list[Name], evidence: Evidence) -> list[Cell]:
+    cells = call_each(tutorial, tuple(WORKLOADS), names)
+    anyones = [cell for cell in cells if cell.anyones]
+    evidence.observe(f"baseline, whom anyone may call: {summary(anyones)}")
+    keep(evidence, "by own names", [cell for cell in cells if not cell.anyones])
+    return cells
+
+
+@when("each workload calls each of the tutorial's own names and ports", target_fixture="cells")
+def _(tutorial: Tutorial, evidence: Evidence) -> list[Cell]:
+    cells = call_each(tutorial, tuple(WORKLOADS), TUTORIALS_NAMES)
+    keep(evidence, "by the tutorial's names", cells)
+    return cells
+
+
+@then("each is answered by the one that anyone may call, in every protocol")
+def _(cells: list[Cell]) -> None:
+    require([cell for cell in cells if cell.anyones])
+
+
+@then("each call along an arrow of the tutorial's diagram is answered, by its own stack")
+def _(cells: list[Cell]) -> None:
+    require([cell for cell in cells if cell.expected != NOBODY and not cell.anyones])
+
+
+@then("no other call is: the proxy of whoever it reached denies it, and counts that")
+def _(cells: list[Cell]) -> None:
+    others = [cell for cell in cells if cell.expected == NOBODY]
+    require(others)
+    assert all(cell.denied for cell in others), "\n".join(
+        str(cell) for cell in others if not cell.denied
+    )
+
+
+@then("no other call is: the server's proxy denies it and counts that, or the caller's has no way")
+def _(cells: list[Cell]) -> None:
+    require([cell for cell in cells if cell.expected == NOBODY])
+
+
+@when(
+    "each workload that may not have MySQL calls it by the tutorial's name, "
+    "and by a name of its own",
+    target_fixture="cells",
+)
+def _(tutorial: Tutorial, evidence: Evidence) -> list[Cell]:
+    with own_names(tutorial, [MYSQL]) as names:
+        cells = call_each(tutorial, WITHOUT_MYSQL, [MYSQLS_NAME, *names])
+    keep(evidence, "MySQL for others", cells)
+    return cells
+
+
+@then("by the tutorial's name none of them gets a byte")
+def _(cells: list[Cell]) -> None:
+    wrong = [str(cell) for cell in cells if cell.name is MYSQLS_NAME and not cell.nowhere]
+    assert not wrong, "\n".join(wrong)
+
+
+@then("by a name of its own each gets MySQL's greeting, and no answer to its login")
+def _(cells: list[Cell]) -> None:
+    wrong = [str(cell) for cell in cells if cell.name is not MYSQLS_NAME and not cell.greeted]
+    assert not wrong, "\n".join(wrong)
