@@ -21,6 +21,22 @@ Feature: Mutual TLS
       | voting-analytics.{namespace}.svc.cluster.local:8080 | OK     | mTLS   | mTLS   | default/{namespace} | voting-analytics/{namespace} |
       | voting-storage.{namespace}.svc.cluster.local:6379   | OK     | mTLS   | mTLS   | default/{namespace} | voting-storage/{namespace}   |
 
+  @mtls @T1
+  Scenario Outline: Beside version 2.0 tls-check shows the same, and MySQL's port too
+    Given the tutorial is followed up to "canary"
+    When tls-check is run for "voting-app", "voting-analytics" and "voting-storage", with "<client>" as the client
+    Then it prints these rows
+      | HOST:PORT                                           | STATUS | SERVER | CLIENT | AUTHN POLICY        | DESTINATION RULE             |
+      | voting-app.{namespace}.svc.cluster.local:8080       | OK     | mTLS   | mTLS   | default/{namespace} | voting-app/{namespace}       |
+      | voting-analytics.{namespace}.svc.cluster.local:8080 | OK     | mTLS   | mTLS   | default/{namespace} | voting-analytics/{namespace} |
+      | voting-storage.{namespace}.svc.cluster.local:6379   | OK     | mTLS   | mTLS   | default/{namespace} | voting-storage/{namespace}   |
+      | voting-storage.{namespace}.svc.cluster.local:3306   | OK     | mTLS   | mTLS   | default/{namespace} | voting-storage/{namespace}   |
+
+    Examples:
+      | client         |
+      | voting-app-1-0 |
+      | voting-app-2-0 |
+
   @mtls @T2
   Scenario: A client outside the mesh is refused in plain text
     Given the tutorial is followed up to "updated"
@@ -30,12 +46,25 @@ Feature: Mutual TLS
     And the proxies count each attempt as refused, and pass none on
 
   @mtls @T2
-  Scenario: A client outside the mesh is refused in TLS without a certificate of the mesh
-    Given the tutorial is followed up to "lock-down"
+  Scenario: A client outside the mesh is refused by version 2.0, too, and by MySQL
+    Given the tutorial is followed up to "canary"
+    And a client outside the mesh reads MySQL's kind of greeting in plain text, where no proxy is
+    When it asks every pod and every Service in plain text
+    Then it connects, and gets not a byte
+    And the proxies count each attempt as refused, and pass none on
+
+  @mtls @T2
+  Scenario Outline: A client outside the mesh is refused in TLS without a certificate of the mesh
+    Given the tutorial is followed up to "<stage>"
     And a client outside the mesh is let in everywhere with a certificate of the mesh
     When it shows none, and one of its own making with the app's name in it
     Then it connects, and gets not a byte
     And the proxies count each attempt as refused, and pass none on
+
+    Examples:
+      | stage     |
+      | lock-down |
+      | canary    |
 
   @mtls @T3
   Scenario: Each call carries the caller's own identity
@@ -47,6 +76,21 @@ Feature: Mutual TLS
       | voting-app 1.0       | voting-analytics 1.1 | HTTP     | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
       | voting-app 1.0       | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
       | voting-analytics 1.1 | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-analytics-1-1                  |
+
+  @mtls @T3
+  Scenario: In either stack each call carries the caller's own identity, those to MySQL too
+    Given the tutorial is followed up to "canary"
+    When the page is viewed 20 times without the flag and as often with it, and every pod that has a storage opens a connection to it
+    Then the servers' proxies saw these callers, and no others
+      | caller               | server               | protocol | as                                                                        |
+      | istio-ingressgateway | voting-app 1.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
+      | istio-ingressgateway | voting-app 2.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
+      | voting-app 1.0       | voting-analytics 1.1 | HTTP     | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
+      | voting-app 1.0       | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
+      | voting-analytics 1.1 | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-analytics-1-1                  |
+      | voting-app 2.0       | voting-analytics 2.0 | HTTP     | spiffe://{domain}/ns/{namespace}/sa/voting-app-2-0                        |
+      | voting-app 2.0       | voting-storage 2.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-app-2-0                        |
+      | voting-analytics 2.0 | voting-storage 2.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-analytics-2-0                  |
 
   @mtls @T5
   Scenario: Every proxy holds a certificate of the mesh, made out to its own service account

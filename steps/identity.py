@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pytest_bdd import parsers, then, when
 
 from meshproof.evidence import Evidence
+from meshproof.isolation import STORAGES
 from meshproof.mesh.access_log import Call, acquaintances, read_calls
 from meshproof.mesh.authority import mesh_config, trust_domain
+from meshproof.probes.calls import call_all
 from meshproof.probes.capture import places
-from meshproof.probes.ingress import Ingress
-from meshproof.probes.inside import answer_of_redis
+from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
 
@@ -39,22 +40,47 @@ class Round:
     target_fixture="made",
 )
 def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, count: int) -> Round:
+    return make_calls(tutorial, ingress, evidence, count, [{}])
+
+
+@when(
+    parsers.parse(
+        "the page is viewed {count:d} times without the flag and as often with it, "
+        "and every pod that has a storage opens a connection to it"
+    ),
+    target_fixture="made",
+)
+def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, count: int) -> Round:
+    return make_calls(tutorial, ingress, evidence, count, [{}, FLAG])
+
+
+def make_calls(
+    tutorial: Tutorial,
+    ingress: Ingress,
+    evidence: Evidence,
+    count: int,
+    users: list[dict[str, str]],
+) -> Round:
+    """View the page as each user, and open a connection from every pod that has a storage."""
     begun, marker = time.monotonic(), f"marker-{uuid.uuid4()}"
-    views = [ingress.request("GET", f"/?{marker}")]
-    views += [ingress.view() for _ in range(count - 1)]
-    assert [view.status for view in views] == [200] * count, [str(view) for view in views]
-    clients = [
-        pod
-        for pod in tutorial.pods()
-        if (pod.app, pod.version) in (("voting-app", "1.0"), ("voting-analytics", "1.1"))
+    views = [
+        ingress.request("GET", f"/?{marker}", headers=user) for user in users for _ in range(count)
     ]
-    for pod in clients:
+    failed = [str(view) for view in views if view.status != 200]
+    assert not failed, f"{len(failed)} of {len(views)} views failed: {failed[0]}"
+    answers = {
         # A connection of its own, as those that are pooled may be from before.
-        answer = answer_of_redis(tutorial.cluster, tutorial.namespace, pod.name, pod.app)
-        assert answer == "+PONG", f"Redis answers {pod.name} with {answer!r}"
-    evidence.observe(f"{count} views, {len(clients)} connections to storage")
+        pod.name: call_all(
+            tutorial.cluster, tutorial.namespace, pod.name, pod.app, [STORAGES[pod.workload]]
+        )[0]
+        for pod in tutorial.pods()
+        if pod.workload in STORAGES
+    }
+    silent = [f"{pod}: {answer}" for pod, answer in answers.items() if not answer.served]
+    assert not silent, f"storage does not answer {silent}"
+    evidence.observe(f"{len(views)} views, {len(answers)} connections to storage")
     # A page is one call to the app, and one from there to analytics.
-    return Round(begun, marker, 2 * count + len(clients))
+    return Round(begun, marker, 2 * len(views) + len(answers))
 
 
 @then("the servers' proxies saw these callers, and no others")
@@ -66,7 +92,7 @@ def _(made: Round, tutorial: Tutorial, evidence: Evidence, datatable: list[list[
     }
     where = places(tutorial.cluster, tutorial.namespace)
     by_address = {place.address: place.workload for place in where}
-    by_pod = {pod.name: f"{pod.app} {pod.version}" for pod in tutorial.pods()}
+    by_pod = {pod.name: pod.workload for pod in tutorial.pods()}
 
     def look() -> list[Call]:
         back = math.ceil(time.monotonic() - made.begun) + MARGIN

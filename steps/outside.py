@@ -14,11 +14,13 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.evidence import Evidence
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.options import Options
+from meshproof.probes.aside import baseline
 from meshproof.probes.counts import NO_CHAIN, NOT_VERIFIED, PASSED_ON, counts
 from meshproof.probes.outside import (
     MESH_ALPN,
     Attempt,
     OutsideClient,
+    Target,
     answered,
     find_targets,
     mesh_certificate,
@@ -35,10 +37,11 @@ PLAIN = {"tls": False}
 class Trial:
     """Attempts of the client, and by how much the proxies' counts rose meanwhile.
 
-    ``refused`` counts connections that mutual TLS did not let in, ``passed_on`` the bytes
-    that reached an application.
+    ``how`` says in what it spoke. ``refused`` counts connections that mutual TLS did not
+    let in, ``passed_on`` the bytes that reached an application.
     """
 
+    how: str
     attempts: list[Attempt]
     refused: int
     passed_on: int
@@ -52,7 +55,11 @@ def outside(cluster: Cluster, options: Options, progress: Progress) -> Iterator[
 
 
 def try_all(
-    outside: OutsideClient, tutorial: Tutorial, refusals: re.Pattern[str], *ways: dict[str, Any]
+    outside: OutsideClient,
+    tutorial: Tutorial,
+    refusals: re.Pattern[str],
+    how: str,
+    *ways: dict[str, Any],
 ) -> Trial:
     """Ask every pod and every Service in each of these ways (`OutsideClient.ask`)."""
     cluster, namespace = tutorial.cluster, tutorial.namespace
@@ -63,7 +70,7 @@ def try_all(
     attempts = [attempt for way in ways for attempt in outside.ask(targets, **way)]
     after = counts(cluster, namespace, proxied, refusals, PASSED_ON)
     refused, passed_on = (now - then for now, then in zip(after, before, strict=True))
-    return Trial(attempts, refused, passed_on)
+    return Trial(how, attempts, refused, passed_on)
 
 
 def keep(evidence: Evidence, name: str, attempts: list[Attempt]) -> None:
@@ -73,7 +80,7 @@ def keep(evidence: Evidence, name: str, attempts: list[Attempt]) -> None:
 
 @given("a client outside the mesh gets answers in plain text from every pod and every Service")
 def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
-    trial = try_all(outside, tutorial, NO_CHAIN, PLAIN)
+    trial = try_all(outside, tutorial, NO_CHAIN, "in plain text", PLAIN)
     keep(evidence, "plain text before", trial.attempts)
     unserved = [str(attempt) for attempt in trial.attempts if not attempt.served]
     evidence.observe(
@@ -87,7 +94,8 @@ def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
 @given("a client outside the mesh is let in everywhere with a certificate of the mesh")
 def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
     shown = mesh_certificate(tutorial.cluster, tutorial.namespace)
-    trial = try_all(outside, tutorial, NOT_VERIFIED, {"shown": shown, "alpn": MESH_ALPN})
+    way = {"shown": shown, "alpn": MESH_ALPN}
+    trial = try_all(outside, tutorial, NOT_VERIFIED, "in TLS", way)
     attempts = trial.attempts
     keep(evidence, "TLS with a certificate of the mesh", attempts)
     silent = [str(attempt) for attempt in attempts if not attempt.received]
@@ -106,9 +114,26 @@ def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
 
 @then("the same client connects, and in plain text gets not a byte", target_fixture="trial")
 def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
-    trial = try_all(outside, tutorial, NO_CHAIN, PLAIN)
+    trial = try_all(outside, tutorial, NO_CHAIN, "in plain text", PLAIN)
     keep(evidence, "plain text after", trial.attempts)
-    return check_refused(trial, evidence, "in plain text")
+    check_refused(trial, evidence)
+    return trial
+
+
+@given("a client outside the mesh reads MySQL's kind of greeting in plain text, where no proxy is")
+def _(outside: OutsideClient, evidence: Evidence) -> None:
+    with baseline(outside.cluster, outside.namespace) as pod:
+        name = "a server without a proxy:3306"
+        (attempt,) = outside.ask([Target(name, "baseline", pod, 3306, "mysql")], tls=False)
+    evidence.observe(f"baseline: {attempt}")
+    assert attempt.served, str(attempt)
+
+
+@when("it asks every pod and every Service in plain text", target_fixture="trial")
+def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
+    trial = try_all(outside, tutorial, NO_CHAIN, "in plain text", PLAIN)
+    keep(evidence, "plain text", trial.attempts)
+    return trial
 
 
 @when("it shows none, and one of its own making with the app's name in it", target_fixture="trial")
@@ -117,7 +142,7 @@ def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
     domain = trust_domain(mesh_config(tutorial.cluster))
     forged = home_made(f"spiffe://{domain}/ns/{tutorial.namespace}/sa/voting-app-1-0", domain)
     ways: list[dict[str, Any]] = [{}, {"shown": forged}, {"shown": forged, "alpn": MESH_ALPN}]
-    trial = try_all(outside, tutorial, NOT_VERIFIED, *ways)
+    trial = try_all(outside, tutorial, NOT_VERIFIED, "in TLS", *ways)
     keep(evidence, "TLS without a certificate of the mesh", trial.attempts)
     evidence.text("certificate of its own making", forged.certificate)
     return trial
@@ -125,7 +150,7 @@ def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
 
 @then("it connects, and gets not a byte")
 def _(trial: Trial, evidence: Evidence) -> None:
-    check_refused(trial, evidence, "in TLS")
+    check_refused(trial, evidence)
 
 
 @then("the proxies count each attempt as refused, and pass none on")
@@ -140,11 +165,8 @@ def _(trial: Trial, evidence: Evidence) -> None:
     )
 
 
-def check_refused(trial: Trial, evidence: Evidence, how: str) -> Trial:
+def check_refused(trial: Trial, evidence: Evidence) -> None:
     """Require that every attempt was refused, in one line of observation."""
-    got = answered(trial.attempts)
-    evidence.observe(f"{len(trial.attempts) - len(got)} of {len(trial.attempts)} refused {how}")
-    assert trial.attempts and not got, (
-        f"not refused {how}: {len(got)} of {len(trial.attempts)}: {got}"
-    )
-    return trial
+    got, all_of_them = answered(trial.attempts), len(trial.attempts)
+    evidence.observe(f"{all_of_them - len(got)} of {all_of_them} refused {trial.how}")
+    assert all_of_them and not got, f"not refused {trial.how}: {len(got)} of {all_of_them}: {got}"

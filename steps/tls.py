@@ -15,15 +15,18 @@ from meshproof.waiting import PROXIES_SYNCED, converge
 
 
 @when(
-    parsers.re(r'tls-check is run for (?P<hosts>"[^"]+"(?:(?:,| and) "[^"]+")*)'),
+    parsers.re(
+        r'tls-check is run for (?P<hosts>"[^"]+"(?:(?:,| and) "[^"]+")*)'
+        r'(?:, with "(?P<client>[^"]+)" as the client)?'
+    ),
     target_fixture="tables",
 )
-def _(tutorial: Tutorial, evidence: Evidence, hosts: str) -> list[Table]:
+def _(tutorial: Tutorial, evidence: Evidence, hosts: str, client: str | None) -> list[Table]:
     names = re.findall(r'"([^"]+)"', hosts)
     tables: list[Table] = []
 
     def drifting() -> list[str]:
-        tables[:] = tls_check(tutorial.cluster, names, namespace=tutorial.namespace)
+        tables[:] = tls_check(tutorial.cluster, names, namespace=tutorial.namespace, client=client)
         rows = [row for table in tables for row in table.rows]
         return [str(row) for row in rows if row.status is Status.DRIFT]
 

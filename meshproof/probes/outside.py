@@ -78,14 +78,22 @@ class Target:
     port: int
     protocol: str
 
-    def request(self, marker: str) -> str:
-        """What is sent: a question that any server of this protocol answers at once."""
+    def request(self, marker: str, *, tls: bool) -> str:
+        """What is sent: a question that any server of this protocol answers at once.
+
+        MySQL's speaks first. In plain text it is interrupted all the same: the sidecar that
+        takes mutual TLS only says nothing until it knows what its caller speaks.
+        """
+        if self.protocol == "mysql":
+            return "" if tls else marker
         if self.protocol == "redis":
             return f"*2\r\n$4\r\nECHO\r\n${len(marker)}\r\n{marker}\r\n"
         head = f"GET {PATHS[self.app]}?{marker} HTTP/1.1\r\nHost: {self.app}:{self.port}\r\n"
         return f"{head}Connection: close\r\n\r\n"
 
 
+#: The version of MySQL's protocol, with which its greeting begins, after a packet's header.
+PROTOCOL, PROTOCOL_AT = "\n", 4
 #: What each application serves without changing anything.
 PATHS = {"voting-app": "/", "voting-analytics": "/analytics"}
 
@@ -139,6 +147,8 @@ class Attempt:
         """Whether the application itself answered."""
         if self.target.protocol == "redis":
             return self.marker in self.received
+        if self.target.protocol == "mysql":
+            return self.received[PROTOCOL_AT : PROTOCOL_AT + 1] == PROTOCOL
         return self.received.startswith("HTTP/1.1 200 ")
 
     @property
@@ -191,7 +201,9 @@ class OutsideClient:
         """
         marker = f"marker-{uuid.uuid4()}"
         asked = {
-            "targets": [(target.host, target.port, target.request(marker)) for target in targets],
+            "targets": [
+                (target.host, target.port, target.request(marker, tls=tls)) for target in targets
+            ],
             "tls": tls,
             "certificate": shown.certificate if shown else "",
             "key": shown.key if shown else "",

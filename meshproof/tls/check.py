@@ -129,7 +129,7 @@ def rows(question: Question, answers: Answers, survey: Survey) -> list[Row]:
             if own:
                 parts.append(judge(destination, own, sending))
             else:
-                remarks.append(f"subset {destination.subset} has no ready pod")
+                remarks.append(f"subset {destination.subset} has no ready pod for this port")
         first = judge(
             whole,
             list(side.values()),

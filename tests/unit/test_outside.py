@@ -11,6 +11,7 @@ from meshproof.probes.outside import Attempt, OutsideClient, Target, answered, t
 from meshproof.tls.home_made import KeyPair
 
 HTTP = Target("pod-1:8080", "voting-app", "10.244.0.9", 8080, "http")
+MYSQL = Target("pod-3:3306", "voting-storage", "10.244.0.7", 3306, "mysql")
 REDIS = Target("pod-2:6379", "voting-storage", "10.244.0.8", 6379, "redis")
 
 
@@ -76,6 +77,9 @@ def test_a_service_that_a_scenario_added_is_no_target() -> None:
         (REDIS, "$3\r\nm-1\r\n", True, False),
         (REDIS, "-ERR\r\n", False, False),
         (REDIS, "", False, True),
+        (MYSQL, "J\0\0\0\n10.11.6-MariaDB\0", True, False),
+        (MYSQL, "E\0\0\0\xffj\x04Host is blocked", False, False),
+        (MYSQL, "", False, True),
     ],
 )
 def test_what_comes_back_decides(
@@ -93,8 +97,15 @@ def test_what_was_never_reached_is_not_called_refused() -> None:
 
 
 def test_every_question_carries_the_marker() -> None:
-    assert HTTP.request("m-1").startswith("GET /?m-1 HTTP/1.1\r\nHost: voting-app:8080\r\n")
-    assert REDIS.request("m-1") == "*2\r\n$4\r\nECHO\r\n$3\r\nm-1\r\n"
+    assert HTTP.request("m-1", tls=False).startswith(
+        "GET /?m-1 HTTP/1.1\r\nHost: voting-app:8080\r\n"
+    )
+    assert REDIS.request("m-1", tls=True) == "*2\r\n$4\r\nECHO\r\n$3\r\nm-1\r\n"
+
+
+def test_a_server_that_speaks_first_is_waited_for_once_a_proxy_knows_the_callers_protocol() -> None:
+    assert MYSQL.request("m-1", tls=True) == ""
+    assert MYSQL.request("m-1", tls=False) == "m-1"
 
 
 def test_a_key_is_read_and_not_an_argument(cluster: Cluster, script: Any, tmp_path: Path) -> None:

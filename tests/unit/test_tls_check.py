@@ -89,6 +89,8 @@ class FakeMesh:
         self.sends: dict[tuple[str, str], tuple[str, str]] = {}
         self.tls_endpoints: set[str] = set()
         self.subsets: dict[str, dict[str, list[str]]] = {}
+        #: The one port that a pod has by name, where it has not all of its Service's.
+        self.own_port: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self.add("voting-app", "http", 8080, "voting-app-1", "voting-app-2", "voting-app-3")
         self.add("voting-analytics", "http", 8080, "voting-analytics-1")
@@ -156,7 +158,8 @@ class FakeMesh:
                     "namespace": "voting",
                     "labels": {"kubernetes.io/service-name": service},
                 },
-                "ports": [{"name": n, "port": p} for n, p in ports.items()],
+                # Pods that have other ports by name are in a slice of their own.
+                "ports": [{"name": n, "port": p} for n, p in ports.items() if own in ("", n)],
                 "endpoints": [
                     {
                         "addresses": [pod["status"]["podIPs"][0]["ip"]],
@@ -165,9 +168,11 @@ class FakeMesh:
                     }
                     for name, pod in self.pods.items()
                     if pod["metadata"]["labels"]["app"] == service
+                    and self.own_port.get(name, "") == own
                 ],
             }
             for service, ports in self.services.items()
+            for own in sorted({"", *self.own_port.values()})
         ]
 
     def _deployments(self) -> list[Json]:
@@ -234,6 +239,11 @@ class FakeMesh:
             configs.append({"cluster": cluster})
         return {"configs": configs}
 
+    def _has(self, pod: str, service: str, cluster: str) -> bool:
+        """Whether a pod has the port of a cluster."""
+        port = self.services[service][self.own_port[pod]] if pod in self.own_port else ""
+        return not port or cluster.startswith(f"outbound|{port}|")
+
     def _known(self, _: str, pattern: str) -> Json:
         configs = []
         for name, service, subset in self._names(pattern):
@@ -247,6 +257,7 @@ class FakeMesh:
                 for key, pod in self.pods.items()
                 if pod["metadata"]["labels"]["app"] == service
                 and (not subset or key in self.subsets[service][subset])
+                and self._has(key, service, name)
             ]  # fmt: skip
             endpoints = [{"lb_endpoints": listed}]
             configs.append({"endpoint_config": {"cluster_name": name, "endpoints": endpoints}})
@@ -568,7 +579,24 @@ def test_a_subset_without_pods_is_told(ask: Ask, mesh: FakeMesh) -> None:
     with_subsets(mesh, {"v1-0": None, "v1-1": None})
     mesh.subsets["voting-analytics"]["v1-1"] = []
     row = only(ask("voting-analytics"))
-    assert (row.status, row.notes) == (Status.OK, ("subset v1-1 has no ready pod",))
+    assert (row.status, row.notes) == (Status.OK, ("subset v1-1 has no ready pod for this port",))
+
+
+def test_a_port_that_one_version_has_alone(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.services["voting-storage"]["mysql"] = 3306
+    mesh.add_pod("voting-storage-2", "voting-storage")
+    mesh.own_port = {"voting-storage-1": "redis", "voting-storage-2": "mysql"}
+    mesh.subsets["voting-storage"] = {"v1-0": ["voting-storage-1"], "v2-0": ["voting-storage-2"]}
+    mesh.rules["voting-storage"]["subsets"] = [{"name": "v1-0"}, {"name": "v2-0"}]
+    ((redis, mysql),) = [table.rows for table in ask("voting-storage")]
+    assert redis.columns[1:] == mysql.columns[1:]
+    for row, port, server, other in (
+        (redis, 6379, "voting-storage-1", "v2-0"),
+        (mysql, 3306, "voting-storage-2", "v1-0"),
+    ):
+        assert (row.destination.port, row.status) == (port, Status.OK)
+        assert [accepting.pod.name for accepting in row.servers] == [server]
+        assert row.notes == (f"subset {other} has no ready pod for this port",)
 
 
 def test_subsets_in_objects_or_proxies_alone_are_drift(ask: Ask, mesh: FakeMesh) -> None:
