@@ -23,10 +23,10 @@ ENVOY_LOCK = ROOT / "supply" / "envoy" / "requirements.txt"
 #: What is loaded into a node beside what is baked in, by the name in a manifest.
 LOADED = {
     "localhost/voting/storage:1.0": "image-redis",
-    "localhost/voting/storage:2.0": "image-mariadb",
     "localhost/voting/app:1.0": "image-voting-app-1.0",
     "localhost/voting/analytics:1.0": "image-voting-analytics-1.0",
     "localhost/voting/analytics:1.1": "image-voting-analytics-1.1",
+    "localhost/voting/storage:2.0": "image-mariadb",
     "localhost/voting/app:2.0": "image-voting-app-2.0",
     "localhost/voting/analytics:2.0": "image-voting-analytics-2.0",
 }
@@ -177,8 +177,8 @@ def _images() -> list[Recipe]:
             },
             base="debian",
         ),
-        image_recipe("image-mariadb", "Debian's MariaDB", folder="mariadb", base="debian"),
         image_recipe("image-redis", "Debian's Redis", folder="redis", base="debian"),
+        image_recipe("image-mariadb", "Debian's MariaDB", folder="mariadb", base="debian"),
         image_recipe(
             "image-node-base",
             "the base of a kind node",

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from meshproof import environment
+from meshproof.engine.engine import Engine
 from meshproof.engine.machine import Machine
 from meshproof.environment import Finding, doctor, status
 from meshproof.errors import UsageFailure
@@ -13,6 +14,7 @@ from meshproof.options import read_options
 from meshproof.paths import cache_dir, state_dir
 from meshproof.progress import Progress
 from meshproof.supply.recipe import Recipe
+from tests.unit.conftest import Script
 
 # The catalogue is made without asking for a Go toolchain.
 pytestmark = pytest.mark.usefixtures("recipes")
@@ -94,6 +96,12 @@ def test_doctor_names_what_the_machine_withholds(
 ) -> None:
     found = examine(replace(machine, withheld=("CAP_SYSLOG",)), monkeypatch)
     assert found["capabilities"].text.startswith("withheld: CAP_SYSLOG;")
+
+
+def test_version_behind_the_name_mysql_is_asked_of_the_image(script: Script) -> None:
+    docker = script("docker", 'echo "mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux"')
+    version = environment.mariadb_version(Engine("docker", str(docker)), "sha256:1")
+    assert version == "MariaDB 10.11.19-MariaDB-0+deb12u1"
 
 
 def test_status_without_an_engine(programs: set[str]) -> None:

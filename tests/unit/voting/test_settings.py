@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from voting.__main__ import STORES, main
-from voting.settings import RELEASES, Address, Component, Settings, SettingsError
+from voting.settings import RELEASES, Address, Component, MySql, Settings, SettingsError
 
 APP = {"VOTING_COMPONENT": "app", "VOTING_VERSION": "1.0"}
 
@@ -13,6 +13,7 @@ def test_defaults_are_those_of_the_tutorial() -> None:
     assert settings.listen == Address("0.0.0.0", 8080)
     assert settings.analytics_url == "http://voting-analytics:8080/analytics"
     assert settings.redis == Address("voting-storage", 6379)
+    assert settings.mysql == MySql(Address("voting-storage", 3306), "voting", "voting", "")
     assert settings.drain == 5
     assert settings.log_level == "INFO"
 
@@ -31,6 +32,7 @@ def test_silent_store_is_noticed_before_the_analytics_that_waits_for_it() -> Non
         ("VOTING_REDIS_ADDRESS", "voting-storage:0"),
         ("VOTING_REDIS_ADDRESS", "voting-storage:65536"),
         ("VOTING_REDIS_ADDRESS", "voting-storage:²"),
+        ("VOTING_MYSQL_ADDRESS", "voting-storage"),
         ("VOTING_ANALYTICS_URL", "voting-analytics:8080"),
         ("VOTING_DRAIN_SECONDS", "soon"),
         ("VOTING_DRAIN_SECONDS", "-1"),
@@ -57,3 +59,19 @@ def test_wrong_setting_ends_the_process_with_one_sentence(monkeypatch: pytest.Mo
 
 def test_every_release_has_a_store() -> None:
     assert {release.store for release in RELEASES.values()} <= STORES.keys()
+
+
+def test_version_2_keeps_votes_in_mysql_and_never_shows_the_password() -> None:
+    settings = Settings.from_environment(
+        APP
+        | {
+            "VOTING_VERSION": "2.0",
+            "VOTING_MYSQL_ADDRESS": "db:1",
+            "VOTING_MYSQL_DATABASE": "d",
+            "VOTING_MYSQL_USER": "u",
+            "VOTING_MYSQL_PASSWORD": "hidden",
+        }
+    )
+    assert settings.release.store == "mysql"
+    assert settings.mysql == MySql(Address("db", 1), "d", "u", "hidden")
+    assert "hidden" not in repr(settings)
