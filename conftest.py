@@ -26,6 +26,7 @@ pytest_plugins = [
     "steps.browser",
     "steps.flag",
     "steps.steady",
+    "steps.idle",
     "steps.stages",
     "steps.stores",
     "steps.versions",

@@ -64,10 +64,19 @@ Feature: At every step
     When the tutorial's namespace is deleted, and those beside it
     Then the cluster holds exactly the objects and the volumes' folders that it held before
 
-  @always @A1
+  @always @A1 @canary @C1
   Scenario: No request fails at any step of the rollout
     Given the way in through the ingress is free
     And users without the flag, from "exposed" on, in a namespace of its own
     When the tutorial is gone through to its end, with users who have the flag from "canary" on
     Then no request failed at any step
+    And users without the flag got only "1.0" until "rolled-out" was begun, and only "2.0" once it was there
     And every acknowledged vote is stored exactly once, in the store of the version that said so
+
+  @always @A1 @finding
+  Scenario: Locking down in the published order has an outage
+    Given the tutorial is followed up to "updated"
+    And users without the flag who view the page and vote, again and again
+    When traffic is locked down in the published order, step 2a and then step 2b
+    Then between the two every request got a 503
+    And before the first and after the second none failed

@@ -57,6 +57,21 @@ Feature: Roll out a canary release
       virtualservice.networking.istio.io/voting-storage configured
       """
 
+  @canary @C1
+  Scenario: Routes for 2.0 come first, and users without the flag see no change
+    Given the tutorial is followed up to "lock-down"
+    And users without the flag who view the page and vote, again and again
+    When the tutorial is followed on to "canary-routed"
+    Then no request failed at any step
+    And every page that they got was version "1.0"
+
+  @canary @C1 @finding
+  Scenario: Until 2.0 is there, the flag leads to an error, and everyone else to 1.0
+    Given the tutorial is followed up to "canary-routed"
+    When page views are sampled through the ingress, in turn with the flag and without it, enough to notice a leak of 1 % with 99.9 % confidence
+    Then every page without it is version "1.0"
+    And every request with the flag got a 503
+
   @canary @C2
   Scenario: Step 3 configures and creates exactly what the tutorial lists
     Given the tutorial is followed up to "canary-routed"

@@ -22,6 +22,22 @@ Feature: Finalize the rollout
     Then each of the 6 rules names "2.0" and no other version
     And every proxy has loaded "2.0" and no other version
 
+  @finalize @F3
+  Scenario: Once all users get 2.0, nothing reaches the old versions any more
+    Given the tutorial is followed up to "canary"
+    And the proxies of the old versions count what users without the flag ask for
+    When the tutorial is followed on to "rolled-out"
+    Then their counts stand still while users view the page and vote, often enough to notice a leak of 1 % with 99.9 % confidence
+
+  @finalize @F3
+  Scenario: Deleting the old versions harms no one
+    Given the tutorial is followed up to "rolled-out"
+    And users without the flag who view the page and vote, again and again
+    And users with the flag who do the same
+    When the tutorial is followed on to "cleaned-up"
+    Then no request failed at any step
+    And every page that they got was version "2.0"
+
   @finalize @F4
   Scenario: Only 2.0 is left, with all votes that were cast in it
     Given the tutorial is followed up to "rolled-out"

@@ -50,6 +50,11 @@ class Request:
     acknowledged: str
     problem: str
 
+    @property
+    def end(self) -> float:
+        """When it was answered, or given up; seconds since the timeline began."""
+        return self.at + self.seconds
+
     def __str__(self) -> str:
         """Return the request in a line."""
         asked = f"{self.method} ({self.vote} {self.vote_id})" if self.vote else self.method
@@ -71,22 +76,23 @@ class Timeline:
 
     def under_way(self, request: Request) -> str:
         """Name the steps that were under way between a request's begin and its end."""
-        end = request.at + request.seconds
-        titles = [step.title for step in self.steps if step.overlaps(request.at, end)]
+        titles = [s.title for s in self.steps if s.overlaps(request.at, request.end)]
         return " → ".join(titles) or BETWEEN
 
     def failures(self) -> list[str]:
         """Say for each request that failed when it did, and during which step."""
         return [f"{request}, during: {self.under_way(request)}" for request in self.failed]
 
-    def of(self, users: Iterable[str]) -> Timeline:
-        """The same with the requests of these users alone."""
-        chosen = set(users)
-        return Timeline(self.steps, [r for r in self.requests if r.user in chosen])
+    def entered(self, stage: str) -> tuple[float, float]:
+        """When a stage was begun, and when it was reached. Raises ``ValueError`` for never."""
+        steps = [step for step in self.steps if step.title.startswith(f"{stage}: ")]
+        if not steps:
+            raise ValueError(f"stage {stage} was not entered, in {len(self.steps)} steps")
+        return steps[0].begin, steps[-1].end
 
-    def since(self, moment: float) -> Timeline:
-        """The same with the requests alone that began at this moment or later."""
-        return Timeline(self.steps, [r for r in self.requests if r.at >= moment])
+    def between(self, begin: float, end: float) -> list[Request]:
+        """The requests that began at one moment at the earliest and were over by the other."""
+        return [r for r in self.requests if begin <= r.at and r.end <= end]
 
     def table(self) -> str:
         """Return a row for each step: begin, duration, requests, failures, slowest.

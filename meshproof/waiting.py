@@ -63,6 +63,9 @@ LOGS_WRITTEN = Timeout(
 ROUTE_IN_FORCE = Timeout(
     "route-in-force", 60, 0.2, "a pushed route is in force within a second or two"
 )
+REQUESTS_ANSWERED = Timeout(
+    "requests-answered", 30, 0.05, "ten of each user, at its pace, take 2 s, and a slow one 10 s"
+)
 CERTIFICATE_RENEWED = Timeout(
     "certificate-renewed",
     60,
@@ -90,6 +93,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     PROXIES_SYNCED,
     LOGS_WRITTEN,
     ROUTE_IN_FORCE,
+    REQUESTS_ANSWERED,
     CERTIFICATE_RENEWED,
     CAPTURE,
     NAMESPACE_GONE,

@@ -113,6 +113,15 @@ def _(always: AlwaysSample, evidence: Evidence, user: str, version: str) -> None
     assert claim.holds, f"{user}: {claim}; first: {wrong[0] if wrong else None}"
 
 
+@then(parsers.parse("every request {user} got a {status:d}"))
+def _(always: AlwaysSample, evidence: Evidence, user: str, status: int) -> None:
+    views = always.views[user]
+    wrong = [view for view in views if view.status != status]
+    claim = AlwaysClaim(len(views), len(wrong), always.leak, always.confidence, "requests")
+    evidence.observe(f"{user}, status {status}: {claim}; {views[0].problem}")
+    assert claim.holds, f"{user}: {claim}; first: {wrong[0] if wrong else None}"
+
+
 @then(parsers.parse('every page shows analytics "{version}"'))
 @then(parsers.parse('every answer shows analytics "{version}"'))
 def _(always: AlwaysSample, evidence: Evidence, version: str) -> None:

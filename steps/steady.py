@@ -1,9 +1,9 @@
-"""Steady traffic across the whole rollout, and what became of each vote (A1)."""
+"""Steady traffic: what users live through while the tutorial goes on (A1, C1, F3)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 from pytest_bdd import given, parsers, then, when
@@ -15,6 +15,7 @@ from meshproof.probes.ingress import FLAG
 from meshproof.probes.steady import SteadyTraffic, User, steady_traffic, votes_amiss
 from meshproof.probes.stores import Row, mysql_rows, redis_rows
 from meshproof.timeline import Timeline
+from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.stages import NAMES, stage_named
 from meshproof.tutorial.tutorial import Tutorial
 
@@ -22,14 +23,15 @@ from meshproof.tutorial.tutorial import Tutorial
 PACE = 8.0
 #: By what is put behind the user's name: one on a connection that is kept, one on new ones.
 CONNECTIONS = {"on a kept connection": False, "on new connections": True}
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """A rollout that users lived through: their timeline, and the votes that its stores hold."""
-
-    timeline: Timeline
-    stored: dict[str, list[Row]]
+#: Requests of each user that must tell of a time between steps.
+REQUESTS_OF_EACH = 10
+#: Step 2a before step 2b, as the tutorial has it; the third is not the tutorial's.
+PUBLISHED = (
+    "step-2a-update-voting-app-virtualservice",
+    "step-2b-add-routing-for-all-components",
+    "step-2c-authorize-components",
+)
+WITHOUT_FLAG, WITH_FLAG = "a user without the flag", "a user with the flag"
 
 
 @pytest.fixture
@@ -37,6 +39,19 @@ def traffic(environment: Environment) -> Iterator[SteadyTraffic]:
     """Steady traffic through the ingress, which ends with the scenario."""
     with steady_traffic(environment.loopback) as traffic:
         yield traffic
+
+
+@pytest.fixture
+def timeline(traffic: SteadyTraffic, evidence: Evidence) -> Timeline:
+    """What the users lived through: they end here, and all of it is evidence."""
+    traffic.end()
+    timeline = traffic.timeline()
+    evidence.text("timeline", timeline.table())
+    evidence.text("requests that failed", "".join(f"{line}\n" for line in timeline.failures()))
+    evidence.data("timeline", timeline.as_json())
+    for line in timeline.summary():
+        evidence.observe(line)
+    return timeline
 
 
 @given("the way in through the ingress is free")
@@ -48,67 +63,140 @@ def _(tutorial: Tutorial) -> None:
 
 @given(
     parsers.parse('users without the flag, from "{stage}" on, in a namespace of its own'),
-    target_fixture="rollout_of_its_own",
+    target_fixture="rollout",
 )
 def _(beside: Beside, traffic: SteadyTraffic, stage: str) -> Tutorial:
     rollout = beside("steady")
     rollout.mark = traffic.step
     rollout.follow_to(stage)
-    begin(traffic, "a user without the flag", {})
+    begin(traffic, WITHOUT_FLAG, {})
     return rollout
+
+
+@given("users without the flag who view the page and vote, again and again")
+def _(tutorial: Tutorial, traffic: SteadyTraffic) -> None:
+    tutorial.mark = traffic.step
+    begin(traffic, WITHOUT_FLAG, {})
+    traffic.await_requests()
+
+
+@given("users with the flag who do the same")
+def _(traffic: SteadyTraffic) -> None:
+    begin(traffic, WITH_FLAG, FLAG)
+    traffic.await_requests()
 
 
 @when(
     parsers.parse(
         'the tutorial is gone through to its end, with users who have the flag from "{stage}" on'
     ),
-    target_fixture="rollout",
+    target_fixture="stored",
 )
-def _(
-    rollout_of_its_own: Tutorial, traffic: SteadyTraffic, evidence: Evidence, stage: str
-) -> Rollout:
-    tutorial, stored = rollout_of_its_own, {}
-    cluster, namespace = tutorial.cluster, tutorial.namespace
+def _(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> dict[str, list[Row]]:
+    """The votes that each store holds, read once nobody votes there any more."""
+    stored = {}
+    cluster, namespace = rollout.cluster, rollout.namespace
     for name in NAMES[NAMES.index("exposed") + 1 :]:
-        tutorial.follow_to(name)
+        rollout.follow_to(name)
         if name == stage:
-            begin(traffic, "a user with the flag", FLAG)
-        if name == "rolled-out":  # nobody votes there any more, and it is about to go
-            pod = tutorial.pod_of("voting-storage", "1.0")
+            begin(traffic, WITH_FLAG, FLAG)
+        if name == "rolled-out":  # it is about to go
+            traffic.await_requests()
+            pod = rollout.pod_of("voting-storage", "1.0")
             stored["redis"] = redis_rows(cluster, namespace, pod.name)
     traffic.end()
-    pod = tutorial.pod_of("voting-storage", "2.0")
+    pod = rollout.pod_of("voting-storage", "2.0")
     stored["mysql"] = mysql_rows(cluster, namespace, pod.name)
-    timeline = traffic.timeline()
-    evidence.text("timeline", timeline.table())
-    evidence.text("requests that failed", "".join(f"{line}\n" for line in timeline.failures()))
-    evidence.data("timeline", timeline.as_json())
-    for line in timeline.summary():
-        evidence.observe(line)
-    return Rollout(timeline, stored)
+    return stored
+
+
+@when("traffic is locked down in the published order, step 2a and then step 2b")
+def _(tutorial: Tutorial, traffic: SteadyTraffic) -> None:
+    step_2a, step_2b, policies = (
+        f"kubectl apply -f istio/{file}.yaml --namespace {tutorial.namespace}" for file in PUBLISHED
+    )
+    apply(tutorial, "2a", step_2a)
+    with traffic.step("2a alone: users go on"):
+        traffic.await_requests(REQUESTS_OF_EACH)
+    apply(tutorial, "2b", step_2b)
+    traffic.await_requests(REQUESTS_OF_EACH)
+    # Not the tutorial's: with them it is a stage again, from which there is a way back.
+    apply(tutorial, "2c", policies)
+
+
+@then(parsers.parse("between the two every request got a {status:d}"))
+def _(timeline: Timeline, evidence: Evidence, status: int) -> None:
+    begin, end = timeline.entered("2a alone")
+    requests = timeline.between(begin, end)
+    served = [str(request) for request in requests if request.status != status]
+    failed = timeline.failed
+    evidence.observe(
+        f"{len(requests) - len(served)} of {len(requests)} requests in the {end - begin:.1f} s "
+        f"between the steps got {status}; in all {len(failed)} failed, from {failed[0].at:.1f} s "
+        f"to {failed[-1].end:.1f} s"
+        if failed
+        else f"none of {len(requests)} requests failed"
+    )
+    assert requests and not served, f"{len(served)} of {len(requests)} did not: {served[:10]}"
+
+
+@then("before the first and after the second none failed")
+def _(timeline: Timeline, evidence: Evidence) -> None:
+    begin, end = timeline.entered("2a")[0], timeline.entered("2b")[1]
+    before, after = timeline.between(0, begin), timeline.between(end, math.inf)
+    failed = [str(request) for request in (*before, *after) if request.problem]
+    evidence.observe(f"{len(failed)} of {len(before)} before and {len(after)} after them failed")
+    assert before and after and not failed, f"{len(failed)} failed: {failed[:10]}"
 
 
 @then("no request failed at any step")
-def _(rollout: Rollout, evidence: Evidence) -> None:
-    timeline = rollout.timeline
-    failures = timeline.failures()
-    evidence.observe(
-        f"{len(timeline.requests)} requests across {len(timeline.steps)} steps, "
-        f"{len(failures)} failed"
+def _(timeline: Timeline, evidence: Evidence) -> None:
+    failures, count = timeline.failures(), len(timeline.requests)
+    evidence.observe(f"{len(failures)} of {count} requests failed, in {len(timeline.steps)} steps")
+    assert count and not failures, f"{len(failures)} of {count} requests failed: {failures[:10]}"
+
+
+@then(parsers.parse('every page that they got was version "{version}"'))
+def _(timeline: Timeline, version: str) -> None:
+    others = [str(request) for request in timeline.requests if request.version != version]
+    assert not others, f"{len(others)} of {len(timeline.requests)} were another: {others[:10]}"
+
+
+@then(
+    parsers.parse(
+        'users without the flag got only "{old}" until "{stage}" was begun, and only "{new}" '
+        "once it was there"
     )
-    assert timeline.requests and not failures, (
-        f"{len(failures)} of {len(timeline.requests)} requests failed: {failures[:10]}"
-    )
+)
+def _(timeline: Timeline, evidence: Evidence, old: str, stage: str, new: str) -> None:
+    begin, end = timeline.entered(stage)
+    for version, requests in (
+        (old, timeline.between(0, begin)),
+        (new, timeline.between(end, math.inf)),
+    ):
+        plain = [request for request in requests if request.user.startswith(WITHOUT_FLAG)]
+        others = [str(request) for request in plain if request.version != version]
+        evidence.observe(f"{len(others)} of {len(plain)} were another version than {version}")
+        assert plain and not others, f"{len(others)} of {len(plain)} were another: {others[:10]}"
 
 
 @then("every acknowledged vote is stored exactly once, in the store of the version that said so")
-def _(rollout: Rollout, evidence: Evidence) -> None:
-    acknowledged = [request for request in rollout.timeline.requests if request.acknowledged]
-    wrong = votes_amiss(rollout.timeline, rollout.stored)
-    held = {store: len(rows) for store, rows in rollout.stored.items()}
+def _(timeline: Timeline, stored: dict[str, list[Row]], evidence: Evidence) -> None:
+    acknowledged = [request for request in timeline.requests if request.acknowledged]
+    wrong = votes_amiss(timeline, stored)
+    held = {store: len(rows) for store, rows in stored.items()}
     evidence.observe(f"{len(acknowledged)} votes acknowledged; rows by store: {held}")
     assert all(held.values()), f"a store without votes: {held}"
     assert not wrong, f"{len(wrong)} of {len(acknowledged)} votes are amiss: {wrong[:10]}"
+
+
+def apply(tutorial: Tutorial, step: str, line: str) -> None:
+    """Run a command, and wait until the proxies have loaded what it changed."""
+    before = live_objects(tutorial.cluster, tutorial.namespace)
+    with tutorial.mark(f"{step}: {line}"):
+        tutorial.run(line)
+    with tutorial.mark(f"{step}: wait for the proxies"):
+        tutorial.await_change(before, live_objects(tutorial.cluster, tutorial.namespace))
 
 
 def begin(traffic: SteadyTraffic, name: str, headers: dict[str, str]) -> None:

@@ -9,16 +9,21 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.timeline import Request, Step, Timeline
+from meshproof.waiting import REQUESTS_ANSWERED, converge
 
 #: One request in so many is a vote.
 VOTES = 3
-#: Requests at most of one user: ten minutes of them at the fastest pace in use.
+#: Users at most of one ingress gateway.
+MOST_USERS = 8
+#: Requests at most of one user: ten minutes of them, and more, at the fastest pace in use.
 MOST_REQUESTS = 6000
 #: The header by which the application says that a vote is stored, and under which id.
 ACKNOWLEDGED = "x-vote-id"
@@ -45,19 +50,40 @@ class SteadyTraffic:
         self._ended = threading.Event()
         self._steps: list[Step] = []
         self._requests: list[Request] = []
-        self._threads: list[threading.Thread] = []
+        self._pool = ThreadPoolExecutor(MOST_USERS)
+        self._users: dict[str, Future[None]] = {}
 
     def begin(self, user: User) -> None:
         """Have a user begin, and go on until the end."""
-        thread = threading.Thread(target=self._go_on, args=[user], name=user.name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._users[user.name] = self._pool.submit(self._go_on, user)
 
     def end(self) -> None:
-        """Have every user finish the request that is under way, and make no other."""
+        """Have every user finish the request that is under way, and make no other.
+
+        Raises what a user met who could not go on: none may be missing without a word.
+        """
         self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        self._pool.shutdown()
+        for user in self._users.values():
+            user.result()
+
+    def await_requests(self, each: int = 1) -> None:
+        """Wait until every user has been answered so often, asked from now on.
+
+        No request is under way then that had begun before. Raises ``NotConverged``.
+        """
+        moment = self.now()
+
+        def behind() -> list[str]:
+            asked = Counter(r.user for r in tuple(self._requests) if r.at >= moment)
+            return [user for user in self._users if asked[user] < each]
+
+        converge(
+            behind,
+            until=lambda users: not users,
+            what=f"every user has been answered {each} times more",
+            timeout=REQUESTS_ANSWERED,
+        )
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -77,39 +103,35 @@ class SteadyTraffic:
         return Timeline(tuple(self._steps), tuple(sorted(self._requests, key=lambda r: r.at)))
 
     def _go_on(self, user: User) -> None:
-        kept = Ingress(self.url)
         due = self.now()
-        for number in range(MOST_REQUESTS):
-            if self._ended.wait(max(due - self.now(), 0)):
-                return
-            ingress = Ingress(self.url) if user.fresh else kept
-            vote = CHOICES[number // VOTES % 2] if number % VOTES == 0 else ""
-            vote_id = f"steady-{uuid.uuid4()}" if vote else ""
-            at = self.now()
+        with closing(Ingress(self.url)) as kept:
+            for number in range(MOST_REQUESTS):
+                if self._ended.wait(max(due - self.now(), 0)):
+                    return
+                vote = CHOICES[number // VOTES % 2] if number % VOTES == 0 else ""
+                self._requests.append(self._ask(user, kept, vote))
+                due = max(due + 1 / user.pace, self.now() - 1 / user.pace)
+        raise RuntimeError(f"{user.name} was not to make more than {MOST_REQUESTS} requests")
+
+    def _ask(self, user: User, kept: Ingress, vote: str) -> Request:
+        at, vote_id = self.now(), f"steady-{uuid.uuid4()}" if vote else ""
+        with closing(Ingress(self.url)) if user.fresh else nullcontext(kept) as ingress:
             response = (
                 ingress.vote(vote, vote_id=vote_id, headers=user.headers)
                 if vote
                 else ingress.view(headers=user.headers)
             )
-            if user.fresh:
-                ingress.close()
-            self._requests.append(request_of(at, user.name, response, vote, vote_id))
-            due = max(due + 1 / user.pace, self.now() - 1 / user.pace)
-        self._requests.append(
-            Request(
-                self.now(), 0.0, user.name, "-", None, "", "", "", "", "",
-                f"not asked any more after {MOST_REQUESTS} requests",
-            )
-        )  # fmt: skip
+        return request_of(at, user.name, response, vote, vote_id)
 
 
 @contextmanager
 def steady_traffic(url: str) -> Iterator[SteadyTraffic]:
     """Have steady traffic that ends at the latest here."""
     traffic = SteadyTraffic(url)
-    with ExitStack() as ending:
-        ending.callback(traffic.end)
+    try:
         yield traffic
+    finally:
+        traffic.end()
 
 
 def request_of(at: float, user: str, response: Response, vote: str, vote_id: str) -> Request:
@@ -143,7 +165,8 @@ def votes_amiss(timeline: Timeline, stored: Mapping[str, Sequence[tuple[str, str
     for store, rows in stored.items():
         for vote_id, category in rows:
             held.setdefault(vote_id, []).append((store, category))
-    found = [f"{held[i]} holds {i}, which nobody cast" for i in sorted(held.keys() - cast.keys())]
+    uncast = sorted(held.keys() - cast.keys())
+    found = [f"the vote {vote_id}, which nobody cast: held {held[vote_id]}" for vote_id in uncast]
     for vote_id, request in cast.items():
         stores = [request.store] if request.acknowledged and request.store else list(stored)
         allowed = [[(store, request.vote)] for store in stores]

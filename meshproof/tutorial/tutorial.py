@@ -86,8 +86,8 @@ class Tutorial:
         """``ingress`` is the gateway's address as reached from here; ``keep`` gets each command.
 
         ``booted`` is when the cluster's nodes were last started (UTC, ISO 8601), where it is known.
-        ``mark`` is entered, with a title, for each command of a stage and each wait for what it
-        brings about.
+        ``mark`` is entered for each command of a stage and each wait for what it brings about,
+        with a title that begins with the stage's name and a colon.
         """
         self.cluster = cluster
         self.namespace = namespace
@@ -334,11 +334,11 @@ class Tutorial:
             done = []
             there = self._before(stage)
             for line in stage.command_lines(self.namespace):
-                with self.mark(line):
+                with self.mark(f"{stage.name}: {line}"):
                     done.append(self.run(line))
                 now = objects_after(line, there, self.manifests)
                 # The next command may rely on what this one tells the proxies.
-                with self.mark("wait for the proxies"):
+                with self.mark(f"{stage.name}: wait for the proxies"):
                     self.await_change(there, now)
                 there = now
                 if line.startswith("kubectl create namespace"):
@@ -348,6 +348,6 @@ class Tutorial:
                     )
                 if line.startswith("kubectl label namespace"):
                     await_injection(self.cluster, self.namespace)
-            with self.mark(f"wait for stage {stage.name}"):
+            with self.mark(f"{stage.name}: wait for its pods and the page"):
                 self.settle(stage.name)
         return done

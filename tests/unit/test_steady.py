@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,9 +8,11 @@ from threading import Thread
 
 import pytest
 
+from meshproof.probes import steady
 from meshproof.probes.ingress import Response
 from meshproof.probes.steady import User, request_of, steady_traffic, votes_amiss
 from meshproof.timeline import Request, Timeline
+from meshproof.waiting import REQUESTS_ANSWERED, NotConverged
 
 PAGE = (
     '<p id="version">version: {version}</p><p id="host">host: a</p>'
@@ -112,9 +115,11 @@ def test_users_go_on_until_the_end_and_each_request_is_written_down(url: str) ->
         traffic.begin(User("plain", 200, fresh=True))
         traffic.begin(User("flagged", 200, {"Cookie": "featureflag=on"}))
         with traffic.step("a step"):
-            while {r.user for r in traffic.timeline().requests if r.vote} != {"plain", "flagged"}:
-                pass
+            traffic.await_requests(4)
     timeline = traffic.timeline()
+    (step,) = timeline.steps
+    inside = timeline.between(step.begin, step.end)
+    assert all(Counter(r.user for r in inside)[user] >= 4 for user in ("plain", "flagged"))
     assert timeline.failed == []
     assert {r.version for r in timeline.requests if r.user == "flagged"} == {"2.0"}
     assert {r.version for r in timeline.requests if r.user == "plain"} == {"1.0"}
@@ -122,3 +127,24 @@ def test_users_go_on_until_the_end_and_each_request_is_written_down(url: str) ->
     assert len({r.vote_id for r in timeline.requests if r.vote}) == sum(
         1 for r in timeline.requests if r.vote
     )
+
+
+def test_nobody_is_asked_for_more_requests_than_a_user_may_make(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steady, "MOST_REQUESTS", 2)
+    said = "tireless was not to make more than 2 requests"
+    with pytest.raises(RuntimeError, match=said), steady_traffic(url) as traffic:
+        traffic.begin(User("tireless", 1000))
+        while len(traffic.timeline().requests) < 2:
+            pass
+
+
+def test_a_user_who_is_not_answered_so_often_is_waited_for_in_vain(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steady, "REQUESTS_ANSWERED", replace(REQUESTS_ANSWERED, seconds=0.05))
+    with steady_traffic(url) as traffic:
+        traffic.begin(User("slow", 0.01))
+        with pytest.raises(NotConverged, match=r"every user has been answered 2 times(.|\n)*slow"):
+            traffic.await_requests(2)

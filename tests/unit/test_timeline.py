@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, replace
 
 import pytest
@@ -59,9 +60,27 @@ def test_the_summary_tells_what_each_user_saw() -> None:
     ]
 
 
-def test_some_users_alone_or_from_a_moment_on() -> None:
-    assert TIMELINE.of(["Bob"]) == Timeline(TIMELINE.steps, [VOTE])
-    assert TIMELINE.since(1.2) == Timeline(TIMELINE.steps, [VOTE, REFUSED])
+def test_a_stage_is_entered_from_its_first_step_to_the_end_of_its_last() -> None:
+    steps = [Step("a: one", 1, 2), Step("a: wait", 2, 3), Step("ab: one", 4, 5), Step("b: a", 6, 7)]
+    timeline = Timeline(steps, [])
+    assert [timeline.entered(stage) for stage in ("a", "ab", "b")] == [(1, 3), (4, 5), (6, 7)]
+    with pytest.raises(ValueError, match="stage c was not entered, in 4 steps"):
+        timeline.entered("c")
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "requests"),
+    [
+        (0.5, 1.65, [VIEW, VOTE, REFUSED]),
+        (0.6, 1.5, [VOTE]),
+        (1.3, 1.5, []),
+        (1.3, math.inf, [REFUSED]),
+    ],
+)
+def test_requests_between_two_moments_begin_and_end_there(
+    begin: float, end: float, requests: list[Request]
+) -> None:
+    assert TIMELINE.between(begin, end) == requests
 
 
 def test_steps_and_requests_are_kept_for_machines_one_a_line() -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import copy
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -253,6 +254,28 @@ def test_from_nothing_all_commands_are_run_as_published(
     assert world.namespace is not None
     assert owned(world.namespace)
     assert tutorial.stage() == stage.name
+
+
+def test_each_command_of_a_stage_and_each_wait_for_it_is_marked(
+    world: World, tutorial: Tutorial
+) -> None:
+    marks: list[str] = []
+
+    @contextmanager
+    def mark(title: str) -> Iterator[None]:
+        before = list(world.did)
+        yield
+        marks.append(f"{title}{' (ran)' if world.did != before else ''}")
+
+    tutorial.mark = mark
+    tutorial.follow_to("deployed")
+    lines = [(stage.name, line) for stage in STAGES[:2] for line in typed([stage])]
+    expected = []
+    for name, line in lines:
+        expected += [f"{name}: {line} (ran)", f"{name}: wait for the proxies"]
+        if line is lines[1][1] or line is lines[-1][1]:
+            expected.append(f"{name}: wait for its pods and the page")
+    assert marks == expected
 
 
 @pytest.mark.parametrize("target", NAMES)

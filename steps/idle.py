@@ -1,0 +1,89 @@
+"""Whether anything still reaches the old versions, by what their proxies count (F3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_bdd import given, parsers, then
+
+from meshproof.evidence import Evidence
+from meshproof.probes import counts
+from meshproof.probes.counts import PASSED_ON, SERVED
+from meshproof.probes.ingress import FLAG, Ingress
+from meshproof.sampling import AlwaysClaim, samples_to_exclude
+from meshproof.tutorial.tutorial import Tutorial
+from steps.sampling import LEAK
+
+#: What tells that each old workload is used: requests, or for Redis bytes.
+OLD = {
+    ("voting-app", "1.0"): SERVED,
+    ("voting-analytics", "1.0"): SERVED,
+    ("voting-analytics", "1.1"): SERVED,
+    ("voting-storage", "1.0"): PASSED_ON,
+}
+APP = "voting-app 1.0"
+#: How much each count must rise by for a request while users are served by 1.0: just so much,
+#: or anything (None). Nothing reaches analytics 1.0 since lock-down (U6 has its baseline).
+RISE = {
+    APP: 1,
+    "voting-analytics 1.0": 0,
+    "voting-analytics 1.1": 1,
+    "voting-storage 1.0": None,
+}
+BASELINE_REQUESTS = 30
+
+
+@given("the proxies of the old versions count what users without the flag ask for")
+def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> None:
+    before = reached(tutorial)
+    ask(ingress, BASELINE_REQUESTS, [{}])
+    rise = risen(before, reached(tutorial))
+    evidence.observe(f"baseline: {BASELINE_REQUESTS} requests by 1.0, the counts rose by {rise}")
+    wrong = {
+        name: rise[name]
+        for name, each in RISE.items()
+        if (rise[name] <= 0 if each is None else rise[name] != each * BASELINE_REQUESTS)
+    }
+    assert not wrong, f"{BASELINE_REQUESTS} requests by 1.0, and these counts rose by {wrong}"
+
+
+@then(parsers.parse(f"their counts stand still while users view the page and vote, often {LEAK}"))
+def _(
+    tutorial: Tutorial, ingress: Ingress, evidence: Evidence, leak: float, confidence: float
+) -> None:
+    count = samples_to_exclude(leak / 100, confidence / 100)
+    before = reached(tutorial)
+    ask(ingress, count, [FLAG, {}])
+    rise = risen(before, reached(tutorial))
+    claim = AlwaysClaim(
+        count, min(rise[APP], count), leak / 100, confidence / 100, "requests to the app"
+    )
+    evidence.observe(f"{count} requests, the counts rose by {rise}; {claim}")
+    assert not any(rise.values()), f"{count} requests, and these counts rose: {rise}"
+    assert claim.holds, str(claim)
+
+
+def reached(tutorial: Tutorial) -> dict[str, int]:
+    """What the proxies of each old workload have counted."""
+    found = {}
+    for workload, pattern in OLD.items():
+        pods = [pod.name for pod in tutorial.pods() if (pod.app, pod.version) == workload]
+        assert pods, f"no pod of {' '.join(workload)}"
+        found[" ".join(workload)] = counts.count(
+            tutorial.cluster, tutorial.namespace, pods, pattern
+        )
+    return found
+
+
+def risen(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    """By how much each count rose."""
+    return {name: after[name] - before[name] for name in before}
+
+
+def ask(ingress: Ingress, count: int, users: Sequence[dict[str, str]]) -> None:
+    """View the page and vote, in turn, as each of the users, by the headers that they send."""
+    for number in range(count):
+        headers = users[number // 2 % len(users)]
+        view = number % 2 == 0
+        asked = ingress.view(headers=headers) if view else ingress.vote("Cats", headers=headers)
+        assert asked.status == 200, str(asked)
