@@ -269,7 +269,7 @@ def test_each_command_of_a_stage_and_each_wait_for_it_is_marked(
 
     tutorial.mark = mark
     tutorial.follow_to("deployed")
-    lines = [(stage.name, line) for stage in STAGES[:2] for line in typed([stage])]
+    lines = [(stage.name, line) for stage in STAGES[:2] for line in typed((stage,))]
     expected = []
     for name, line in lines:
         expected += [f"{name}: {line} (ran)", f"{name}: wait for the proxies"]
