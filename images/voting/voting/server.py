@@ -129,6 +129,8 @@ async def serve(
         shutdown_timeout=FINISH_SECONDS,
     )
     await runner.setup()
+    if runner.server:
+        _guard(runner.server)
     try:
         await web.TCPSite(runner, listen.host, listen.port, backlog=512).start()
         _log.info("serving", extra={"address": f"{listen.host}:{listen.port}"})
@@ -138,3 +140,15 @@ async def serve(
     finally:
         await runner.cleanup()
     _log.info("stopped")
+
+
+def _guard(server: web.Server) -> None:
+    """Refuse an expectation that is not ASCII: aiohttp would fail where it quotes it."""
+    handle = server.request_handler
+
+    async def guarded(request: web.BaseRequest) -> web.StreamResponse:
+        if not request.headers.get("Expect", "").isascii():
+            raise web.HTTPExpectationFailed
+        return await handle(request)
+
+    server.request_handler = guarded

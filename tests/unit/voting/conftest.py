@@ -20,11 +20,11 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "images" / "voting"))
 from voting.analytics import AnalyticsService
 from voting.analytics_client import AnalyticsClient
 from voting.app import AppService
-from voting.counts import Category, Counts, simple_text
+from voting.counts import Category, Counts
 from voting.errors import Dependency, UnavailableError
 from voting.page import Page
 from voting.server import Service, create_application, serve
-from voting.settings import Address
+from voting.settings import RELEASES, Address
 from voting.store import Outcome
 
 _Result = TypeVar("_Result")
@@ -103,9 +103,11 @@ class Server:
 
 
 class Voting:
-    """An app and an analytics that it asks, driven from plain functions."""
+    """An app and an analytics of one version that it asks, driven from plain functions."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str = "1.0") -> None:
+        self._version = version
+        self._release = RELEASES[version]
         self._runner = asyncio.Runner()
         self.asked: list[CIMultiDictProxy[str]] = []
         self.analytics_answer: Callable[[], web.Response] | None = None
@@ -116,13 +118,14 @@ class Voting:
         self.analytics = await self._start_analytics()
         address = self.analytics.address
         self._client = AnalyticsClient(f"http://{address.host}:{address.port}/analytics", 0.2)
-        page = Page("1.0", "voting-app-1-0-abc", "redis")
+        host = f"voting-app-{self._version.replace('.', '-')}-abc"
+        page = Page(self._version, host, self._release.store)
         self.app = Server(AppService(self.store, self._client, page), self.store)
         await self.app.start()
         self._session = ClientSession(cookie_jar=DummyCookieJar())
 
     async def _start_analytics(self, port: int | None = None) -> Server:
-        server = Server(AnalyticsService(self.store, simple_text), self.store, port)
+        server = Server(AnalyticsService(self.store, self._release.text), self.store, port)
 
         @web.middleware
         async def record(request: web.Request, handler: Handler) -> web.StreamResponse:

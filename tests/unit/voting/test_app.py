@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
-from voting.analytics_client import Report
-from voting.counts import Category, Counts, share_text
-from voting.page import Page
+from voting.counts import Category
+
+from tests.unit.voting.conftest import Voting
 
 if TYPE_CHECKING:
-    from tests.unit.voting.conftest import Answer, Voting
+    from tests.unit.voting.conftest import Answer
 
 LINE = re.compile(r' *<div id="results"> (.*) </div>')
 
@@ -308,8 +308,21 @@ def test_page_escapes_what_it_is_told(voting: Voting) -> None:
     assert shown(voting.get()) == "&lt;b&gt;"
 
 
-def test_second_version_looks_different() -> None:
-    report = Report(Counts(2, 4), share_text(Counts(2, 4)))
-    page = Page("2.0", "voting-app-2-0-abc", "mysql").render(flag=True, report=report)
-    assert '<html lang="en" class="major-2">' in page
-    assert "store: mysql" in page
+def test_every_page_of_the_second_version_says_so_and_looks_different() -> None:
+    second = Voting("2.0")
+    pages = [
+        second.get(),
+        second.get("/nothing"),
+        second.post("vote=Cats"),
+        second.post("vote=Fish"),
+    ]
+    second.store.available = False
+    pages += [second.get(), second.post("vote=Dogs")]
+    second.close()
+    assert [page.status for page in pages] == [200, 404, 200, 400, 503, 503]
+    assert shown(pages[2]) == "Cats: 1/1 (100%) | Dogs: 0/1 (0%)"
+    for page in pages:
+        assert '<html lang="en" class="major-2">' in page.text
+        assert element(page, "version") == "version: 2.0"
+        assert element(page, "host") == "host: voting-app-2-0-abc"
+        assert element(page, "store") == "store: mysql"
