@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import uuid
 from dataclasses import dataclass
@@ -11,16 +10,13 @@ from pytest_bdd import parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.isolation import STORAGES
-from meshproof.mesh.access_log import Call, acquaintances, read_calls
+from meshproof.mesh.access_log import Call, acquaintances, read_calls, seconds_since
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.probes.calls import call_all
 from meshproof.probes.capture import places
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
-
-#: Seconds by which what is read of a log reaches further back than what is looked for.
-MARGIN = 5
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ def _(made: Round, tutorial: Tutorial, evidence: Evidence, datatable: list[list[
     by_pod = {pod.name: pod.workload for pod in tutorial.pods()}
 
     def look() -> list[Call]:
-        back = math.ceil(time.monotonic() - made.begun) + MARGIN
+        back = seconds_since(made.begun)
         calls = read_calls(tutorial.cluster, tutorial.namespace, by_pod, back)
         # By the proxies' own clocks: from the first of these calls on.
         begun = min(call.start for call in calls if made.marker in call.path)

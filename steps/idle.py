@@ -14,21 +14,15 @@ from meshproof.sampling import AlwaysClaim, samples_to_exclude
 from meshproof.tutorial.tutorial import Tutorial
 from steps.sampling import LEAK
 
-#: What tells that each old workload is used: requests, or for Redis bytes.
-OLD = {
-    ("voting-app", "1.0"): SERVED,
-    ("voting-analytics", "1.0"): SERVED,
-    ("voting-analytics", "1.1"): SERVED,
-    ("voting-storage", "1.0"): PASSED_ON,
-}
 APP = "voting-app 1.0"
-#: How much each count must rise by for a request while users are served by 1.0: just so much,
-#: or anything (None). Nothing reaches analytics 1.0 since lock-down (U6 has its baseline).
-RISE = {
-    APP: 1,
-    "voting-analytics 1.0": 0,
-    "voting-analytics 1.1": 1,
-    "voting-storage 1.0": None,
+#: What tells that each old workload is used, and how much it must rise by for a request while
+#: users are served by 1.0: requests, by just so much, or for Redis bytes, by anything (None).
+#: Nothing reaches analytics 1.0 since lock-down (U6 has its baseline).
+OLD = {
+    APP: (SERVED, 1),
+    "voting-analytics 1.0": (SERVED, 0),
+    "voting-analytics 1.1": (SERVED, 1),
+    "voting-storage 1.0": (PASSED_ON, None),
 }
 BASELINE_REQUESTS = 30
 
@@ -41,7 +35,7 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> None:
     evidence.observe(f"baseline: {BASELINE_REQUESTS} requests by 1.0, the counts rose by {rise}")
     wrong = {
         name: rise[name]
-        for name, each in RISE.items()
+        for name, (_, each) in OLD.items()
         if (rise[name] <= 0 if each is None else rise[name] != each * BASELINE_REQUESTS)
     }
     assert not wrong, f"{BASELINE_REQUESTS} requests by 1.0, and these counts rose by {wrong}"
@@ -65,13 +59,11 @@ def _(
 
 def reached(tutorial: Tutorial) -> dict[str, int]:
     """What the proxies of each old workload have counted."""
-    found = {}
-    for workload, pattern in OLD.items():
-        pods = [pod.name for pod in tutorial.pods() if (pod.app, pod.version) == workload]
-        assert pods, f"no pod of {' '.join(workload)}"
-        found[" ".join(workload)] = counts.count(
-            tutorial.cluster, tutorial.namespace, pods, pattern
-        )
+    found, pods = {}, tutorial.pods()
+    for workload, (pattern, _) in OLD.items():
+        names = [pod.name for pod in pods if pod.workload == workload]
+        assert names, f"no pod of {workload}"
+        found[workload] = counts.count(tutorial.cluster, tutorial.namespace, names, pattern)
     return found
 
 

@@ -52,7 +52,7 @@ def require(cells: Sequence[Cell]) -> None:
 
 @given("users reach app 1.0 without the flag, and app 2.0 with it")
 def _(ingress: Ingress, evidence: Evidence) -> None:
-    without, flagged = ingress.view().page, ingress.request("GET", headers=FLAG).page
+    without, flagged = ingress.view().page, ingress.view(headers=FLAG).page
     evidence.observe(f"through the ingress: {without}; with the flag: {flagged}")
     assert (without.version, flagged.version) == ("1.0", "2.0")
 

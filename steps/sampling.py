@@ -38,6 +38,11 @@ class AlwaysSample:
     leak: float
     confidence: float
 
+    def claim(self, source: str, wrong: list[View], noun: str) -> AlwaysClaim:
+        """Claim that the views of a source are as promised, of which these are not."""
+        count = len(self.views[source])
+        return AlwaysClaim(count, len(wrong), self.leak, self.confidence, noun)
+
 
 @dataclass(frozen=True)
 class EvenSample:
@@ -106,20 +111,19 @@ def _(tutorial: Tutorial, evidence: Evidence, most: int, least: int) -> EvenSamp
 
 @then(parsers.parse('every page {user} is version "{version}"'))
 def _(always: AlwaysSample, evidence: Evidence, user: str, version: str) -> None:
-    views = always.views[user]
-    wrong = [view for view in views if view.app != version]
-    claim = AlwaysClaim(len(views), len(wrong), always.leak, always.confidence, "pages")
+    wrong = [view for view in always.views[user] if view.app != version]
+    claim = always.claim(user, wrong, "pages")
     evidence.observe(f"{user}, version {version}: {claim}")
-    assert claim.holds, f"{user}: {claim}; first: {wrong[0] if wrong else None}"
+    require(user, claim, wrong)
 
 
 @then(parsers.parse("every request {user} got a {status:d}"))
 def _(always: AlwaysSample, evidence: Evidence, user: str, status: int) -> None:
     views = always.views[user]
     wrong = [view for view in views if view.status != status]
-    claim = AlwaysClaim(len(views), len(wrong), always.leak, always.confidence, "requests")
+    claim = always.claim(user, wrong, "requests")
     evidence.observe(f"{user}, status {status}: {claim}; {views[0].problem}")
-    assert claim.holds, f"{user}: {claim}; first: {wrong[0] if wrong else None}"
+    require(user, claim, wrong)
 
 
 @then(parsers.parse('every page shows analytics "{version}"'))
@@ -127,9 +131,9 @@ def _(always: AlwaysSample, evidence: Evidence, user: str, status: int) -> None:
 def _(always: AlwaysSample, evidence: Evidence, version: str) -> None:
     for source, views in always.views.items():
         wrong = deviations(views, [version])
-        claim = AlwaysClaim(len(views), len(wrong), always.leak, always.confidence, "answers")
+        claim = always.claim(source, wrong, "answers")
         evidence.observe(f"{source}: {claim}")
-        assert claim.holds, f"{source}: {claim}; first: {wrong[0] if wrong else None}"
+        require(source, claim, wrong)
 
 
 @then(parsers.parse('every page shows analytics "1.0" or "1.1", with the same counts'))
@@ -157,6 +161,11 @@ def _(even: EvenSample, evidence: Evidence, false_alarms: Budget) -> None:
         )
         evidence.observe(f"{source}: {claim}")
         assert claim.holds, f"{source}: {claim}"
+
+
+def require(source: str, claim: AlwaysClaim, wrong: list[View]) -> None:
+    """Require that a claim holds; the first that deviates stands beside it."""
+    assert claim.holds, f"{source}: {claim}; first: {wrong[0] if wrong else None}"
 
 
 def sample_pods(

@@ -13,7 +13,7 @@ from meshproof.environment import Environment
 from meshproof.evidence import Evidence
 from meshproof.probes.ingress import FLAG
 from meshproof.probes.steady import SteadyTraffic, User, steady_traffic, votes_amiss
-from meshproof.probes.stores import Row, mysql_rows, redis_rows
+from meshproof.probes.stores import Row, in_mysql, in_redis
 from meshproof.timeline import Timeline
 from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.stages import NAMES, stage_named
@@ -95,18 +95,15 @@ def _(traffic: SteadyTraffic) -> None:
 def _(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> dict[str, list[Row]]:
     """The votes that each store holds, read once nobody votes there any more."""
     stored = {}
-    cluster, namespace = rollout.cluster, rollout.namespace
     for name in NAMES[NAMES.index("exposed") + 1 :]:
         rollout.follow_to(name)
         if name == stage:
             begin(traffic, WITH_FLAG, FLAG)
         if name == "rolled-out":  # it is about to go
             traffic.await_requests()
-            pod = rollout.pod_of("voting-storage", "1.0")
-            stored["redis"] = redis_rows(cluster, namespace, pod.name)
+            stored["redis"] = in_redis(rollout)
     traffic.end()
-    pod = rollout.pod_of("voting-storage", "2.0")
-    stored["mysql"] = mysql_rows(cluster, namespace, pod.name)
+    stored["mysql"] = in_mysql(rollout)
     return stored
 
 

@@ -10,15 +10,22 @@ from pytest_bdd import given, parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.probes.ingress import FLAG, Ingress, Response
-from meshproof.probes.stores import Row, amiss, claims_of, counts_of, mysql_rows, redis_rows
+from meshproof.probes.inside import CATEGORIES
+from meshproof.probes.stores import (
+    STORAGE,
+    Row,
+    amiss,
+    claims_of,
+    counts_of,
+    in_mysql,
+    in_redis,
+)
 from meshproof.probes.votes import VOTE_ID, Counted, Vote, miscounted
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
 
 #: What a user sends to get each version while 2.0 is a canary.
 HEADERS = {"1.0": {}, "2.0": FLAG}
-CHOICES = ("Cats", "Dogs")
-STORAGE = "voting-storage"
 
 
 @dataclass(frozen=True)
@@ -52,18 +59,6 @@ def cast(ingress: Ingress, vote: Vote) -> Response:
 def stored(vote: Vote, answer: Response) -> bool:
     """Whether an answer acknowledges the vote."""
     return answer.headers.get(VOTE_ID) == vote.id
-
-
-def in_mysql(tutorial: Tutorial) -> list[Row]:
-    """All votes of 2.0, read in its storage's pod."""
-    pod = tutorial.pod_of(STORAGE, "2.0").name
-    return mysql_rows(tutorial.cluster, tutorial.namespace, pod)
-
-
-def in_redis(tutorial: Tutorial) -> list[Row]:
-    """All votes of 1.0, read in its storage's pod."""
-    pod = tutorial.pod_of(STORAGE, "1.0").name
-    return redis_rows(tutorial.cluster, tutorial.namespace, pod)
 
 
 @given("all votes are reset in both versions")
@@ -110,7 +105,7 @@ def _(counted: list[Counted], evidence: Evidence) -> None:
 def _(
     ingress: Ingress, tutorial: Tutorial, evidence: Evidence, count: int, version: str
 ) -> list[Row]:
-    votes = [new_vote(version, CHOICES[index % 2]) for index in range(count)]
+    votes = [new_vote(version, CATEGORIES[index % 2]) for index in range(count)]
     for vote in votes:
         answer = cast(ingress, vote)
         assert stored(vote, answer), f"not acknowledged: {answer}"
@@ -129,7 +124,7 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> Loss:
     tutorial.run(f"kubectl delete pod {lost} --now --wait=false -n {tutorial.namespace}")
 
     def vote_on() -> bool:
-        vote = new_vote("2.0", CHOICES[len(loss.tried) % 2])
+        vote = new_vote("2.0", CATEGORIES[len(loss.tried) % 2])
         loss.tried.append((vote, cast(ingress, vote)))
         pods = [pod for pod in tutorial.pods() if (pod.app, pod.version) == (STORAGE, "2.0")]
         replaced = [pod.name for pod in pods if pod.settled] not in ([], [lost])

@@ -10,14 +10,13 @@ from pytest_bdd import given, parsers, then, when
 from meshproof.evidence import Evidence
 from meshproof.mesh.proxies import out_of_sync, sync_states
 from meshproof.probes.inside import ready_by_port
-from meshproof.probes.stores import claims_of, readiness_command
+from meshproof.probes.stores import STORAGE, claims_of, readiness_command
 from meshproof.process import Completed
 from meshproof.tutorial.objects import get, live_objects
 from meshproof.tutorial.pods import PodState, container_names, pods_table
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, converge
 
-STORAGE = "voting-storage"
 #: What the application could not use MySQL with, if it were told so.
 AMISS = (("MYSQL_PASSWORD=not-the-password",), ("MYSQL_DATABASE=not-the-database",))
 
@@ -25,24 +24,32 @@ AMISS = (("MYSQL_PASSWORD=not-the-password",), ("MYSQL_DATABASE=not-the-database
 @given("the pods are listed", target_fixture="pods")
 @when("the pods are listed", target_fixture="pods")
 def _(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
-    pods = tutorial.pods()
-    evidence.observe(f"{len(pods)} pods: {', '.join(map(str, pods))}")
-    return pods
+    return list_pods(tutorial, evidence)
 
 
 @then("there are exactly these pods")
 def _(pods: list[PodState], datatable: list[list[str]]) -> None:
-    expected = {(app, version): int(count) for app, version, count in datatable[1:]}
-    assert Counter((pod.app, pod.version) for pod in pods) == expected, [str(pod) for pod in pods]
+    require_pods(pods, datatable)
 
 
 @then("only these pods are left", target_fixture="pods")
 def _(tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> list[PodState]:
+    pods = list_pods(tutorial, evidence)
+    require_pods(pods, datatable)
+    return pods
+
+
+def list_pods(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
+    """List the pods, in one line of observation."""
     pods = tutorial.pods()
     evidence.observe(f"{len(pods)} pods: {', '.join(map(str, pods))}")
-    expected = {(app, version): int(count) for app, version, count in datatable[1:]}
-    assert Counter((pod.app, pod.version) for pod in pods) == expected, [str(pod) for pod in pods]
     return pods
+
+
+def require_pods(pods: list[PodState], table: list[list[str]]) -> None:
+    """Require as many pods of each app and version as a table says, and no others."""
+    expected = {(app, version): int(count) for app, version, count in table[1:]}
+    assert Counter((pod.app, pod.version) for pod in pods) == expected, [str(pod) for pod in pods]
 
 
 @then(parsers.parse('the claim "{claim}" is bound, and storage 2.0 keeps its votes on it'))

@@ -7,6 +7,8 @@ the peer showed; Istio's own format has no identity in it.
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,8 @@ from meshproof.mesh.injection import PROXY
 INBOUND = "inbound|"
 #: Logs read at once.
 AT_ONCE = 8
+#: Seconds by which what is read of a log reaches further back than what is looked for.
+MARGIN = 5
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,11 @@ def acquaintances(
         (by_address.get(c.address, c.address), by_pod[c.server], c.protocol, c.identity)
         for c in calls
     )
+
+
+def seconds_since(begun: float) -> int:
+    """How far back a log is to be read for calls made since a moment of `time.monotonic`."""
+    return math.ceil(time.monotonic() - begun) + MARGIN
 
 
 def read_calls(cluster: Cluster, namespace: str, pods: Iterable[str], seconds: int) -> list[Call]:

@@ -1,4 +1,4 @@
-"""Page views with Cookie headers as they stand, and the answers of the flag's toggle (C3, C8)."""
+"""Page views with Cookie headers as they stand (C3)."""
 
 from __future__ import annotations
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 from meshproof.isolation import BASELINE, WORKLOADS, Cell, Name, refused_at
-from meshproof.mesh.access_log import Sent, read_sent
+from meshproof.mesh.access_log import Sent, read_sent, seconds_since
 from meshproof.mesh.loaded import with_endpoints
 from meshproof.probes.calls import PORTS, Answer, Call, call_all
 from meshproof.probes.capture import places
@@ -21,8 +20,6 @@ from meshproof.waiting import LOGS_WRITTEN, converge
 
 #: Pods that make calls at once.
 AT_ONCE = 8
-#: Seconds by which what is read of a log reaches further back than what is looked for.
-MARGIN = 5
 
 
 @contextmanager
@@ -101,8 +98,7 @@ def _await_sent(
     made = {answer.local for given in answers for answer in given}
 
     def look() -> dict[str, Sent]:
-        back = math.ceil(time.monotonic() - begun) + MARGIN
-        return read_sent(tutorial.cluster, tutorial.namespace, pods, back)
+        return read_sent(tutorial.cluster, tutorial.namespace, pods, seconds_since(begun))
 
     return converge(
         look,

@@ -16,6 +16,8 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from meshproof.probes.ingress import Ingress, Response
+from meshproof.probes.inside import CATEGORIES
+from meshproof.probes.votes import VOTE_ID
 from meshproof.timeline import Request, Step, Timeline
 from meshproof.waiting import REQUESTS_ANSWERED, converge
 
@@ -25,9 +27,6 @@ VOTES = 3
 MOST_USERS = 8
 #: Requests at most of one user: ten minutes of them, and more, at the fastest pace in use.
 MOST_REQUESTS = 6000
-#: The header by which the application says that a vote is stored, and under which id.
-ACKNOWLEDGED = "x-vote-id"
-CHOICES = ("Cats", "Dogs")
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class SteadyTraffic:
             for number in range(MOST_REQUESTS):
                 if self._ended.wait(max(due - self.now(), 0)):
                     return
-                vote = CHOICES[number // VOTES % 2] if number % VOTES == 0 else ""
+                vote = CATEGORIES[number // VOTES % 2] if number % VOTES == 0 else ""
                 self._requests.append(self._ask(user, kept, vote))
                 due = max(due + 1 / user.pace, self.now() - 1 / user.pace)
         raise RuntimeError(f"{user.name} was not to make more than {MOST_REQUESTS} requests")
@@ -144,9 +143,9 @@ def request_of(at: float, user: str, response: Response, vote: str, vote_id: str
             problem = f"a page without counts: {page}"
     except ValueError as error:
         problem = str(error)
-    acknowledged = response.headers.get(ACKNOWLEDGED, "")
+    acknowledged = response.headers.get(VOTE_ID, "")
     if vote and not problem and acknowledged != vote_id:
-        problem = f"{response}, the vote not acknowledged ({ACKNOWLEDGED}: {acknowledged!r})"
+        problem = f"{response}, the vote not acknowledged ({VOTE_ID}: {acknowledged!r})"
     return Request(
         at, response.seconds, user, response.method, response.status, version, store,
         vote, vote_id, acknowledged, problem,

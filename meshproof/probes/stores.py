@@ -9,6 +9,7 @@ from typing import Any
 from meshproof.cluster.cluster import Cluster
 from meshproof.probes.inside import CATEGORIES
 from meshproof.tutorial.objects import get
+from meshproof.tutorial.tutorial import Tutorial
 
 #: The id of a vote, and its category.
 Row = tuple[str, str]
@@ -38,6 +39,18 @@ def mysql_rows(cluster: Cluster, namespace: str, pod: str) -> list[Row]:
     """Read all votes in MySQL, by the `mariadb` client in its pod. Raises ``CommandFailed``."""
     printed = cluster.exec(namespace, pod, STORAGE, "sh", "-c", SELECT).stdout
     return [(row[0], row[1]) for row in (line.split("\t") for line in printed.splitlines())]
+
+
+def in_redis(tutorial: Tutorial) -> list[Row]:
+    """Read all votes of 1.0. Raises as `redis_rows`, and ``ValueError`` where it has no pod."""
+    pod = tutorial.pod_of(STORAGE, "1.0").name
+    return redis_rows(tutorial.cluster, tutorial.namespace, pod)
+
+
+def in_mysql(tutorial: Tutorial) -> list[Row]:
+    """Read all votes of 2.0. Raises as `mysql_rows`, and ``ValueError`` where it has no pod."""
+    pod = tutorial.pod_of(STORAGE, "2.0").name
+    return mysql_rows(tutorial.cluster, tutorial.namespace, pod)
 
 
 def counts_of(rows: Iterable[Row]) -> tuple[int, int]:

@@ -39,6 +39,8 @@ REPLACEABLE = {kind for kinds in ISTIOS_KINDS_BACKWARDS for kind in kinds} | {"S
 LOCK_DOWN = "kubectl apply -f istio/step-2b-add-routing-for-all-components.yaml"
 ROUTING = "kubectl apply -f istio/step-3-add-routing-for-2.0-components.yaml"
 CLEAN_UP = "kubectl apply -f istio/step-4b-remove-old-versions.yaml"
+#: What goes in the end: Deployments, and the policies and accounts of the same names.
+OLD = "voting-app-1-0 voting-analytics-1-0 voting-analytics-1-1 voting-storage-1-0"
 
 Manifest = Mapping[str, Any]
 #: Kind and name.
@@ -137,13 +139,12 @@ STAGES: tuple[Stage, ...] = (
             f"{CLEAN_UP} -l rollout=routes --namespace {{namespace}}",
             f"{CLEAN_UP} -l rollout=subsets --namespace {{namespace}}",
             # In the foreground: it ends once the pods have finished what they had.
-            "kubectl delete deployment voting-app-1-0 voting-analytics-1-0 voting-analytics-1-1"
-            " voting-storage-1-0 --cascade=foreground --ignore-not-found --namespace {namespace}",
+            f"kubectl delete deployment {OLD} --cascade=foreground --ignore-not-found"
+            " --namespace {namespace}",
             # Last: what they forbid stays forbidden as long as there is a pod.
-            "kubectl delete authorizationpolicy voting-app-1-0 voting-analytics-1-0"
-            " voting-analytics-1-1 voting-storage-1-0 --ignore-not-found --namespace {namespace}",
-            "kubectl delete serviceaccount voting-app-1-0 voting-analytics-1-0"
-            " voting-analytics-1-1 voting-storage-1-0 --ignore-not-found --namespace {namespace}",
+            f"kubectl delete authorizationpolicy {OLD} --ignore-not-found"
+            " --namespace {namespace}",
+            f"kubectl delete serviceaccount {OLD} --ignore-not-found --namespace {{namespace}}",
         ),
         served=True,
     ),

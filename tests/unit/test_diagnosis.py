@@ -52,6 +52,13 @@ def evidence(tmp_path: Path) -> Evidence:
     return Evidence(tmp_path / "evidence")
 
 
+@pytest.fixture
+def programs(script: Callable[[str, str], Path]) -> None:
+    """kubectl and istioctl that print their own arguments."""
+    script("kubectl", ECHO)
+    script("istioctl", ECHO)
+
+
 def caught(evidence: Evidence) -> dict[str, str]:
     """What was kept, by the command that it is the output of."""
     texts = [file.read_text() for file in evidence.files]
@@ -59,10 +66,8 @@ def caught(evidence: Evidence) -> dict[str, str]:
 
 
 def test_all_that_a_failure_needs_is_caught(
-    cluster: Cluster, evidence: Evidence, script: Callable[[str, str], Path]
+    cluster: Cluster, evidence: Evidence, programs: None
 ) -> None:
-    script("kubectl", ECHO)
-    script("istioctl", ECHO)
     capture(cluster, "voting", evidence)
     commands = "\n".join(caught(evidence))
     for part in (
@@ -83,10 +88,8 @@ def test_all_that_a_failure_needs_is_caught(
 
 
 def test_what_each_proxy_has_loaded_is_caught_without_its_keys(
-    cluster: Cluster, evidence: Evidence, script: Callable[[str, str], Path]
+    cluster: Cluster, evidence: Evidence, programs: None
 ) -> None:
-    script("kubectl", ECHO)
-    script("istioctl", ECHO)
     capture(cluster, "voting", evidence)
     app, storage = (file.read_text() for file in evidence.files if "configuration" in file.name)
     assert "ClustersConfigDump" in app and "hidden" not in app
@@ -98,10 +101,8 @@ def test_only_secrets_are_left_out() -> None:
 
 
 def test_files_are_in_the_order_of_the_commands_and_named_after_them(
-    cluster: Cluster, evidence: Evidence, script: Callable[[str, str], Path]
+    cluster: Cluster, evidence: Evidence, programs: None
 ) -> None:
-    script("kubectl", ECHO)
-    script("istioctl", ECHO)
     capture(cluster, "voting", evidence)
     names = [file.name for file in evidence.files]
     assert names == sorted(names)

@@ -10,7 +10,7 @@ import pytest
 
 from meshproof.errors import EnvironmentBroken
 from meshproof.isolation import BASELINE, Cell, Name
-from meshproof.mesh.access_log import Sent
+from meshproof.mesh.access_log import MARGIN, Sent
 from meshproof.mesh.loaded import Loaded
 from meshproof.probes import matrix as module
 from meshproof.probes.calls import Answer, Call
@@ -72,7 +72,7 @@ class Namespace:
         return {pod: counted if pod == "storage-1" else {"server.live": 1} for pod in pods}
 
     def read_sent(self, _: object, __: str, pods: list[str], seconds: int) -> dict[str, Sent]:
-        assert seconds >= module.MARGIN
+        assert seconds >= MARGIN
         self.late -= 1
         logged = pods if self.late < 0 else pods[:1]
         return {f"{pod}:1": Sent("10.0.0.9", "-") for pod in logged}
