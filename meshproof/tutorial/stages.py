@@ -296,8 +296,8 @@ def path_to(target: str, live: Objects, wanted: Mapping[str, Objects]) -> Route:
 
     Forward where the namespace is behind; back where it is ahead, or at no stage; from the
     beginning where there is nothing to go back to. From no stage it goes back to one before
-    the target, so that the target is entered by its own commands. Raises ``KeyError`` for
-    an unknown target.
+    the target, so that the target is entered by its own commands, unless what these do is
+    done. Raises ``KeyError`` for an unknown target.
     """
     goal = NAMES.index(stage_named(target).name)
     current = stage_of(live, wanted)
@@ -305,7 +305,7 @@ def path_to(target: str, live: Objects, wanted: Mapping[str, Objects]) -> Route:
         return Route(STAGES[: goal + 1])
     if current and NAMES.index(current) <= goal:
         return Route(STAGES[NAMES.index(current) + 1 : goal + 1])
-    latest = goal if current else max(goal - 1, 0)
+    latest = goal if current or achieved(target, live, wanted) else max(goal - 1, 0)
     for index in range(latest, -1, -1):
         name = NAMES[index]
         # Only from a stage further on it is known why something is missing: it was deleted.
@@ -313,6 +313,16 @@ def path_to(target: str, live: Objects, wanted: Mapping[str, Objects]) -> Route:
             back = stations(current, name, wanted) if current else (name,)
             return Route(STAGES[index + 1 : goal + 1], back)
     return from_the_beginning(target)
+
+
+def achieved(stage: str, live: Objects, wanted: Mapping[str, Objects]) -> bool:
+    """Whether a namespace has all that a stage's own commands bring, and nothing they delete."""
+    index = NAMES.index(stage)
+    before, after = wanted[NAMES[index - 1]] if index else {}, wanted[stage]
+    brought = [key for key in after if before.get(key) != after[key]]
+    return not (before.keys() - after.keys()) & live.keys() and all(
+        key in live and not departures(after[key], live[key]) for key in brought
+    )
 
 
 def stations(origin: str, target: str, wanted: Mapping[str, Objects]) -> tuple[str, ...]:

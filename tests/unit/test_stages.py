@@ -24,6 +24,7 @@ from meshproof.tutorial.stages import (
     Objects,
     Stage,
     Undoing,
+    achieved,
     applied_documents,
     applied_files,
     deleted_keys,
@@ -78,6 +79,21 @@ def changed_at(name: str, key: Key) -> Objects:
     """The objects of a stage, one of them other than its manifest says."""
     live = live_at(name)
     return {**live, key: {**live[key], "metadata": {**live[key]["metadata"], "labels": {}}}}
+
+
+def changed_by(name: str) -> list[Key]:
+    """What a stage has and the one before it has not, or has otherwise."""
+    index = NAMES.index(name)
+    before = wanted()[NAMES[index - 1]] if index else {}
+    return [key for key, manifest in wanted()[name].items() if before.get(key) != manifest]
+
+
+def keeps(current: str, target: str) -> bool:
+    """Whether a stage has all that another's commands bring, and nothing that they delete."""
+    deleted = {*wanted()[FULL]} - {*wanted()[NAMES[-1]]} if target == NAMES[-1] else set()
+    have = wanted()[current]
+    own = changed_by(target)
+    return not deleted & {*have} and all(have.get(k) == wanted()[target][k] for k in own)
 
 
 def added_by(name: str) -> list[Key]:
@@ -434,10 +450,11 @@ def test_who_is_there_goes_nowhere(name: str) -> None:
 @pytest.mark.parametrize("target", NAMES)
 @pytest.mark.parametrize("current", NAMES)
 def test_from_no_stage_the_target_is_entered_by_its_own_commands(current: str, target: str) -> None:
+    # Unless it has what these bring already.
     live = {**live_at(current), STRAY: {"metadata": {"name": "stray"}}}
     route = path_to(target, live, wanted())
-    before = max(NAMES.index(target) - 1, 0)
-    back = last_whole(current, NAMES[before])
+    before = target if keeps(current, target) else NAMES[max(NAMES.index(target) - 1, 0)]
+    back = last_whole(current, before)
     assert route.back == (back,)
     assert not route.start_over
     assert route.stages == STAGES[NAMES.index(back) + 1 : NAMES.index(target) + 1]
@@ -448,8 +465,22 @@ def test_where_an_object_is_other_it_is_made_anew_by_its_own_command(name: str) 
     for key in added_by(name):
         route = path_to(FULL, changed_at(FULL, key), wanted())
         # Unless it can be put back.
-        latest = NAMES.index(FULL if key[0] in REPLACEABLE else name) - 1
-        assert route.back == (NAMES[latest],)
+        before = NAMES[NAMES.index(name) - 1]
+        replaced = NAMES[NAMES.index(FULL) - 1] if key in changed_by(FULL) else FULL
+        assert route.back == (replaced if key[0] in REPLACEABLE else before,)
+
+
+@pytest.mark.parametrize("policy", ["voting-app-2-0", "voting-storage-1-0"])
+def test_a_policy_of_an_earlier_stage_is_put_back_without_a_pod_made_anew(policy: str) -> None:
+    route = path_to("canary", changed_at("canary", ("AuthorizationPolicy", policy)), wanted())
+    assert (route.back, route.stages) == (("canary",), ())
+
+
+def test_what_a_stage_deletes_must_be_gone_for_it_to_be_achieved() -> None:
+    key = "ServiceAccount", "voting-app-1-0"
+    live = {**live_at(NAMES[-1]), key: live_at(FULL)[key]}
+    assert not achieved(NAMES[-1], live, wanted())
+    assert achieved(NAMES[-1], live_at(NAMES[-1]), wanted())
 
 
 @pytest.mark.parametrize("name", NAMES[1 : NAMES.index(FULL) + 1])
