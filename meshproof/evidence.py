@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from meshproof.process import Completed
@@ -26,15 +27,31 @@ def slug(text: str) -> str:
     return f"{words[: SLUG_LENGTH - 9].rstrip('-')}-{digest}"
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A piece of evidence as it was written: ``size`` in bytes, ``sha256`` in hexadecimal."""
+
+    name: str
+    path: Path
+    media_type: str
+    size: int
+    sha256: str
+
+
 class Evidence:
     """What one scenario leaves behind: files, and observations in a line each."""
 
     def __init__(self, folder: Path, listener: Listener = lambda *_: None) -> None:
         """``folder`` is made when the first piece is written."""
         self.folder = folder
-        self.files: list[Path] = []
+        self.pieces: list[Kept] = []
         self.observations: list[str] = []
         self._listener = listener
+
+    @property
+    def files(self) -> list[Path]:
+        """The files, in the order in which they were written."""
+        return [piece.path for piece in self.pieces]
 
     def command(self, done: Completed) -> None:
         """Keep a command with its output."""
@@ -62,8 +79,9 @@ class Evidence:
 
     def _keep(self, name: str, data: bytes, suffix: str, media_type: str) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{len(self.files) + 1:02d}-{slug(name)}{suffix}"
+        path = self.folder / f"{len(self.pieces) + 1:02d}-{slug(name)}{suffix}"
         path.write_bytes(data)
-        self.files.append(path)
+        digest = hashlib.sha256(data).hexdigest()
+        self.pieces.append(Kept(name, path, media_type, len(data), digest))
         self._listener(name, path, media_type)
         return path

@@ -1,12 +1,17 @@
-"""What this release of the suite covers, as its pyproject.toml declares it."""
+"""What this release of the suite covers, as its pyproject.toml declares it, and which one it is."""
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
+from pathlib import Path
 from typing import Any
 
+from meshproof import __version__
+from meshproof.errors import EnvironmentBroken
 from meshproof.expectations import IDS, SECTIONS
 from meshproof.paths import ROOT
+from meshproof.process import run
 
 
 def declared_sections() -> tuple[str, ...]:
@@ -33,3 +38,34 @@ def _declared(key: str, known: tuple[str, ...]) -> tuple[str, ...]:
     if unknown:
         raise ValueError(f"pyproject.toml declares unknown {key}: {', '.join(sorted(unknown))}")
     return tuple(name for name in known if name in table[key])
+
+
+def provenance(manifests: Path) -> dict[str, str]:
+    """Say which suite and which manifests a run is of."""
+    return {
+        "meshproof": f"{__version__}, {_checkout()}",
+        "manifests": f"{manifests.name}, sha256:{tree_digest(manifests)}",
+    }
+
+
+def tree_digest(folder: Path) -> str:
+    """Return the SHA-256 of a folder's files: of a line with name and digest for each, sorted."""
+    lines = (
+        f"{file.relative_to(folder).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}\n"
+        for file in folder.rglob("*")
+        if file.is_file()
+    )
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def _checkout() -> str:
+    """The commit that is checked out, and whether files differ from it."""
+    try:
+        git = ["git", "-C", str(ROOT)]
+        commit = run([*git, "rev-parse", "HEAD"], check=False)
+        changes = run([*git, "status", "--porcelain"], check=False)
+    except EnvironmentBroken:
+        return "commit unknown: git is not there"
+    if commit.exit_code or changes.exit_code:
+        return "commit unknown: this is no checkout of its repository"
+    return f"commit {commit.stdout.strip()}" + (", with changes" if changes.stdout.strip() else "")

@@ -1,16 +1,29 @@
-"""The sign-off document, ``signoff.json``."""
+"""From what ran to the sign-off document."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from meshproof.evidence import Kept
 from meshproof.expectations import EXPECTATIONS, Expectation
-from meshproof.signoff.verdict import ScenarioResult, Verdict, count, of_expectation, overall
+from meshproof.signoff.document import (
+    FILE,
+    VERSION,
+    CountsPart,
+    EvidenceFile,
+    ExpectationRow,
+    ReconciliationPart,
+    ScenarioRow,
+    ScopePart,
+    SignOff,
+)
+from meshproof.signoff.reconciliation import Reconciliation
+from meshproof.signoff.verdict import Outcome, ScenarioResult, count, of_expectation, overall
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,10 @@ class Scope:
 
 @dataclass(frozen=True)
 class Run:
-    """What is known when a run ends. ``started`` is seconds since the epoch."""
+    """What is known when a run ends. ``started`` is seconds since the epoch.
+
+    ``reports`` is the folder that evidence is named relative to.
+    """
 
     results: tuple[ScenarioResult, ...]
     collected: int
@@ -42,58 +58,99 @@ class Run:
     started: float
     seconds: float
     interrupted: bool = False
+    reconciliation: Reconciliation = field(default_factory=Reconciliation)
+    reports: Path = Path()
 
 
-def signoff(run: Run) -> dict[str, Any]:
+def sign_off(run: Run) -> SignOff:
     """Put the sign-off together: every expectation of the specification, in scope or not."""
-    rows: list[dict[str, Any]] = []
+    rows = []
     for expectation in EXPECTATIONS:
         proving = [result for result in run.results if expectation.id in result.ids]
-        in_scope = run.scope.holds(expectation, proving)
-        rows.append(
-            {
-                "id": expectation.id,
-                "section": expectation.section,
-                "expectation": expectation.text,
-                "verdict": of_expectation(proving, in_scope=in_scope).value,
-                "scenarios": [_scenario(result) for result in proving],
-            }
+        verdict = of_expectation(
+            (result.outcome for result in proving),
+            in_scope=run.scope.holds(expectation, proving),
         )
-    counts = count(run.results, run.collected)
+        rows.append(ExpectationRow(
+            id=expectation.id,
+            section=expectation.section,
+            expectation=expectation.text,
+            verdict=verdict,
+            scenarios=[_scenario(result, run.reports) for result in proving],
+        ))  # fmt: skip
+    counts = count((result.outcome for result in run.results), run.collected)
+    found = run.reconciliation
     verdict = overall(
-        (Verdict(row["verdict"]) for row in rows), counts, interrupted=run.interrupted
+        (row.verdict for row in rows),
+        counts,
+        interrupted=run.interrupted,
+        differences=found.differences,
     )
-    return {
-        "verdict": verdict.value,
-        "scope": {
-            "sections": list(run.scope.sections),
-            "also": list(run.scope.also),
-            "selection": run.scope.selection,
-        },
-        "expectations": rows,
-        "counts": asdict(counts),
-        "environment": dict(run.environment),
-        "started": datetime.fromtimestamp(run.started, UTC).isoformat(timespec="seconds"),
-        "duration_s": round(run.seconds, 1),
-        "interrupted": run.interrupted,
-    }
+    return SignOff(
+        version=VERSION,
+        verdict=verdict,
+        scope=ScopePart(
+            sections=list(run.scope.sections),
+            also=list(run.scope.also),
+            selection=run.scope.selection,
+        ),
+        expectations=rows,
+        counts=CountsPart(**asdict(counts)),
+        reconciliation=ReconciliationPart(
+            collected=run.collected,
+            ran=sum(1 for result in run.results if result.outcome is not Outcome.MISSING),
+            junit=found.junit,
+            allure=found.allure,
+            differences=list(found.differences),
+        ),
+        problems=problems(run.results),
+        environment=dict(run.environment),
+        started=datetime.fromtimestamp(run.started, UTC).isoformat(timespec="seconds"),
+        duration_s=round(run.seconds, 1),
+        interrupted=run.interrupted,
+    )
 
 
-def write(document: Mapping[str, Any], folder: Path) -> Path:
+def problems(results: Iterable[ScenarioResult]) -> list[str]:
+    """Say what broke that is no promise, each once, with how many scenarios it took along."""
+    said: dict[str, int] = {}
+    for result in results:
+        if result.outcome is Outcome.ERROR:
+            first = result.message.strip().partition("\n")[0]
+            said[first] = said.get(first, 0) + 1
+    return [f"{text} ({number} scenario{'s'[: number > 1]})" for text, number in said.items()]
+
+
+def write(document: SignOff, folder: Path) -> Path:
     """Write ``signoff.json``. Raises ``OSError`` where the folder cannot be written."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "signoff.json"
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    path = folder / FILE
+    text = json.dumps(document.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    path.write_text(text + "\n")
     return path
 
 
-def _scenario(result: ScenarioResult) -> dict[str, Any]:
-    return {
-        "name": result.name,
-        "feature": result.feature,
-        "outcome": result.outcome.value,
-        "message": result.message,
-        "duration_s": round(result.seconds, 2),
-        "observations": list(result.observations),
-        "evidence": list(result.evidence),
-    }
+def _scenario(result: ScenarioResult, reports: Path) -> ScenarioRow:
+    return ScenarioRow(
+        node=result.node,
+        name=result.name,
+        example=dict(result.example),
+        feature=result.feature,
+        stages=list(result.stages),
+        finding=result.finding,
+        outcome=result.outcome,
+        message=result.message,
+        duration_s=round(result.seconds, 2),
+        observations=list(result.observations),
+        evidence=[_evidence(piece, reports) for piece in result.evidence],
+    )
+
+
+def _evidence(piece: Kept, reports: Path) -> EvidenceFile:
+    return EvidenceFile(
+        path=piece.path.relative_to(reports).as_posix(),
+        name=piece.name,
+        media_type=piece.media_type,
+        bytes=piece.size,
+        sha256=piece.sha256,
+    )

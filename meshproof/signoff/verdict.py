@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from meshproof.errors import ExitCode
+from meshproof.evidence import Kept
 
 
 class Outcome(StrEnum):
@@ -38,7 +40,9 @@ class Verdict(StrEnum):
 class ScenarioResult:
     """One scenario: which expectations it proves, how it ended and what it left behind.
 
-    ``evidence`` are paths relative to the reports folder; ``seconds`` is the whole scenario.
+    ``node`` is pytest's id of it; ``example`` the values of its row, where it is one of an
+    outline; ``stages`` those that it follows the tutorial to. ``finding`` says that it shows
+    what the tutorial does not say. ``seconds`` is the whole scenario.
     """
 
     name: str
@@ -48,7 +52,11 @@ class ScenarioResult:
     message: str = ""
     seconds: float = 0.0
     observations: tuple[str, ...] = ()
-    evidence: tuple[str, ...] = field(default=())
+    evidence: tuple[Kept, ...] = ()
+    node: str = ""
+    example: Mapping[str, str] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
+    finding: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,24 +75,21 @@ class Counts:
         return self.collected == self.passed + self.failed + self.skipped + self.errors
 
 
-def count(results: Sequence[ScenarioResult], collected: int) -> Counts:
-    """Count results by how they ended; ``collected`` comes from the collection, not from them."""
-
-    def ended(outcome: Outcome) -> int:
-        return sum(1 for result in results if result.outcome is outcome)
-
+def count(outcomes: Iterable[Outcome], collected: int) -> Counts:
+    """Count how scenarios ended; ``collected`` comes from the collection, not from them."""
+    ended = Counter(outcomes)
     return Counts(
         collected,
-        ended(Outcome.PASSED),
-        ended(Outcome.FAILED),
-        ended(Outcome.SKIPPED),
-        ended(Outcome.ERROR),
+        ended[Outcome.PASSED],
+        ended[Outcome.FAILED],
+        ended[Outcome.SKIPPED],
+        ended[Outcome.ERROR],
     )
 
 
-def of_expectation(results: Iterable[ScenarioResult], *, in_scope: bool) -> Verdict:
-    """Return the verdict of one expectation from the scenarios that carry its id."""
-    outcomes = {result.outcome for result in results}
+def of_expectation(outcomes: Iterable[Outcome], *, in_scope: bool) -> Verdict:
+    """Return the verdict of one expectation from how the scenarios that carry its id ended."""
+    outcomes = set(outcomes)
     if not in_scope:
         return Verdict.OUT_OF_SCOPE
     if not outcomes:
@@ -99,16 +104,20 @@ def of_expectation(results: Iterable[ScenarioResult], *, in_scope: bool) -> Verd
 
 
 def overall(
-    expectations: Iterable[Verdict], counts: Counts, *, interrupted: bool = False
+    expectations: Iterable[Verdict],
+    counts: Counts,
+    *,
+    interrupted: bool = False,
+    differences: Sequence[str] = (),
 ) -> Verdict:
     """Return the verdict over the whole scope.
 
-    An interrupted run, or one in which results are missing, is inconclusive
-    whatever the rest says; one broken promise rejects; what broke otherwise,
-    was skipped or is unproved keeps it from being accepted.
+    An interrupted run, or one in which results are missing or reports differ, is
+    inconclusive whatever the rest says; one broken promise rejects; what broke
+    otherwise, was skipped or is unproved keeps it from being accepted.
     """
     verdicts = set(expectations)
-    if interrupted or not counts.reconciled:
+    if interrupted or differences or not counts.reconciled:
         return Verdict.INCONCLUSIVE
     if counts.failed or Verdict.REJECTED in verdicts:
         return Verdict.REJECTED

@@ -67,5 +67,6 @@ def test_a_breakage_turns_its_expectation_red(
     assert done.exit_code == ExitCode.REJECTED, done.transcript()
     assert row["verdict"] == "rejected", done.transcript()
     assert any(map(mutant.explains, messages)), f"none says “{mutant.because}”: {messages}"
-    caught = [file for s in failed for file in s["evidence"] if "-failure-" in file]
+    evidence = [piece["path"] for s in failed for piece in s["evidence"]]
+    caught = [file for file in evidence if "-failure-" in file]
     assert caught and all((reports / file).is_file() for file in caught), failed

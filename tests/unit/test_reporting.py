@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -450,10 +451,12 @@ def test_evidence_and_observations_stand_beside_the_scenario(ran: dict[str, Ran]
     assert kept["feature"] == "Ways to end"
     assert kept["observations"] == ["5 of 5"]
     assert kept["duration_s"] >= 0
-    assert kept["evidence"] == ["evidence/test-a-promise-is-kept/01-seen.txt"]
+    (piece,) = kept["evidence"]
+    assert piece["path"] == "evidence/test-a-promise-is-kept/01-seen.txt"
     broken = ran["whole"].scenarios("D3")[0]
-    for file in (*kept["evidence"], *broken["evidence"]):
-        assert (ran["whole"].reports / file).is_file()
+    for piece in (*kept["evidence"], *broken["evidence"]):
+        content = (ran["whole"].reports / piece["path"]).read_bytes()
+        assert (len(content), sha256(content).hexdigest()) == (piece["bytes"], piece["sha256"])
 
 
 def test_a_selection_that_passes_is_accepted_over_what_it_proves(ran: dict[str, Ran]) -> None:

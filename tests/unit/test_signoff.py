@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from meshproof.evidence import Kept
 from meshproof.expectations import EXPECTATIONS, IDS, SECTIONS
-from meshproof.signoff.signoff import Run, Scope, signoff, write
+from meshproof.signoff.document import SignOff
+from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
 
 STARTED = datetime(2026, 11, 23, 16, 38, 1, 600_000, tzinfo=UTC)
@@ -27,6 +29,11 @@ RUN = Run(
     started=STARTED.timestamp(),
     seconds=61.27,
 )
+
+
+def signoff(run: Run) -> dict[str, Any]:
+    """The document as it is written."""
+    return sign_off(run).model_dump(mode="json")
 
 
 def rows(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -122,7 +129,13 @@ def test_what_a_scenario_left_behind() -> None:
         outcome=Outcome.FAILED,
         message="3 of 5 pods",
         observations=("5 pods",),
-        evidence=("evidence/pods/01-kubectl.txt",),
+        evidence=(
+            Kept("kubectl", Path("evidence/pods/01-kubectl.txt"), "text/plain", 3, "ab" * 32),
+        ),
+        node="features/test_deploy.py::test_pods[a]",
+        example={"stage": "exposed"},
+        stages=("exposed",),
+        finding=True,
     )
     document = signoff(replace(RUN, results=(result, *RESULTS[1:])))
     assert rows(document)["D1"]["scenarios"][0] == {
@@ -132,7 +145,19 @@ def test_what_a_scenario_left_behind() -> None:
         "message": "3 of 5 pods",
         "duration_s": 1.24,
         "observations": ["5 pods"],
-        "evidence": ["evidence/pods/01-kubectl.txt"],
+        "evidence": [
+            {
+                "path": "evidence/pods/01-kubectl.txt",
+                "name": "kubectl",
+                "media_type": "text/plain",
+                "bytes": 3,
+                "sha256": "ab" * 32,
+            }
+        ],
+        "node": "features/test_deploy.py::test_pods[a]",
+        "example": {"stage": "exposed"},
+        "stages": ["exposed"],
+        "finding": True,
     }
 
 
@@ -160,7 +185,7 @@ def test_outcomes_and_verdicts_are_plain_words() -> None:
 
 def test_the_file_holds_the_document(tmp_path: Path) -> None:
     document = signoff(replace(RUN, environment={"engine": "docker “20.10” · ü"}))
-    path = write(document, tmp_path / "not" / "yet" / "there")
+    path = write(SignOff.model_validate(document), tmp_path / "not" / "yet" / "there")
     assert path == tmp_path / "not" / "yet" / "there" / "signoff.json"
     text = path.read_text(encoding="utf-8")
     assert json.loads(text) == document
@@ -171,4 +196,4 @@ def test_the_file_holds_the_document(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("in the way")
     with pytest.raises(OSError, match="reports"):
-        write(signoff(RUN), tmp_path / "reports")
+        write(sign_off(RUN), tmp_path / "reports")

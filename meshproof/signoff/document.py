@@ -1,0 +1,190 @@
+"""What ``signoff.json`` holds: its fields, their meaning, and the promise made of them.
+
+The JSON Schema in docs/signoff.schema.json is written from these models; docs/reports.md
+has the promise of compatibility.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from meshproof.errors import UsageFailure
+from meshproof.signoff.verdict import Outcome, Verdict, count, of_expectation, overall
+
+#: Major.minor: a reader of one major version can read all of its minor versions.
+VERSION = "1.0"
+FILE = "signoff.json"
+
+
+class _Part(BaseModel):
+    """A part of the document. What a later minor version adds is read over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class EvidenceFile(_Part):
+    """One piece of evidence. ``path`` is relative to the reports folder."""
+
+    path: str = Field(description="relative to the reports folder, with forward slashes")
+    name: str = Field(description="what it shows")
+    media_type: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of what was written")
+
+
+class ScenarioRow(_Part):
+    """One scenario that proves an expectation."""
+
+    node: str = Field(description="pytest's node id: unique, and what runs this scenario alone")
+    name: str
+    example: dict[str, str] = Field(description="the values of its row of an outline")
+    feature: str
+    stages: list[str] = Field(description="the stages of the tutorial that it is followed to")
+    finding: bool = Field(description="it shows what the tutorial does not say")
+    outcome: Outcome
+    message: str = Field(description="why it did not pass; empty where it did")
+    duration_s: float = Field(ge=0, description="seconds, set-up and clean-up included")
+    observations: list[str] = Field(description="what was observed, in numbers")
+    evidence: list[EvidenceFile]
+
+
+class ExpectationRow(_Part):
+    """One promise of the specification, its verdict and the scenarios that carry its id."""
+
+    id: str
+    section: str
+    expectation: str
+    verdict: Verdict
+    scenarios: list[ScenarioRow]
+
+
+class CountsPart(_Part):
+    """How many scenarios were collected, and how they ended."""
+
+    collected: int = Field(ge=0)
+    passed: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    skipped: int = Field(ge=0)
+    errors: int = Field(ge=0)
+
+
+class ScopePart(_Part):
+    """What the verdict is over."""
+
+    sections: list[str]
+    also: list[str] = Field(description="single expectations of other sections")
+    selection: str | None = Field(description="what the user selected, as typed; null: everything")
+
+
+class ReconciliationPart(_Part):
+    """What each report holds, held against what was collected."""
+
+    collected: int = Field(ge=0)
+    ran: int = Field(ge=0)
+    junit: int | None = Field(description="scenarios in junit.xml; null where it cannot be read")
+    allure: int | None = Field(
+        description="scenarios in allure-results/; null where it cannot be read"
+    )
+    differences: list[str] = Field(description="any makes the verdict inconclusive")
+
+
+class SignOff(_Part):
+    """The sign-off: the verdict over a declared scope, and what it rests on."""
+
+    version: str = Field(pattern=r"^1\.\d+$", description="of this format, major.minor")
+    verdict: Verdict
+    scope: ScopePart
+    expectations: list[ExpectationRow]
+    counts: CountsPart
+    reconciliation: ReconciliationPart
+    problems: list[str] = Field(description="what broke that is no promise: set-up, harness")
+    environment: dict[str, Any] = Field(
+        description="what was tested: versions, image digests, and what is not as by default"
+    )
+    started: str = Field(description="UTC, ISO 8601")
+    duration_s: float = Field(ge=0)
+    interrupted: bool
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the document."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **SignOff.model_json_schema(),
+    }
+
+
+def schema_text() -> str:
+    """Return the schema as it is committed."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def read(path: Path) -> SignOff:
+    """Read a sign-off, from its file or from the reports folder that it is in.
+
+    Raises ``UsageFailure`` with one sentence where there is none, or it is not whole, or not one
+    that this release can read.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        content = json.loads(file.read_bytes())
+    except OSError as error:
+        raise UsageFailure(
+            f"There is no sign-off to read at {file} ({error.strerror}): name a signoff.json, or "
+            "the reports folder that it is in."
+        ) from error
+    except ValueError as error:
+        raise UsageFailure(
+            f"{file} is no whole JSON document ({error}): it was cut off or is another file. "
+            "Run the suite again, or name another."
+        ) from error
+    return parse(content, str(file))
+
+
+def parse(content: object, file: str) -> SignOff:
+    """Return the sign-off that a document is. Raises ``UsageFailure`` as ``read`` does."""
+    version = content.get("version") if isinstance(content, dict) else None
+    if not isinstance(version, str) or not version.startswith("1."):
+        said = f"says version {version!r}" if version is not None else "says no version"
+        raise UsageFailure(
+            f"{file} is no sign-off that this release can read: it {said}, and version 1 is wanted."
+        )
+    try:
+        document = SignOff.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageFailure(
+            f"{file} is no sign-off as this release writes it: {where}: {first['msg']}. It was "
+            "edited by hand, or written by another program."
+        ) from error
+    for line in contradictions(document):
+        raise UsageFailure(f"{file} contradicts itself: {line}. It was edited by hand.")
+    return document
+
+
+def contradictions(document: SignOff) -> list[str]:
+    """Say where a verdict does not follow from what the document itself says."""
+    found = []
+    for row in document.expectations:
+        due = of_expectation((one.outcome for one in row.scenarios), in_scope=True)
+        if row.verdict not in (due, Verdict.OUT_OF_SCOPE):
+            found.append(f"{row.id} is “{row.verdict}”, and its scenarios make it “{due}”")
+    scenarios = {one.node: one.outcome for row in document.expectations for one in row.scenarios}
+    counts = count(scenarios.values(), document.counts.collected)
+    if asdict(counts) != document.counts.model_dump():
+        found.append("its counts are not those of its scenarios")
+    due = overall(
+        (row.verdict for row in document.expectations),
+        counts,
+        interrupted=document.interrupted,
+        differences=document.reconciliation.differences,
+    )
+    if document.verdict is not due:
+        found.append(f"the verdict is “{document.verdict}”, and its rows make it “{due}”")
+    return found

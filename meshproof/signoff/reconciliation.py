@@ -1,0 +1,125 @@
+"""Reconciliation: what was collected, what ran and what each report holds must be the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from meshproof.evidence import Kept
+from meshproof.signoff.verdict import Outcome, ScenarioResult
+
+#: Where a JUnit case says that it did not pass.
+NOT_PASSED = ("failure", "error", "skipped")
+#: The label of an Allure result that holds pytest's node id.
+NODE_LABEL = "node"
+#: How many names a difference gives.
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """How many scenarios each report holds (None: it cannot be read), and what differs."""
+
+    junit: int | None = None
+    allure: int | None = None
+    differences: tuple[str, ...] = ()
+
+
+def reconcile(
+    collected: Sequence[str], results: Sequence[ScenarioResult], reports: Path
+) -> Reconciliation:
+    """Hold the reports that were written against what was collected (pytest's node ids) and ran."""
+    ran = {r.node: r.outcome for r in results if r.outcome is not Outcome.MISSING}
+    differences = named("Collected, and no result came", set(collected) - ran.keys())
+    counts: dict[str, int | None] = {}
+    for report, read in (("junit.xml", junit_cases), ("allure-results", allure_cases)):
+        try:
+            cases = read(reports / report, collected)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            counts[report] = None
+            differences.append(f"{report} cannot be read ({type(error).__name__}: {error})")
+            continue
+        counts[report] = len(cases)
+        differences += compared(report, ran, cases)
+    differences += changed(piece for result in results for piece in result.evidence)
+    return Reconciliation(counts["junit.xml"], counts["allure-results"], tuple(differences))
+
+
+def compared(report: str, ran: Mapping[str, Outcome], cases: Mapping[str, bool]) -> list[str]:
+    """Say where a report's scenarios, each with whether it passed, are not those that ran."""
+    both = ran.keys() & cases.keys()
+    other = [node for node in both if cases[node] != (ran[node] is Outcome.PASSED)]
+    return [
+        *named(f"Ran, and is not in {report}", ran.keys() - cases.keys()),
+        *named(f"In {report}, and did not run", cases.keys() - ran.keys()),
+        *named(f"Ended otherwise than {report} says", other),
+    ]
+
+
+def named(what: str, nodes: Iterable[str]) -> list[str]:
+    """Say something of some scenarios, in one line; nothing where there are none."""
+    names = sorted(nodes)
+    if not names:
+        return []
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return [f"{what}: {', '.join(names[:NAMED])}{more}"]
+
+
+def changed(evidence: Iterable[Kept]) -> list[str]:
+    """Say which evidence is not there any more as it was written."""
+    return [
+        f"Not as it was written: evidence {piece.path.parent.name}/{piece.path.name}"
+        for piece in evidence
+        if not piece.path.is_file()
+        or hashlib.sha256(piece.path.read_bytes()).hexdigest() != piece.sha256
+    ]
+
+
+def junit_cases(file: Path, collected: Sequence[str]) -> dict[str, bool]:
+    """Return for each scenario in a JUnit report whether it passed, by pytest's node id.
+
+    Cases of modules that none was collected from are the harness's own tests. Raises ``OSError``
+    or ``ValueError``.
+    """
+    try:
+        root = ElementTree.fromstring(file.read_bytes())  # noqa: S314 (written by this run)
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
+    nodes = {_junit_names(node): node for node in collected}
+    modules = {module for module, _ in nodes}
+    cases: dict[str, bool] = {}
+    for case in root.iter("testcase"):
+        names = case.get("classname", ""), case.get("name", "")
+        if names[0] in modules:
+            passed = all(case.find(tag) is None for tag in NOT_PASSED)
+            node = nodes.get(names, "::".join(names))
+            # One that fails, and then once more as it is cleaned up, has two cases.
+            cases[node] = passed and cases.get(node, True)
+    return cases
+
+
+def _junit_names(node: str) -> tuple[str, str]:
+    module, _, name = node.partition("::")
+    return module.removesuffix(".py").replace("/", "."), name
+
+
+def allure_cases(folder: Path, collected: Sequence[str]) -> dict[str, bool]:
+    """Return for each scenario among Allure's results whether it passed, by pytest's node id.
+
+    Scenarios carry it in a label; other results are the harness's own tests, or none of this run.
+    Raises ``OSError``, ``ValueError``, ``LookupError`` or ``TypeError`` for what is none.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError("there is no such folder")
+    cases: dict[str, bool] = {}
+    for file in sorted(folder.glob("*-result.json")):
+        result = json.loads(file.read_bytes())
+        passed = result["status"] == "passed"
+        for label in result.get("labels", []):
+            if label["name"] == NODE_LABEL:
+                cases[label["value"]] = passed
+    return cases

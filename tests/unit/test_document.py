@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshproof.errors import UsageFailure
+from meshproof.paths import ROOT
+from meshproof.signoff.document import SignOff, contradictions, parse, read, schema_text
+from meshproof.signoff.signoff import Run, Scope, sign_off, write
+from meshproof.signoff.verdict import Outcome, ScenarioResult
+
+
+def run(*outcomes: Outcome, **more: Any) -> Run:
+    results = tuple(
+        ScenarioResult(f"s{number}", "Deploy", (f"D{number}",), outcome, node=f"x.py::s{number}")
+        for number, outcome in enumerate(outcomes, 1)
+    )
+    values: dict[str, Any] = {"collected": len(results), **more}
+    return Run(results, scope=Scope((), "-m D"), environment={}, started=0, seconds=1, **values)
+
+
+def document(*outcomes: Outcome) -> dict[str, Any]:
+    return sign_off(run(*outcomes)).model_dump(mode="json")
+
+
+def test_the_committed_schema_is_that_of_the_models() -> None:
+    assert (ROOT / "docs" / "signoff.schema.json").read_text() == schema_text()
+
+
+def test_every_field_of_the_document_is_required() -> None:
+    for name in document():
+        left = {key: value for key, value in document().items() if key != name}
+        with pytest.raises(UsageFailure, match=name):
+            parse(left, "signoff.json")
+
+
+def test_a_field_that_a_later_minor_version_adds_is_read_over() -> None:
+    later = {**document(Outcome.PASSED), "version": "1.7", "colour": "blue"}
+    assert parse(later, "signoff.json").version == "1.7"
+
+
+@pytest.mark.parametrize(
+    "content", [{}, [], 3, None, "text", {"version": "2.0"}, {"version": 1}, {"version": "10.0"}]
+)
+def test_a_foreign_document_is_none(content: object) -> None:
+    with pytest.raises(UsageFailure, match="is no sign-off"):
+        parse(content, "signoff.json")
+
+
+def test_a_sign_off_is_read_from_its_file_or_its_folder(tmp_path: Path) -> None:
+    found = sign_off(run(Outcome.PASSED, Outcome.FAILED))
+    file = write(found, tmp_path)
+    assert read(file) == read(tmp_path) == found
+
+
+def test_one_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageFailure, match=r"There is no sign-off to read at .*signoff\.json"):
+        read(tmp_path)
+
+
+@given(st.data())
+def test_one_that_was_cut_off_is_said_to_be(tmp_path_factory: Any, data: st.DataObject) -> None:
+    folder: Path = tmp_path_factory.mktemp("cut")
+    file = write(sign_off(run(Outcome.PASSED)), folder)
+    whole = file.read_bytes().rstrip()
+    file.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    with pytest.raises(UsageFailure, match="cut off"):
+        read(file)
+
+
+OUTCOMES = st.lists(st.sampled_from(Outcome), max_size=8)
+
+
+@given(OUTCOMES, st.booleans(), st.integers(0, 2))
+def test_what_the_suite_writes_does_not_contradict_itself(
+    outcomes: list[Outcome], interrupted: bool, lost: int
+) -> None:
+    found = sign_off(run(*outcomes, interrupted=interrupted, collected=len(outcomes) + lost))
+    assert contradictions(found) == []
+
+
+@given(OUTCOMES.filter(bool), st.data())
+def test_a_verdict_that_was_edited_contradicts_the_rest(
+    outcomes: list[Outcome], data: st.DataObject
+) -> None:
+    content = document(*outcomes)
+    others = {"accepted", "rejected", "partial", "inconclusive"} - {content["verdict"]}
+    content["verdict"] = data.draw(st.sampled_from(sorted(others)))
+    with pytest.raises(UsageFailure, match="contradicts itself: the verdict"):
+        parse(content, "signoff.json")
+
+
+@given(OUTCOMES.filter(lambda outcomes: Outcome.FAILED in outcomes))
+def test_a_failure_that_was_edited_away_contradicts_the_rest(outcomes: list[Outcome]) -> None:
+    content = document(*outcomes)
+    row = next(row for row in content["expectations"] if row["verdict"] == "rejected")
+    row["scenarios"][0]["outcome"] = "passed"
+    assert contradictions(SignOff.model_validate(content))
+
+
+def test_an_expectation_without_a_scenario_cannot_be_accepted() -> None:
+    content = document(Outcome.PASSED)
+    content["expectations"][5]["verdict"] = "accepted"
+    with pytest.raises(UsageFailure, match="D6 is “accepted”, and its scenarios make it"):
+        parse(content, "signoff.json")
+
+
+def test_the_schema_says_what_each_file_must_hold(tmp_path: Path) -> None:
+    wanted = json.loads(schema_text())
+    assert set(wanted["required"]) == document().keys()
+    assert set(wanted["$defs"]["ScenarioRow"]["required"]) == set(
+        document(Outcome.PASSED)["expectations"][0]["scenarios"][0]
+    )

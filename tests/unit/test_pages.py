@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshproof.evidence import Evidence, Kept
+from meshproof.expectations import IDS
+from meshproof.signoff.chart import chart, counted
+from meshproof.signoff.document import SignOff
+from meshproof.signoff.pages import (
+    EMBEDDED_LIMIT,
+    PAGE_LIMIT,
+    TEXT_LIMIT,
+    cell,
+    page,
+    seconds,
+    size,
+    stops_of,
+    summary,
+    worst,
+    write_page,
+    write_summary,
+)
+from meshproof.signoff.reconciliation import Reconciliation
+from meshproof.signoff.signoff import Run, Scope, sign_off
+from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
+from meshproof.timeline import Request, Step, Timeline
+
+NASTY = "<script>alert('x')</script> & | `tick` *"
+DEVIATION = "behind the name mysql is Debian's MariaDB"
+
+
+def result(name: str, identifier: str, **more: Any) -> ScenarioResult:
+    values: dict[str, Any] = {"outcome": Outcome.PASSED, "node": f"features/x.py::{name}", **more}
+    return ScenarioResult(name, "Feature", (identifier,), **values)
+
+
+def document(reports: Path, *results: ScenarioResult, **more: Any) -> SignOff:
+    environment = {
+        "kubernetes": "v1.37.2",
+        "istio": "1.31",
+        "images": {"localhost/voting/app:1.0": "sha256:abc"},
+        "deviations": [DEVIATION],
+    }
+    values: dict[str, Any] = {
+        "collected": len(results), "environment": environment, "reports": reports, **more,
+    }  # fmt: skip
+    return sign_off(Run(
+        results=results, scope=Scope(("deploy",), None), started=0.0, seconds=61.0, **values
+    ))  # fmt: skip
+
+
+def soup(reports: Path, *results: ScenarioResult, **more: Any) -> BeautifulSoup:
+    return BeautifulSoup(page(document(reports, *results, **more), reports), "html.parser")
+
+
+def kept(reports: Path, content: str = "3 of 5", name: str = "pods") -> tuple[Kept, ...]:
+    evidence = Evidence(reports / "evidence" / name)
+    evidence.text(name, content)
+    return tuple(evidence.pieces)
+
+
+# The first screen.
+
+
+def test_the_first_screen_says_the_verdict_what_was_tested_and_what_is_not_the_default(
+    tmp_path: Path,
+) -> None:
+    header = soup(tmp_path, result("kept", "D1")).find("header")
+    assert header
+    text = header.get_text(" ", strip=True)
+    for said in ("partial", "sections deploy", "v1.37.2", "1.31", DEVIATION, "sha256:abc",
+                 "1970-01-01T00:00:00+00:00", "61.0 s", "1 scenarios collected"):  # fmt: skip
+        assert said in text, said
+
+
+def test_a_selection_is_called_a_part(tmp_path: Path) -> None:
+    found = sign_off(Run((), 0, Scope(("deploy",), "-m D1"), {}, 0.0, 0.0))
+    assert "this is no sign-off of the whole tutorial" in page(found, tmp_path)
+
+
+def test_what_broke_and_what_differs_stands_on_the_first_screen(tmp_path: Path) -> None:
+    broken = result("broken", "D1", outcome=Outcome.ERROR, message="The node is gone.\n$ docker ps")
+    other = replace(broken, node="features/x.py::other")
+    differing = Reconciliation(1, None, ("junit.xml cannot be read",))
+    header = soup(tmp_path, broken, other, reconciliation=differing).find("header")
+    assert header
+    text = header.get_text(" ", strip=True)
+    assert "The node is gone. (2 scenarios)" in text
+    assert "The reports differ: junit.xml cannot be read" in text
+    assert "inconclusive" in text
+
+
+def test_an_environment_that_never_came_up_is_said_to_be_unknown(tmp_path: Path) -> None:
+    header = soup(tmp_path, environment={}).find("header")
+    assert header
+    assert header.get_text().count("the environment did not come up") == 2
+
+
+# The rest of the page.
+
+
+def test_every_expectation_is_there_with_its_verdict(tmp_path: Path) -> None:
+    found = soup(tmp_path, result("kept", "D1"), result("lost", "D2", outcome=Outcome.FAILED))
+    articles = {a["id"]: a.get_text(" ", strip=True) for a in found.find_all("article")}
+    assert list(articles) == list(IDS)
+    assert articles["D1"].startswith("D1 ✔ accepted")
+    assert articles["D2"].startswith("D2 ✘ rejected")
+    assert articles["D3"].startswith("D3 ○ unproved")
+    assert articles["U1"].startswith("U1 · out of scope")
+
+
+def test_a_scenario_shows_what_was_observed_why_it_failed_and_its_evidence(tmp_path: Path) -> None:
+    failed = result(
+        "pods", "D3", outcome=Outcome.FAILED, message="3 of 5 pods", observations=("5 wanted",),
+        evidence=kept(tmp_path, "NAME READY"), stages=("deployed",), example={"stage": "deployed"},
+    )  # fmt: skip
+    article = soup(tmp_path, failed).find(id="D3")
+    assert article
+    text = article.get_text(" ", strip=True)
+    for said in ("pods [deployed]", "3 of 5 pods", "5 wanted", "NAME READY"):
+        assert said in text, said
+
+
+def test_a_scenario_of_two_expectations_is_shown_once_and_linked_to(tmp_path: Path) -> None:
+    both = replace(result("both", "D1", observations=("5 of 5",)), ids=("D1", "D4"))
+    found = soup(tmp_path, both)
+    assert found.get_text().count("5 of 5") == 1
+    article = found.find(id="D4")
+    assert article
+    link = article.find("a")
+    assert link
+    assert found.find(id=str(link["href"]).removeprefix("#"))
+
+
+def test_links_within_the_page_lead_somewhere(tmp_path: Path) -> None:
+    found = soup(tmp_path, result("a", "D1", stages=("deployed",), finding=True), result("b", "D2"))
+    targets = [str(link["href"]) for link in found.find_all("a")]
+    assert targets
+    for target in targets:
+        assert found.find(id=target.removeprefix("#")), target
+
+
+def test_nothing_that_was_observed_is_markup(tmp_path: Path) -> None:
+    evil = result(
+        NASTY, "D1", outcome=Outcome.FAILED, message=NASTY, observations=(NASTY,),
+        evidence=kept(tmp_path, NASTY),
+    )  # fmt: skip
+    found = soup(tmp_path, evil, environment={"istio": NASTY, "deviations": [NASTY]})
+    assert not found.find_all("script")
+    assert found.get_text().count("<script>") >= 6
+
+
+def test_the_page_needs_no_other_file(tmp_path: Path) -> None:
+    evidence = Evidence(tmp_path / "evidence" / "a")
+    evidence.picture("the page", b"\x89PNG not really")
+    found = soup(tmp_path, result("a", "D1", evidence=tuple(evidence.pieces)))
+    assert [str(img["src"])[:22] for img in found.find_all("img")] == ["data:image/png;base64,"]
+    assert not found.find_all(["script", "link", "iframe"])
+    assert "url(" not in found.find("style").get_text()  # type: ignore[union-attr]
+
+
+def test_a_long_text_is_cut_and_its_file_named(tmp_path: Path) -> None:
+    evidence = kept(tmp_path, "a" * TEXT_LIMIT + "b" * 2000)
+    article = soup(tmp_path, result("a", "D1", evidence=evidence)).find(id="D1")
+    assert article
+    assert "ab" not in article.find("pre").get_text()  # type: ignore[union-attr]
+    assert "2 kB more in the file" in article.get_text(" ", strip=True)
+    assert article.find("a", href="evidence/pods/01-pods.txt")
+
+
+@pytest.mark.parametrize("kind", ["text", "picture"])
+def test_however_much_evidence_there_is_the_page_stays_small(tmp_path: Path, kind: str) -> None:
+    evidence = Evidence(tmp_path / "evidence" / "a")
+    for number in range(600):
+        if kind == "text":
+            evidence.text(f"text {number}", "<&>\n" * 6000)
+        else:
+            evidence.picture(f"picture {number}", bytes(90_000))
+    failed = replace(
+        result("z", "D2", outcome=Outcome.FAILED, evidence=kept(tmp_path, "why", "why"))
+    )
+    text = page(
+        document(tmp_path, result("a", "D1", evidence=tuple(evidence.pieces)), failed), tmp_path
+    )
+    assert EMBEDDED_LIMIT / 2 < len(text.encode()) < PAGE_LIMIT
+    assert "in the file only" in text
+    assert "<pre>why</pre>" in text  # what failed comes first
+
+
+def test_evidence_that_is_gone_is_still_named(tmp_path: Path) -> None:
+    evidence = kept(tmp_path)
+    evidence[0].path.unlink()
+    assert "evidence/pods/01-pods.txt" in page(
+        document(tmp_path, result("a", "D1", evidence=evidence)), tmp_path
+    )
+
+
+def test_a_stage_shows_the_worst_of_its_expectations(tmp_path: Path) -> None:
+    found = document(
+        tmp_path,
+        result("a", "D1", stages=("namespace", "deployed")),
+        result("b", "D2", stages=("deployed",), outcome=Outcome.FAILED),
+        result("c", "D3"),
+    )
+    stops = {stop.name: stop for stop in stops_of(found)}
+    assert [row.id for row in stops["deployed"].rows] == ["D1", "D2"]
+    assert stops["deployed"].verdict is Verdict.REJECTED
+    assert stops["canary"].verdict is Verdict.OUT_OF_SCOPE
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_the_worst_of_one_is_itself(verdict: Verdict) -> None:
+    assert worst([verdict]) is verdict
+    assert worst([verdict, Verdict.REJECTED]) is Verdict.REJECTED
+
+
+# The summary.
+
+
+def test_the_summary_has_a_row_for_each_expectation(tmp_path: Path) -> None:
+    text = summary(document(tmp_path, result("a", "D1", observations=("5 of 5 | pods",))))
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0][2:] for row in rows if row.split(" | ")[0][2:] in IDS] == list(IDS)
+    assert "5 of 5 \\| pods" in text
+    assert DEVIATION in text
+
+
+def test_the_summary_says_why_something_did_not_pass(tmp_path: Path) -> None:
+    text = summary(
+        document(tmp_path, result("a", "D1", outcome=Outcome.FAILED, message="3 < 5 pods\nof 5"))
+    )
+    assert "<pre>3 &lt; 5 pods\nof 5</pre>" in text
+
+
+@given(st.text())
+def test_a_cell_stays_in_its_row(text: str) -> None:
+    shown = cell(text)
+    assert "\n" not in shown
+    assert shown.replace("\\\\", "").replace("\\|", "").count("|") == 0
+    assert not {"<", ">"} & set(shown.replace("\\\\", "").replace("\\<", "").replace("\\>", ""))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.04, "0.0 s"), (99.9, "99.9 s"), (774, "12 min 54 s")]
+)
+def test_seconds(value: float, shown: str) -> None:
+    assert seconds(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0, "0 B"), (999, "999 B"), (12_300, "12 kB"), (4_560_000, "4.6 MB")]
+)
+def test_size(value: int, shown: str) -> None:
+    assert size(value) == shown
+
+
+@pytest.mark.parametrize("writing", [write_page, write_summary])
+def test_a_folder_that_cannot_be_written(tmp_path: Path, writing: Any) -> None:
+    with pytest.raises(OSError, match="nowhere"):
+        writing(document(tmp_path), tmp_path / "nowhere")
+
+
+# The chart.
+
+
+def request(at: float, version: str = "1.0", problem: str = "") -> Request:
+    return Request(at, 0.01, "anyone", "GET", 200, version, "redis", "", "", "", problem)
+
+
+def test_the_chart_shows_each_second_each_failure_and_each_stage() -> None:
+    timeline = Timeline(
+        [Step("updated: kubectl apply", 0.5, 1.5), Step("updated: wait", 1.5, 2.0)],
+        [request(0.1), request(0.2, "2.0"), request(1.6, "", "HTTP 503")],
+    )
+    drawing = BeautifulSoup(chart(timeline.as_json().encode()), "html.parser")
+    titles = [title.get_text() for title in drawing.find_all("title")]
+    assert "updated: 0.5 s to 2.0 s" in titles
+    assert {"0 s: 1 by 1.0", "0 s: 1 by 2.0", "1 s: 1 failed"} <= set(titles)
+    (failure,) = (title for title in titles if "HTTP 503" in title)
+    assert "during: updated: wait" in failure
+    assert "3 requests over 2 seconds, 1 failed" in str(drawing)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"steps": [], "requests": []}', b"\xff"])
+def test_what_is_no_timeline_has_no_chart(content: bytes) -> None:
+    assert chart(content) == ""
+
+
+@given(st.lists(st.floats(0, 500), min_size=1), st.integers(1, 5))
+def test_every_request_is_counted_once(moments: list[float], wide: int) -> None:
+    columns = counted([request(at) for at in moments], wide)
+    assert sum(sum(column.values()) for column in columns.values()) == len(moments)
+    for begin in columns:
+        assert any(begin <= at < begin + wide for at in moments)
