@@ -1,9 +1,10 @@
-"""The command: `meshproof doctor`, `up`, `down`, `status`, `build`."""
+"""The command: `meshproof doctor`, `up`, `down`, `status`, `build`, `tls-check`, `compare`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +18,8 @@ from meshproof.engine.provision import ensure_engine
 from meshproof.errors import ExitCode, MeshproofError
 from meshproof.options import Options, option_flags, read_options
 from meshproof.progress import Progress
+from meshproof.signoff.comparison import compare
+from meshproof.signoff.document import read
 from meshproof.supply.catalogue import recipes
 from meshproof.tls.check import tls_check
 from meshproof.tls.reach import reach
@@ -157,6 +160,24 @@ def check_tls(hosts: tuple[str, ...], client: str | None, output: str, **typed: 
     tables = tls_check(reach(options), hosts, namespace=options.namespace, client=client)
     shown = render_json(tables) if output == "json" else render(tables, wide=output == "wide")
     click.echo(shown, nl=False)
+
+
+@cli.command("compare")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+def compare_signoffs(old: Path, new: Path) -> None:
+    """Say what changed from one sign-off to another: verdicts, what was tested, times, flakes.
+
+    OLD and NEW are signoff.json, or the reports folder that it is in. Ends with 1 where a promise
+    that held is broken, or is no longer proved.
+    """
+    changes = compare(read(old), read(new))
+    for change in changes:
+        click.echo(change)
+    if not changes:
+        click.echo("Nothing changed.")
+    if any(change.worse for change in changes):
+        raise SystemExit(ExitCode.REJECTED)
 
 
 def main() -> None:

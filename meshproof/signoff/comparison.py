@@ -1,0 +1,113 @@
+"""What changed between two sign-offs: verdicts, what was tested, scenarios, times, flakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from meshproof.signoff.document import ScenarioRow, SignOff
+from meshproof.signoff.pages import scenarios_of, scope_text, seconds, title_of
+from meshproof.signoff.verdict import Outcome, Verdict
+
+#: A scenario's time is another where it changed by this share of the longer one, and by these
+#: seconds: on a busy machine the same scenario varies by a quarter.
+SHARE, SECONDS = 0.4, 3.0
+#: From best to worst; what is out of scope says nothing.
+RANKS = {
+    Verdict.ACCEPTED: 0, Verdict.UNPROVED: 1, Verdict.PARTIAL: 1, Verdict.INCONCLUSIVE: 2,
+    Verdict.REJECTED: 3,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a comparison: what it is about, and what became of it.
+
+    ``worse`` says that a promise that held is broken, or is no longer proved.
+    """
+
+    kind: str
+    text: str
+    worse: bool = False
+
+    def __str__(self) -> str:
+        """Return the line."""
+        return f"{self.kind}: {self.text}{' (worse)' if self.worse else ''}"
+
+
+def compare(old: SignOff, new: SignOff) -> list[Change]:
+    """Say what changed, in the order in which one would ask; empty where nothing did."""
+    return [*_whole(old, new), *_tested(old, new), *_expectations(old, new), *_scenarios(old, new)]
+
+
+def facts(environment: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return what was tested as a flat table: a line for each fact, image and deviation."""
+    flat: dict[str, str] = {}
+    for name, value in environment.items():
+        if isinstance(value, Mapping):
+            flat |= facts(value, f"{prefix}{name} ")
+        elif isinstance(value, list):
+            flat |= {f"{prefix}{name}: {line}": "there" for line in value}
+        else:
+            flat[f"{prefix}{name}"] = str(value)
+    return flat
+
+
+def _whole(old: SignOff, new: SignOff) -> Iterator[Change]:
+    if scope_text(old) != scope_text(new):
+        yield Change("scope", f"{scope_text(old)} → {scope_text(new)}")
+    if old.verdict != new.verdict:
+        worse = RANKS[new.verdict] > RANKS[old.verdict]
+        yield Change("verdict", f"{old.verdict} → {new.verdict}", worse)
+    if _other_time(old.duration_s, new.duration_s):
+        yield Change("time", f"the run: {seconds(old.duration_s)} → {seconds(new.duration_s)}")
+
+
+def _tested(old: SignOff, new: SignOff) -> Iterator[Change]:
+    before, after = facts(old.environment), facts(new.environment)
+    for name in dict.fromkeys([*before, *after]):
+        if before.get(name) != after.get(name):
+            yield Change("tested", f"{name}: {before.get(name, 'not there')} → "
+                                   f"{after.get(name, 'not there')}")  # fmt: skip
+
+
+def _expectations(old: SignOff, new: SignOff) -> Iterator[Change]:
+    before = {row.id: row.verdict for row in old.expectations}
+    after = {row.id: row.verdict for row in new.expectations}
+    for name in dict.fromkeys([*before, *after]):
+        was, now = before.get(name), after.get(name)
+        if was != now:
+            # What a selection leaves out is no worse for it.
+            worse = was in RANKS and now in RANKS and RANKS[now] > RANKS[was]
+            yield Change(
+                "expectation", f"{name}: {was or 'not there'} → {now or 'not there'}", worse
+            )
+
+
+def _scenarios(old: SignOff, new: SignOff) -> Iterator[Change]:
+    before, after = scenarios_of(old), scenarios_of(new)
+    same = not any(_tested(old, new))
+    for node in dict.fromkeys([*before, *after]):
+        was, now = before.get(node), after.get(node)
+        if was is None or now is None:
+            shown = was or now
+            if shown is not None:
+                yield Change("scenario", f"{title_of(shown)}: {'gone' if was else 'new'}")
+        elif was.outcome != now.outcome:
+            yield _ended_otherwise(was, now, same=same)
+        elif _other_time(was.duration_s, now.duration_s):
+            times = f"{seconds(was.duration_s)} → {seconds(now.duration_s)}"
+            yield Change("time", f"{title_of(now)}: {times}")
+
+
+def _ended_otherwise(was: ScenarioRow, now: ScenarioRow, *, same: bool) -> Change:
+    """One that ends otherwise, though what was tested is the same, is a flake: a defect."""
+    worse = was.outcome is Outcome.PASSED
+    text = f"{title_of(now)}: {was.outcome} → {now.outcome}"
+    return Change("flake" if same else "scenario", text, worse)
+
+
+def _other_time(was: float, now: float) -> bool:
+    """Whether two times differ, either way, by more than they do of themselves."""
+    return abs(was - now) > max(SHARE * max(was, now), SECONDS)
