@@ -76,14 +76,15 @@ def read_mutant(file: Path) -> Mutant:
 
 
 def all_mutants(folder: Path = MUTANTS) -> list[Mutant]:
-    """Read all mutants, in the order of their names."""
-    return [read_mutant(file) for file in sorted(folder.glob("*.yaml"))]
+    """Read all mutants, in the order of the specification, which is about that of the stages."""
+    mutants = [read_mutant(file) for file in folder.glob("*.yaml")]
+    return sorted(mutants, key=lambda one: (IDS.index(one.expectation), one.name))
 
 
 def table(mutants: Sequence[Mutant]) -> str:
-    """Return the breakages as a table in Markdown, in the specification's order."""
+    """Return the breakages as a table in Markdown."""
     rows = []
-    for mutant in sorted(mutants, key=lambda one: (IDS.index(one.expectation), one.name)):
+    for mutant in mutants:
         quote = "`` " if "`" in mutant.because else "`"
         because = mutant.because.replace("|", "\\|")
         cells = (

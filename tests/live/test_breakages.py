@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from meshproof.errors import ExitCode
 from meshproof.mutants import Mutant, all_mutants, broken, mutated_manifests
 from meshproof.options import Options
 from meshproof.paths import ROOT
-from meshproof.process import run
 from meshproof.progress import Progress
 from meshproof.tutorial.stages import NAMES
 from meshproof.tutorial.tutorial import Tutorial
+from tests.live.suite_process import run_suite
 
 #: Seconds; a breakage takes 10 to 40, by how much of the tutorial it has to follow.
 RUN_TIMEOUT = 300.0
@@ -49,23 +48,22 @@ def test_a_breakage_turns_its_expectation_red(
         mutant.expectation,
         "-k",
         mutant.scenario,
+        "-p",
+        "no:cacheprovider",
         f"--manifests={manifests}",
         f"--reports={reports}",
     ]
+    output = tmp_path / "output.txt"
     with broken(environment.cluster, mutant):
-        done = run(
-            [sys.executable, "acceptance.py", "features", *selection],
-            check=False,
-            cwd=ROOT,
-            timeout=RUN_TIMEOUT,
-        )
+        code = run_suite(["features", *selection], output, RUN_TIMEOUT)
+    printed = output.read_text()
     signoff = json.loads((reports / "signoff.json").read_text())
     rows = {row["id"]: row for row in signoff["expectations"]}
     row = rows[mutant.expectation]
     failed = [s for s in row["scenarios"] if s["outcome"] == "failed"]
     messages = [s["message"] for s in failed]
-    assert done.exit_code == ExitCode.REJECTED, done.transcript()
-    assert row["verdict"] == "rejected", done.transcript()
+    assert code == ExitCode.REJECTED, printed
+    assert row["verdict"] == "rejected", printed
     assert any(map(mutant.explains, messages)), f"none says “{mutant.because}”: {messages}"
     evidence = [piece["path"] for s in failed for piece in s["evidence"]]
     caught = [file for file in evidence if "-failure-" in file]

@@ -87,10 +87,10 @@ def test_what_is_not_a_whole_mutant_is_refused_by_name(
         read_mutant(write(tmp_path / "d3-few.yaml", content))
 
 
-def test_all_mutants_come_by_name(tmp_path: Path) -> None:
-    for name in ("d3-few", "a1-first", "d3-again"):
-        write(tmp_path / f"{name}.yaml", WHOLE)
-    assert [m.name for m in all_mutants(tmp_path)] == ["a1-first", "d3-again", "d3-few"]
+def test_all_mutants_come_in_the_order_of_the_specification(tmp_path: Path) -> None:
+    for name, of in (("d3-few", "D3"), ("a1-first", "A1"), ("d3-again", "D3")):
+        write(tmp_path / f"{name}.yaml", {**WHOLE, "expectation": of})
+    assert [m.name for m in all_mutants(tmp_path)] == ["d3-again", "d3-few", "a1-first"]
 
 
 def test_a_reason_may_span_lines() -> None:
