@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from meshproof.evidence import Kept
+from meshproof.signoff.secrets import leaks
 from meshproof.signoff.verdict import Outcome, ScenarioResult
 
 #: Where a JUnit case says that it did not pass.
@@ -30,9 +31,15 @@ class Reconciliation:
 
 
 def reconcile(
-    collected: Sequence[str], results: Sequence[ScenarioResult], reports: Path
+    collected: Sequence[str],
+    results: Sequence[ScenarioResult],
+    reports: Path,
+    secrets: Mapping[str, bytes],
 ) -> Reconciliation:
-    """Hold the reports that were written against what was collected (pytest's node ids) and ran."""
+    """Hold the reports that were written against what was collected (pytest's node ids) and ran.
+
+    They may hold none of the ``secrets``, by name, either.
+    """
     ran = {r.node: r.outcome for r in results if r.outcome is not Outcome.MISSING}
     differences = named("Collected, and no result came", set(collected) - ran.keys())
     counts: dict[str, int | None] = {}
@@ -46,6 +53,10 @@ def reconcile(
         counts[report] = len(cases)
         differences += compared(report, ran, cases)
     differences += changed(piece for result in results for piece in result.evidence)
+    try:
+        differences += leaks(reports, secrets)
+    except OSError as error:
+        differences.append(f"The reports cannot be searched for secrets: {error}")
     return Reconciliation(counts["junit.xml"], counts["allure-results"], tuple(differences))
 
 
