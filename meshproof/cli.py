@@ -1,9 +1,10 @@
-"""The command: `meshproof doctor`, `up`, `down`, `status`, `build`."""
+"""The command `meshproof`: cluster and mesh, and sign-offs, without the tests."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from meshproof.engine.provision import ensure_engine
 from meshproof.errors import ExitCode, MeshproofError
 from meshproof.options import Options, option_flags, read_options
 from meshproof.progress import Progress
+from meshproof.signoff.keys import generate, public_file
 from meshproof.supply.catalogue import recipes
 from meshproof.tls.check import tls_check
 from meshproof.tls.reach import reach
@@ -157,6 +159,14 @@ def check_tls(hosts: tuple[str, ...], client: str | None, output: str, **typed: 
     tables = tls_check(reach(options), hosts, namespace=options.namespace, client=client)
     shown = render_json(tables) if output == "json" else render(tables, wide=output == "wide")
     click.echo(shown, nl=False)
+
+
+@cli.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+def keygen(file: Path) -> None:
+    """Make a key that signs sign-offs: the private key in FILE, the public one in FILE.pub."""
+    public = generate(file)
+    click.echo(f"key {public.keyid}: {file} signs (keep it secret), {public_file(file)} verifies")
 
 
 def main() -> None:
