@@ -1,4 +1,4 @@
-"""The command: `meshproof doctor`, `up`, `down`, `status`, `build`, `tls-check`, `compare`."""
+"""The command `meshproof`: cluster and mesh, and sign-offs, without the tests."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from meshproof import __version__, environment
 from meshproof.engine.engine import answering
 from meshproof.engine.machine import this_machine
 from meshproof.engine.provision import ensure_engine
-from meshproof.errors import ExitCode, MeshproofError
+from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.options import Options, option_flags, read_options
 from meshproof.progress import Progress
 from meshproof.signoff.comparison import compare
 from meshproof.signoff.document import read
+from meshproof.signoff.keys import generate, public_file, read_public
+from meshproof.signoff.verification import verify
 from meshproof.supply.catalogue import recipes
 from meshproof.tls.check import tls_check
 from meshproof.tls.reach import reach
@@ -177,6 +179,41 @@ def compare_signoffs(old: Path, new: Path) -> None:
     if not changes:
         click.echo("Nothing changed.")
     if any(change.worse for change in changes):
+        raise SystemExit(ExitCode.REJECTED)
+
+
+@cli.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+def keygen(file: Path) -> None:
+    """Make a key that signs sign-offs: the private key in FILE, the public one in FILE.pub."""
+    public = generate(file)
+    click.echo(f"key {public.keyid}: {file} signs (keep it secret), {public_file(file)} verifies")
+
+
+@cli.command("verify-signoff")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--key",
+    metavar="PUB",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="the public key of whom the sign-off should be signed by, made by `meshproof keygen`",
+)
+@with_options("manifests")
+def verify_signoff(file: Path, key: Path, **typed: Any) -> None:
+    """Say whether a sign-off and its evidence are what was signed, and what differs.
+
+    FILE is the signoff.json of a run with --sign-key, or the folder that it is in.
+    """
+    manifests: Path | None = read_options(typed).manifests
+    if manifests and not manifests.is_dir():
+        if manifests != Options.model_fields["manifests"].default:
+            raise UsageFailure(f"There is no folder {manifests} of manifests to compare with.")
+        manifests = None
+    found = verify(file, read_public(key), manifests)
+    for sentence in (*found.differences, *found.looked_at):
+        click.echo(sentence)
+    if found.differences:
         raise SystemExit(ExitCode.REJECTED)
 
 

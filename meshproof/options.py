@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from meshproof.errors import UsageFailure
 from meshproof.paths import ROOT
+from meshproof.signoff.keys import read_private
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -56,6 +57,9 @@ class Options(BaseSettings):
     )
     keep: bool = Field(False, description="leave what the run brought up running")
     reports: Path = Field(Path("reports"), description="the folder that reports are written to")
+    sign_key: Path | None = Field(
+        None, description="the private key, made by `meshproof keygen`, that signs the sign-off"
+    )
     install: bool = Field(
         True, description="install missing Debian packages (--no-install refuses)"
     )
@@ -65,6 +69,13 @@ class Options(BaseSettings):
     def _dns_label(cls, value: str) -> str:
         if not DNS_LABEL.fullmatch(value):
             raise ValueError("must be a DNS label: lower-case letters, digits and hyphens")
+        return value
+
+    @field_validator("sign_key")
+    @classmethod
+    def _can_sign(cls, value: Path | None) -> Path | None:
+        if value:
+            read_private(value)
         return value
 
     @model_validator(mode="after")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from meshproof import cli
 from meshproof.cluster.cluster import Cluster
 from meshproof.engine.machine import Machine
 from meshproof.progress import Progress
@@ -19,6 +21,8 @@ from meshproof.supply.recipe import Recipe
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
+#: Runs the command and returns its exit code.
+Command = Callable[..., int]
 #: Writes an executable shell script of a name and a body that comes first on PATH.
 Script = Callable[[str, str], Path]
 
@@ -92,3 +96,18 @@ def recipes(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Recipe]]:
     catalogue.recipes.cache_clear()
     yield catalogue.recipes()
     catalogue.recipes.cache_clear()
+
+
+@pytest.fixture
+def meshproof(monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command as it is typed; returns its exit code."""
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["meshproof", *arguments])
+        try:
+            cli.main()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        return 0
+
+    return run

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,6 @@ from meshproof.errors import EnvironmentBroken
 from meshproof.paths import cache_dir, state_dir
 
 Command = Callable[..., int]
-
-
-@pytest.fixture
-def meshproof(monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The command as it is typed; returns its exit code."""
-
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["meshproof", *arguments])
-        try:
-            cli.main()
-        except SystemExit as ended:
-            return int(ended.code or 0)
-        return 0
-
-    return run
 
 
 @pytest.fixture

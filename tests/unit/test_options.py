@@ -8,6 +8,7 @@ import pytest
 from meshproof import options
 from meshproof.errors import ExitCode, UsageFailure
 from meshproof.options import Options, option_flags, read_options
+from meshproof.signoff.keys import generate
 
 
 @pytest.fixture
@@ -152,6 +153,22 @@ def test_a_bad_value_in_the_environment_is_told_like_a_typed_one(
     monkeypatch.setenv("MESHPROOF_NODES", "many")
     with pytest.raises(UsageFailure, match=r"^--nodes: .*\(given: 'many'\)\.$"):
         read_options({})
+
+
+def test_a_key_that_cannot_sign_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    generate(tmp_path / "key")
+    assert read_options({}).sign_key is None
+    assert read_options({"sign_key": str(tmp_path / "key")}).sign_key == tmp_path / "key"
+    for name, sentence in {
+        "none": "There is no key file",
+        ".": "cannot be read",
+        "key.pub": "is no private key that can sign",
+    }.items():
+        monkeypatch.setenv("MESHPROOF_SIGN_KEY", str(tmp_path / name))
+        with pytest.raises(UsageFailure, match=sentence):
+            read_options({})
 
 
 def test_every_option_has_a_help_text_and_a_flag() -> None:

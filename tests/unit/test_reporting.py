@@ -20,7 +20,10 @@ from meshproof.errors import EnvironmentBroken, ExitCode, MeshproofError, UsageF
 from meshproof.expectations import IDS
 from meshproof.paths import ROOT
 from meshproof.process import CommandFailed, Completed
+from meshproof.signoff.attestation import ATTESTATION
+from meshproof.signoff.keys import generate, read_public
 from meshproof.signoff.verdict import Outcome
+from meshproof.signoff.verification import verify
 from meshproof.tutorial.stages import NAMES
 from meshproof.tutorial.tutorial import StepFailed
 from meshproof.waiting import WORKLOADS_READY, NotConverged
@@ -118,7 +121,7 @@ def test_scenarios_run_in_the_order_of_their_stages(ran: dict[str, Ran]) -> None
 
 
 def test_what_an_earlier_run_wrote_goes_and_the_rest_stays(tmp_path: Path) -> None:
-    for name in ("junit.xml", "signoff.json", "notes.txt"):
+    for name in ("junit.xml", "signoff.json", ATTESTATION, "notes.txt"):
         (tmp_path / name).touch()
     for name in ("allure-results", "evidence", "mine"):
         (tmp_path / name / "below").mkdir(parents=True)
@@ -204,6 +207,13 @@ Feature: No promise
   Scenario: It proves nothing
     Then the promise is kept
 """
+DISK_FULL = """\
+Feature: A full disk
+  @D1
+  Scenario: A promise is kept
+    Given the attestation cannot be written
+    Then the promise is kept
+"""
 IN_ORDER = """\
 Feature: Stages
   @A2 @last
@@ -282,6 +292,11 @@ def _(unclean):
     pass
 
 
+@given("the attestation cannot be written")
+def _(options):
+    (options.reports / "attestation.dsse.json").symlink_to("/dev/full")
+
+
 @then("the promise is kept")
 def _(evidence):
     evidence.observe("5 of 5")
@@ -334,7 +349,7 @@ json.dump({name: acceptance.main(run) for name, run in runs.items()}, open(sys.a
 #: Each run's own arguments.
 RUNS = {
     "whole": ["-k", "not (stops or late)"],
-    "green": ["-m", "D1 or D2"],
+    "green": ["-m", "D1 or D2", "--sign-key=key"],
     "broken": ["-m", "D4"],
     "skipped": ["-m", "D5"],
     "stopped": ["-m", "update"],
@@ -344,9 +359,11 @@ RUNS = {
     "listed": ["--collect-only"],
     "proves nothing": [],
     "in order": [],
+    "disk full": ["--sign-key=key"],
+    "no key": ["--sign-key=nonesuch"],
 }
 #: Runs over features of their own.
-ELSEWHERE = {"proves nothing": NAMELESS, "in order": IN_ORDER}
+ELSEWHERE = {"proves nothing": NAMELESS, "in order": IN_ORDER, "disk full": DISK_FULL}
 
 
 @dataclass(frozen=True)
@@ -393,6 +410,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
             (root / f"{name}.ini").write_text(settings)
         runs[name] = [*where, *selection, f"--reports={root / 'reports' / name}"]
     (root / "runs.json").write_text(json.dumps(runs))
+    generate(root / "key")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")}
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, "runs.json", "codes.json"],
@@ -523,6 +541,38 @@ def test_the_output_says_verdict_scope_and_file(ran: dict[str, Ran]) -> None:
     assert f"Sign-off: {ran['green'].reports / 'signoff.json'}\n" in output
     assert "Nothing was selected: the selection matches no scenario.\n" in output
     assert "The scenario “test_it_proves_nothing” carries no expectation's id." in output
+
+
+def test_a_run_with_a_key_is_signed_when_all_is_written(ran: dict[str, Ran]) -> None:
+    green = ran["green"]
+    root = green.reports.parents[1]
+    key = read_public(root / "key.pub")
+    found = verify(green.reports, key, ROOT / "manifests")
+    assert not found.differences
+    assert f"Compared with {green.reports}: 4 reports, 2 files of evidence." in found.looked_at
+    output = (root / "output.txt").read_text()
+    assert f"Attestation: {green.reports / ATTESTATION}, signed with key {key.keyid}\n" in output
+
+
+def test_a_run_without_a_key_is_not_signed(ran: dict[str, Ran]) -> None:
+    assert not (ran["whole"].reports / ATTESTATION).exists()
+
+
+def test_where_a_run_cannot_be_signed_the_verdict_stays(ran: dict[str, Ran]) -> None:
+    full = ran["disk full"]
+    assert (full.document["verdict"], full.code) == ("partial", ExitCode.PARTIAL)
+    assert not (full.reports / ATTESTATION).exists()
+    assert (
+        f"The sign-off could not be signed: {full.reports / ATTESTATION} cannot be written "
+        "(No space left on device).\n"
+    ) in (full.reports.parents[1] / "output.txt").read_text()
+
+
+def test_a_key_that_is_not_there_ends_the_run_before_it_begins(ran: dict[str, Ran]) -> None:
+    assert ran["no key"].code == ExitCode.USAGE
+    assert not ran["no key"].reports.exists()
+    output = (ran["green"].reports.parents[1] / "output.txt").read_text()
+    assert "ERROR: There is no key file nonesuch: `meshproof keygen` makes one.\n" in output
 
 
 def test_junit_has_every_scenario(ran: dict[str, Ran]) -> None:
