@@ -56,6 +56,9 @@ class Options(BaseSettings):
     )
     keep: bool = Field(False, description="leave what the run brought up running")
     reports: Path = Field(Path("reports"), description="the folder that reports are written to")
+    allure_report: bool = Field(
+        True, description="make Allure's HTML report at the end (--no-allure-report leaves it out)"
+    )
     install: bool = Field(
         True, description="install missing Debian packages (--no-install refuses)"
     )

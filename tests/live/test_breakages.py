@@ -51,6 +51,7 @@ def test_a_breakage_turns_its_expectation_red(
         mutant.scenario,
         f"--manifests={manifests}",
         f"--reports={reports}",
+        "--no-allure-report",
     ]
     with broken(environment.cluster, mutant):
         done = run(
