@@ -3,6 +3,7 @@
 pytest_plugins = [
     "fixtures.options",
     "fixtures.reporting",
+    "fixtures.allure_results",
     "fixtures.environment",
     "fixtures.evidence",
     "fixtures.tutorial",

@@ -60,6 +60,9 @@ class Options(BaseSettings):
     sign_key: Path | None = Field(
         None, description="the private key, made by `meshproof keygen`, that signs the sign-off"
     )
+    allure_report: bool = Field(
+        True, description="make Allure's HTML report at the end (--no-allure-report leaves it out)"
+    )
     install: bool = Field(
         True, description="install missing Debian packages (--no-install refuses)"
     )

@@ -6,7 +6,7 @@ import shutil
 from functools import cache
 
 from meshproof.paths import ROOT
-from meshproof.supply import debian, node
+from meshproof.supply import debian, node, npm
 from meshproof.supply.archive import rename_images
 from meshproof.supply.go import go_recipe, module_folder, pip_install, required_version
 from meshproof.supply.images import image_recipe, stage_wheels
@@ -127,6 +127,11 @@ def _build_application(bench: Workbench) -> None:
     saved.unlink()
 
 
+def _aside() -> list[Recipe]:
+    """What no cluster is made of: the reports' generator, and a linter of the project's tests."""
+    return [npm.ALLURE, go_recipe("actionlint", "actionlint, which checks the workflows")]
+
+
 def _images() -> list[Recipe]:
     components = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
     return [
@@ -207,4 +212,4 @@ def _images() -> list[Recipe]:
 @cache
 def recipes() -> dict[str, Recipe]:
     """All recipes by their names, in the order of a cold build: the long ones first."""
-    return {recipe.name: recipe for recipe in (*_binaries(), *_images())}
+    return {recipe.name: recipe for recipe in (*_binaries(), *_images(), *_aside())}

@@ -52,6 +52,7 @@ def test_a_breakage_turns_its_expectation_red(
         "no:cacheprovider",
         f"--manifests={manifests}",
         f"--reports={reports}",
+        "--no-allure-report",
     ]
     output = tmp_path / "output.txt"
     with broken(environment.cluster, mutant):

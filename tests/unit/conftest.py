@@ -13,6 +13,7 @@ from hypothesis import settings
 from meshproof import cli
 from meshproof.cluster.cluster import Cluster
 from meshproof.engine.machine import Machine
+from meshproof.paths import cache_dir
 from meshproof.progress import Progress
 from meshproof.supply import catalogue, go
 from meshproof.supply.recipe import Recipe
@@ -23,6 +24,8 @@ settings.load_profile("unhurried")
 
 #: Runs the command and returns its exit code.
 Command = Callable[..., int]
+#: The cache of the person who runs the tests; read before their options are taken away.
+USERS_CACHE = cache_dir()
 #: Writes an executable shell script of a name and a body that comes first on PATH.
 Script = Callable[[str, str], Path]
 
@@ -35,6 +38,13 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("MESHPROOF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MESHPROOF_STATE", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def users_cache(monkeypatch: pytest.MonkeyPatch, _own_environment: None) -> Path:
+    """The user's own cache after all: for tools that are built once, by their recipes."""
+    monkeypatch.setenv("MESHPROOF_CACHE", str(USERS_CACHE))
+    return USERS_CACHE
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from meshproof.paths import ROOT
+from meshproof.supply.catalogue import recipes
+from meshproof.supply.workshop import Workshop
 
 #: The linters are those of the virtual environment that the tests run in.
 TOOLS = Path(sys.executable).parent
@@ -54,7 +56,20 @@ def commands() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("linter", commands())
 def test_lint(linter: str) -> None:
-    program, *arguments = commands()[linter]
+    lint(*commands()[linter])
+
+
+def test_actionlint(users_cache: Path) -> None:
+    """It comes from its Go module, so it is built, once, by its recipe."""
+    shop = Workshop({"actionlint": recipes()["actionlint"]}, root=ROOT, cache=users_cache)
+    shop.provide("actionlint")
+    program = shop.folder("actionlint") / "bin" / "actionlint"
+    workflows = named(".github/workflows/*.y*ml")
+    assert workflows
+    lint(str(program), f"-shellcheck={TOOLS / 'shellcheck'}", "-pyflakes=", *workflows)
+
+
+def lint(program: str, *arguments: str) -> None:
     done = subprocess.run(
         [TOOLS / program, *arguments],
         cwd=ROOT,

@@ -20,6 +20,7 @@ from meshproof.errors import EnvironmentBroken, ExitCode, MeshproofError, UsageF
 from meshproof.expectations import IDS
 from meshproof.paths import ROOT
 from meshproof.process import CommandFailed, Completed
+from meshproof.signoff.allure_report import EXPECTATION_LABEL, HISTORY, REPORT, RESULTS, cases
 from meshproof.signoff.attestation import ATTESTATION
 from meshproof.signoff.keys import generate, read_public
 from meshproof.signoff.verdict import Outcome
@@ -256,7 +257,9 @@ from pytest_bdd import given, parsers, then, when
 from meshproof.errors import EnvironmentBroken
 from meshproof.evidence import Evidence
 
-pytest_plugins = ["fixtures.options", "fixtures.reporting", "fixtures.evidence"]
+pytest_plugins = [
+    "fixtures.options", "fixtures.reporting", "fixtures.allure_results", "fixtures.evidence",
+]
 
 
 @pytest.fixture
@@ -409,6 +412,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
             settings = SETTINGS.replace("= features", f"= {name}/features")
             (root / f"{name}.ini").write_text(settings)
         runs[name] = [*where, *selection, f"--reports={root / 'reports' / name}"]
+        runs[name].append("--no-allure-report")
     (root / "runs.json").write_text(json.dumps(runs))
     generate(root / "key")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")}
@@ -586,11 +590,14 @@ def test_junit_has_every_scenario(ran: dict[str, Ran]) -> None:
     assert len(names) == 10
 
 
+def allure_results(run: Ran) -> dict[str, dict[str, Any]]:
+    """Allure's results of a run, by the names of the scenarios."""
+    files = (run.reports / RESULTS).glob("*-result.json")
+    return {result["name"]: result for result in (json.loads(file.read_text()) for file in files)}
+
+
 def test_allure_has_the_steps_as_they_are_written(ran: dict[str, Ran]) -> None:
-    results = {}
-    for file in (ran["whole"].reports / "allure-results").glob("*-result.json"):
-        result = json.loads(file.read_text())
-        results[result["name"]] = result
+    results = allure_results(ran["whole"])
     kept = results["A promise is kept"]
     assert kept["status"] == "passed"
     assert [(step["name"], step["status"]) for step in kept["steps"]] == [
@@ -610,9 +617,43 @@ def test_allure_has_the_steps_as_they_are_written(ran: dict[str, Ran]) -> None:
     assert [(step["name"], step["status"]) for step in stuck["steps"]] == [
         ("Given something that cannot be set up", "failed")
     ]
-    features = [label["value"] for label in kept["labels"] if label["name"] == "feature"]
-    assert "Ways to end" in features
+
+
+def labels(result: dict[str, Any], name: str) -> set[str]:
+    return {label["value"] for label in result["labels"] if label["name"] == name}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "ids"),
+    [("A promise is kept", ["D1"]), ("Another promise is kept", ["D1", "D2"]),
+     ("Set-up fails", ["D6"]), ("Values of 3", ["D8"])],
+)  # fmt: skip
+def test_allure_knows_what_a_scenario_belongs_to_whatever_becomes_of_it(
+    ran: dict[str, Ran], scenario: str, ids: list[str]
+) -> None:
+    result = allure_results(ran["whole"])[scenario]
+    assert labels(result, "epic") == {"Deploy the application"}
+    assert labels(result, "feature") == {"Ways to end"}
+    assert labels(result, "expectation") == set(ids)
+    assert [link["name"].partition(":")[0] for link in result["links"]] == ids
+    assert all("/docs/expectations.md#" in link["url"] for link in result["links"])
+
+
+def test_allure_knows_the_stages_that_a_scenario_follows(ran: dict[str, Ran]) -> None:
+    results = allure_results(ran["in order"])
+    tags = {name: labels(result, "tag") - {"A2", "last"} for name, result in results.items()}
+    assert tags["On from the second"] == {"stage: deployed", "stage: exposed"}
+    assert tags["Again at the second"] == {"stage: deployed"}
+    assert tags["Elsewhere"] == set()
+
+
+def test_allure_has_a_case_for_each_scenario(ran: dict[str, Ran]) -> None:
+    results = ran["whole"].reports / RESULTS
+    collected = ran["whole"].document["counts"]["collected"]
+    assert cases(results) == cases(results, label=EXPECTATION_LABEL) == collected == 10
 
 
 def test_nothing_else_is_written_beside_the_reports(ran: dict[str, Ran]) -> None:
-    assert {path.name for path in ran["green"].reports.iterdir()} == set(WRITTEN)
+    made_of_them = {REPORT, HISTORY}  # by Allure's generator, which these runs do without
+    written = {path.name for path in ran["green"].reports.iterdir()}
+    assert written == set(WRITTEN) - made_of_them
