@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meshproof import __version__
+from meshproof.engine.machine import this_machine
 from meshproof.errors import EnvironmentBroken
 from meshproof.expectations import IDS, SECTIONS
 from meshproof.paths import ROOT
@@ -41,10 +42,13 @@ def _declared(key: str, known: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def provenance(manifests: Path) -> dict[str, str]:
-    """Say which suite and which manifests a run is of."""
+    """Say which suite and which manifests a run is of, and on which machine it ran."""
+    machine = this_machine()
     return {
         "meshproof": f"{__version__}, {_checkout()}",
         "manifests": f"{manifests.name}, sha256:{tree_digest(manifests)}",
+        "machine": f"{machine.distribution} {machine.codename}, {machine.cores} cores, "
+        f"{machine.memory / 2**30:.1f} GiB, cgroup v{machine.cgroup}",
     }
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from meshproof import suite
+from meshproof import __version__, suite
 from meshproof.expectations import EXPECTATIONS, IDS, SECTIONS
-from meshproof.suite import declared_expectations, declared_sections
+from meshproof.process import run
+from meshproof.suite import declared_expectations, declared_sections, provenance, tree_digest
 
 
 @pytest.fixture
@@ -47,3 +49,55 @@ def test_an_unknown_section_or_expectation_is_named(declare: Callable[[str], Non
         declared_sections()
     with pytest.raises(ValueError, match="unknown expectations: A99"):
         declared_expectations()
+
+
+# Which suite a run is of.
+
+
+def test_the_commit_and_the_digest_of_the_manifests_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a")
+    said = provenance(tmp_path)
+    assert said["manifests"] == f"{tmp_path.name}, sha256:{tree_digest(tmp_path)}"
+    assert said["meshproof"].startswith(f"{__version__}, commit ")
+    assert re.fullmatch(r".+, \d+ cores, [\d.]+ GiB, cgroup v[12]", said["machine"])
+
+
+def test_any_change_of_a_folder_changes_its_digest(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    file = tmp_path / "below" / "a.yaml"
+    file.write_text("a")
+    digests = [tree_digest(tmp_path)]
+    file.write_text("b")
+    digests.append(tree_digest(tmp_path))
+    file.rename(tmp_path / "a.yaml")
+    digests.append(tree_digest(tmp_path))
+    (tmp_path / "more.yaml").touch()
+    digests.append(tree_digest(tmp_path))
+    assert len(set(digests)) == 4
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one commit, taken for the suite's own."""
+    monkeypatch.setattr(suite, "ROOT", tmp_path)
+    (tmp_path / "a").write_text("a")
+    for words in (["init", "-q"], ["add", "a"], ["commit", "-qm", "Begin"]):
+        run(["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *words])
+    return tmp_path
+
+
+def test_what_differs_from_the_commit_is_said(checkout: Path) -> None:
+    clean = provenance(checkout)["meshproof"]
+    assert re.fullmatch(rf"{__version__}, commit [0-9a-f]{{40}}", clean)
+    (checkout / "a").write_text("b")
+    assert provenance(checkout)["meshproof"] == f"{clean}, with changes"
+
+
+def test_a_copy_that_is_no_checkout_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert provenance(tmp_path)["meshproof"].endswith("this is no checkout of its repository")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance(tmp_path)["meshproof"].endswith("commit unknown: git is not there")
