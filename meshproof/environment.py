@@ -166,22 +166,35 @@ def load_application(shop: Workshop, kind: KindCluster) -> None:
 
 
 def facts(environment: Environment) -> dict[str, Any]:
-    """What was tested, exactly: versions, image digests, and what is not a default installation."""
-    found: dict[str, Any] = {
+    """What was tested, exactly: versions, image digests, and what is not a default installation.
+
+    What takes a command each is asked at once.
+    """
+    engine = environment.engine
+    storage = environment.images.get("localhost/voting/storage:2.0")
+    with ThreadPoolExecutor() as pool:
+        mesh = pool.submit(environment.istio.versions)
+        found: dict[str, Any] = {}
+        asked = {}
+        if engine:
+            found["engine"] = engine.version
+            asked["kind"] = pool.submit(kind_version, environment.cluster.tools)
+            if storage:
+                asked["mysql"] = pool.submit(mariadb_version, engine, storage)
+    return {
         "kubernetes": environment.cluster.version,
         "cluster": environment.cluster.name,
-        **environment.istio.versions(),
+        **mesh.result(),
         "images": environment.images,
         "deviations": list(DEVIATIONS) if environment.built else [],
+        **found,
+        **{name: answer.result() for name, answer in asked.items()},
     }
-    if environment.engine:
-        found["engine"] = environment.engine.version
-        kind = run([environment.cluster.tools / "kind", "version", "--quiet"]).stdout.strip()
-        found["kind"] = kind
-        storage = environment.images.get("localhost/voting/storage:2.0")
-        if storage:
-            found["mysql"] = mariadb_version(environment.engine, storage)
-    return found
+
+
+def kind_version(tools: Path) -> str:
+    """The version of the kind that made the cluster."""
+    return run([tools / "kind", "version", "--quiet"]).stdout.strip()
 
 
 def mariadb_version(engine: Engine, image: str) -> str:
