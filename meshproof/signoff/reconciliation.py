@@ -34,30 +34,34 @@ def reconcile(
     collected: Sequence[str],
     results: Sequence[ScenarioResult],
     reports: Path,
+    *,
+    junit: Path,
     secrets: Mapping[str, bytes],
 ) -> Reconciliation:
     """Hold the reports that were written against what was collected (pytest's node ids) and ran.
 
-    They may hold none of the ``secrets``, by name, either.
+    ``junit`` is the JUnit report, which may be elsewhere. No report may hold one of the
+    ``secrets``, by name, either.
     """
     ran = {r.node: r.outcome for r in results if r.outcome is not Outcome.MISSING}
     differences = named("Collected, and no result came", set(collected) - ran.keys())
-    counts: dict[str, int | None] = {}
-    for report, read in (("junit.xml", junit_cases), ("allure-results", allure_cases)):
+    counts: dict[Path, int | None] = {}
+    allure = reports / "allure-results"
+    for report, read in ((junit, junit_cases), (allure, allure_cases)):
         try:
-            cases = read(reports / report, collected)
+            cases = read(report, collected)
         except (OSError, ValueError, LookupError, TypeError) as error:
             counts[report] = None
-            differences.append(f"{report} cannot be read ({type(error).__name__}: {error})")
+            differences.append(f"{report.name} cannot be read ({type(error).__name__}: {error})")
             continue
         counts[report] = len(cases)
-        differences += compared(report, ran, cases)
+        differences += compared(report.name, ran, cases)
     differences += changed(piece for result in results for piece in result.evidence)
     try:
         differences += leaks(reports, secrets)
     except OSError as error:
         differences.append(f"The reports cannot be searched for secrets: {error}")
-    return Reconciliation(counts["junit.xml"], counts["allure-results"], tuple(differences))
+    return Reconciliation(counts[junit], counts[allure], tuple(differences))
 
 
 def compared(report: str, ran: Mapping[str, Outcome], cases: Mapping[str, bool]) -> list[str]:
@@ -96,6 +100,8 @@ def junit_cases(file: Path, collected: Sequence[str]) -> dict[str, bool]:
     Cases of modules that none was collected from are the harness's own tests. Raises ``OSError``
     or ``ValueError``.
     """
+    if not file.is_file():  # a device can be read without end
+        raise FileNotFoundError("there is no such file")
     try:
         root = ElementTree.fromstring(file.read_bytes())  # noqa: S314 (written by this run)
     except ElementTree.ParseError as error:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -48,6 +49,12 @@ def write_allure(reports: Path, node: str, outcome: Outcome) -> None:
     (folder / f"{len(list(folder.iterdir()))}-result.json").write_text(json.dumps(content))
 
 
+def held(
+    collected: Sequence[str], results: Sequence[ScenarioResult], reports: Path
+) -> Reconciliation:
+    return reconcile(collected, results, reports, junit=reports / "junit.xml", secrets={})
+
+
 @pytest.fixture
 def reports(tmp_path: Path) -> Path:
     """Reports that agree with what ran, with a test of the harness's own among them."""
@@ -62,21 +69,21 @@ def reports(tmp_path: Path) -> Path:
 
 
 def test_reports_that_agree(reports: Path) -> None:
-    assert reconcile(NODES, RESULTS, reports, {}) == Reconciliation(3, 3, ())
+    assert held(NODES, RESULTS, reports) == Reconciliation(3, 3, ())
 
 
 def test_a_scenario_that_has_no_result(reports: Path) -> None:
     more = "features/test_deploy.py::test_d"
-    found = reconcile([*NODES, more], RESULTS, reports, {})
+    found = held([*NODES, more], RESULTS, reports)
     assert found.differences == (f"Collected, and no result came: {more}",)
     missing = [*RESULTS, result(more, Outcome.MISSING)]
-    assert reconcile([*NODES, more], missing, reports, {}) == found
+    assert held([*NODES, more], missing, reports) == found
 
 
 def test_a_case_that_a_report_lacks(reports: Path) -> None:
     write_junit(reports, *(case(r.node, r.outcome) for r in RESULTS[1:]))
     (reports / "allure-results" / "2-result.json").unlink()
-    assert reconcile(NODES, RESULTS, reports, {}) == Reconciliation(2, 2, (
+    assert held(NODES, RESULTS, reports) == Reconciliation(2, 2, (
         f"Ran, and is not in junit.xml: {NODES[0]}",
         f"Ran, and is not in allure-results: {NODES[2]}",
     ))  # fmt: skip
@@ -86,7 +93,7 @@ def test_a_case_too_many(reports: Path) -> None:
     foreign = "features/test_deploy.py::test_foreign"
     write_junit(reports, case(foreign, Outcome.PASSED), *(case(r.node, r.outcome) for r in RESULTS))
     write_allure(reports, foreign, Outcome.PASSED)
-    assert reconcile(NODES, RESULTS, reports, {}) == Reconciliation(4, 4, (
+    assert held(NODES, RESULTS, reports) == Reconciliation(4, 4, (
         "In junit.xml, and did not run: features.test_deploy::test_foreign",
         f"In allure-results, and did not run: {foreign}",
     ))  # fmt: skip
@@ -95,20 +102,20 @@ def test_a_case_too_many(reports: Path) -> None:
 @pytest.mark.parametrize("other", [Outcome.FAILED, Outcome.ERROR, Outcome.SKIPPED])
 def test_a_case_that_ended_otherwise(reports: Path, other: Outcome) -> None:
     write_junit(reports, case(NODES[0], other), *(case(r.node, r.outcome) for r in RESULTS[1:]))
-    found = reconcile(NODES, RESULTS, reports, {})
+    found = held(NODES, RESULTS, reports)
     assert found.differences == (f"Ended otherwise than junit.xml says: {NODES[0]}",)
 
 
 def test_one_that_fails_and_then_cannot_be_cleaned_up_has_two_cases(reports: Path) -> None:
     cases = [case(r.node, r.outcome) for r in RESULTS]
     write_junit(reports, *cases, case(NODES[1], Outcome.ERROR))
-    assert reconcile(NODES, RESULTS, reports, {}) == Reconciliation(3, 3, ())
+    assert held(NODES, RESULTS, reports) == Reconciliation(3, 3, ())
 
 
 @pytest.mark.parametrize("content", ["", "<testsuites><testcase", "no xml", "\0"])
 def test_a_junit_report_that_is_cut_off(reports: Path, content: str) -> None:
     (reports / "junit.xml").write_text(content)
-    found = reconcile(NODES, RESULTS, reports, {})
+    found = held(NODES, RESULTS, reports)
     assert found.junit is None
     assert found.allure == 3
     assert len(found.differences) == 1
@@ -130,14 +137,14 @@ def test_a_junit_report_that_is_cut_off(reports: Path, content: str) -> None:
 )
 def test_an_allure_result_that_is_none(reports: Path, content: str) -> None:
     (reports / "allure-results" / "0-result.json").write_text(content)
-    found = reconcile(NODES, RESULTS, reports, {})
+    found = held(NODES, RESULTS, reports)
     assert found.allure is None
     assert len(found.differences) == 1
     assert found.differences[0].startswith("allure-results cannot be read (")
 
 
 def test_reports_that_are_not_there(tmp_path: Path) -> None:
-    found = reconcile(NODES, RESULTS, tmp_path, {})
+    found = held(NODES, RESULTS, tmp_path)
     assert (found.junit, found.allure) == (None, None)
     assert len(found.differences) == 2
 
@@ -149,12 +156,12 @@ def test_evidence_that_is_not_as_it_was_written(reports: Path, change: str | Non
     shown = ScenarioResult(
         "a", "F", ("D1",), Outcome.PASSED, node=NODES[0], evidence=tuple(evidence.pieces)
     )
-    assert reconcile(NODES, [shown, *RESULTS[1:]], reports, {}).differences == ()
+    assert held(NODES, [shown, *RESULTS[1:]], reports).differences == ()
     if change:
         path.write_text(change)
     else:
         path.unlink()
-    assert reconcile(NODES, [shown, *RESULTS[1:]], reports, {}).differences == (
+    assert held(NODES, [shown, *RESULTS[1:]], reports).differences == (
         "Not as it was written: evidence pods/01-pods.txt",
     )
 
@@ -167,7 +174,9 @@ def test_many_are_named_by_the_first_few() -> None:
 def test_a_secret_in_the_evidence_is_a_difference(reports: Path) -> None:
     (reports / "evidence").mkdir()
     (reports / "evidence" / "a.txt").write_text("hush")
-    found = reconcile(NODES, RESULTS, reports, {"storage/PASSWORD": b"hush"})
+    found = reconcile(
+        NODES, RESULTS, reports, junit=reports / "junit.xml", secrets={"storage/PASSWORD": b"hush"}
+    )
     assert found.differences == (
         "evidence/a.txt holds the value of storage/PASSWORD, which has no place in a report",
     )

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from fixtures.reporting import WRITTEN, outcome_of, prepare_folder, stages_followed
+from fixtures.reporting import WRITTEN, claim_folder, outcome_of, prepare_folder, stages_followed
 from meshproof.errors import EnvironmentBroken, ExitCode, MeshproofError, UsageFailure
 from meshproof.expectations import IDS
 from meshproof.paths import ROOT
@@ -141,6 +141,16 @@ def test_a_file_in_the_folders_place_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(pytest.UsageError, match=r"cannot be written .*: name another"):
         prepare_folder(tmp_path / "reports")
     assert (tmp_path / "reports").read_text() == "in the way"
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    first = claim_folder(tmp_path / "reports")
+    with pytest.raises(pytest.UsageError, match=r"^Another run is writing .*: name another folder"):
+        claim_folder(tmp_path / "." / "reports")
+    claim_folder(tmp_path / "others").release()
+    first.release()
+    claim_folder(tmp_path / "reports").release()
+    assert not (tmp_path / "reports").exists()
 
 
 # Whole runs, over scenarios that end in every way.
@@ -364,6 +374,8 @@ RUNS = {
     "in order": [],
     "disk full": ["--sign-key=key"],
     "no key": ["--sign-key=nonesuch"],
+    "no room for junit": ["-m", "D1 or D2", "--junitxml=/dev/full"],
+    "junit elsewhere": ["-m", "D1 or D2", "--junitxml=other.xml"],
 }
 #: Runs over features of their own.
 ELSEWHERE = {"proves nothing": NAMELESS, "in order": IN_ORDER, "disk full": DISK_FULL}
@@ -577,6 +589,25 @@ def test_a_key_that_is_not_there_ends_the_run_before_it_begins(ran: dict[str, Ra
     assert not ran["no key"].reports.exists()
     output = (ran["green"].reports.parents[1] / "output.txt").read_text()
     assert "ERROR: There is no key file nonesuch: `meshproof keygen` makes one.\n" in output
+
+
+def test_a_junit_report_that_cannot_be_written_leaves_a_verdict_and_says_so(
+    ran: dict[str, Ran],
+) -> None:
+    full = ran["no room for junit"]
+    assert (full.document["verdict"], full.code) == ("inconclusive", ExitCode.ENVIRONMENT)
+    (difference,) = full.document["reconciliation"]["differences"]
+    assert difference.startswith("full cannot be read (")
+    output = (full.reports.parents[1] / "output.txt").read_text()
+    assert "A report could not be written: [Errno 28] No space left on device" in output
+
+
+def test_a_junit_report_may_be_elsewhere(ran: dict[str, Ran]) -> None:
+    elsewhere = ran["junit elsewhere"]
+    assert elsewhere.code == ExitCode.ACCEPTED
+    assert elsewhere.document["reconciliation"] == {
+        "collected": 2, "ran": 2, "junit": 2, "allure": 2, "differences": [],
+    }  # fmt: skip
 
 
 def test_junit_has_every_scenario(ran: dict[str, Ran]) -> None:
