@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
@@ -92,20 +92,21 @@ def call_each(tutorial: Tutorial, sources: Sequence[str], names: Sequence[Name])
 
 
 def _await_sent(
-    tutorial: Tutorial, pods: Sequence[str], answers: Iterable[Sequence[Answer]], begun: float
+    tutorial: Tutorial, pods: Sequence[str], answers: Collection[Sequence[Answer]], begun: float
 ) -> dict[str, Sent]:
     """Read where calls were sent that were made since ``begun``, once all of them are logged."""
-    made = {answer.local for given in answers for answer in given}
 
-    def look() -> dict[str, Sent]:
-        return read_sent(tutorial.cluster, tutorial.namespace, pods, seconds_since(begun))
+    def look() -> tuple[list[Answer], dict[str, Sent]]:
+        sent = read_sent(tutorial.cluster, tutorial.namespace, pods, seconds_since(begun))
+        return [answer for given in answers for answer in given if answer.local not in sent], sent
 
-    return converge(
+    _, sent = converge(
         look,
-        until=lambda sent: made <= sent.keys(),
-        what=f"the proxies have logged {len(made)} calls",
+        until=lambda seen: not seen[0],
+        what=f"the proxies have logged all of {sum(map(len, answers))} calls",
         timeout=LOGS_WRITTEN,
     ).value
+    return sent
 
 
 def _first(pods: Iterable[PodState], workload: str) -> PodState:
