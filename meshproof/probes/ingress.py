@@ -13,6 +13,8 @@ from meshproof.probes.page import Page, parse_page
 
 #: What a user sends who has set the feature flag.
 FLAG = {"Cookie": COOKIE}
+#: What Envoy answers itself where it knows no pod that could.
+NO_UPSTREAM = "no healthy upstream"
 #: Seconds; a page view takes some 10 ms.
 REQUEST_TIMEOUT = 10.0
 

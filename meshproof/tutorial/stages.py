@@ -54,12 +54,14 @@ class Stage:
 
     ``commands`` lead to it from the stage before; file names are relative to
     ``manifests/``, and ``{namespace}`` stands for the namespace. ``served``
-    says that the page answers through the ingress from here on.
+    says that the page answers through the ingress from here on, and ``flagged`` that
+    it does for holders of the feature flag, too, from the pods of 2.0.
     """
 
     name: str
     commands: tuple[str, ...]
     served: bool = False
+    flagged: bool = False
 
     def command_lines(self, namespace: str) -> list[str]:
         """The commands as they are typed."""
@@ -127,11 +129,13 @@ STAGES: tuple[Stage, ...] = (
             " --namespace {namespace}",
         ),
         served=True,
+        flagged=True,
     ),
     Stage(
         "rolled-out",
         ("kubectl apply -f istio/step-4a-route-all-to-2.0.yaml --namespace {namespace}",),
         served=True,
+        flagged=True,
     ),
     Stage(
         "cleaned-up",
@@ -147,6 +151,7 @@ STAGES: tuple[Stage, ...] = (
             f"kubectl delete serviceaccount {OLD} --ignore-not-found --namespace {{namespace}}",
         ),
         served=True,
+        flagged=True,
     ),
 )
 NAMES = tuple(stage.name for stage in STAGES)

@@ -24,7 +24,7 @@ from meshproof.mesh.loaded import (
     without_endpoint,
 )
 from meshproof.paths import ROOT
-from meshproof.probes.ingress import Ingress
+from meshproof.probes.ingress import FLAG, NO_UPSTREAM, Ingress
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import (
@@ -199,6 +199,16 @@ class Tutorial:
     def settle(self, stage: str) -> None:
         """Wait until the workloads of a stage run and, where it is served, the page answers."""
         self._await_workloads(stage)
+        if stage_named(stage).flagged:
+            # Pods are ready a moment before the gateway knows them. What they answer then, if
+            # only that the mesh lets nobody in, is for scenarios to judge.
+            converge(
+                lambda: Ingress(self.ingress).view(headers=FLAG),
+                until=lambda response: NO_UPSTREAM not in response.body,
+                what="the gateway knows the pods of 2.0",
+                timeout=ROUTE_IN_FORCE,
+                successes=3,
+            )
         if stage_named(stage).served:
             converge(
                 lambda: Ingress(self.ingress).view(),  # a new connection each time

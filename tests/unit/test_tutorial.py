@@ -59,6 +59,8 @@ class World:
         self.waited: list[str] = []
         self.failing = ""
         self.statuses = [200]
+        self.flagged = ["down for a moment"]
+        self.viewed: list[str] = []
         self.stopping: list[dict[str, Any]] = []
         self.core = SimpleNamespace(
             patch_namespace=self.patch_namespace,
@@ -172,8 +174,12 @@ class World:
         running = [self.pod(d) for d in deployments for _ in range(d["spec"]["replicas"])]
         return {"items": [*running, *self.stopping]}
 
-    def view(self) -> Response:
-        """What the ingress answers, the last answer for ever."""
+    def view(self, headers: Mapping[str, str] | None = None) -> Response:
+        """What the ingress answers, the last answer for ever; those with the flag, apart."""
+        if headers:
+            body = self.flagged.pop(0) if len(self.flagged) > 1 else self.flagged[0]
+            self.viewed.append(body)
+            return Response("GET", INGRESS, 503, body, "", 0.0)
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         self.waited.append(f"page {status}")
         return Response("GET", INGRESS, status, "", "", 0.0)
@@ -503,6 +509,17 @@ def test_a_served_stage_is_there_when_the_page_is_three_times_in_a_row(
     world.statuses = [404, 200, 200, 503, 200]
     assert tutorial.follow_to(stage.name) == []
     assert world.waited == ["page 404", "page 200", "page 200", "page 503", *["page 200"] * 3]
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_where_the_flag_leads_to_2_0_the_gateway_must_know_its_pods(
+    world: World, tutorial: Tutorial, stage: Stage
+) -> None:
+    world.is_at(stage.name)
+    world.flagged = ["no healthy upstream", "page", "no healthy upstream", "page"]
+    tutorial.settle(stage.name)
+    known = ["no healthy upstream", "page", "no healthy upstream", *["page"] * 3]
+    assert world.viewed == (known if NAMES.index(stage.name) >= NAMES.index("canary") else [])
 
 
 @pytest.mark.parametrize("stage", NOT_SERVED, ids=lambda stage: stage.name)
