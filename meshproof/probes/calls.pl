@@ -1,7 +1,7 @@
 # Makes calls from inside a pod, each on a connection of its own. In Perl, as every
 # image that is made of Debian has it, the storage's too.
 #
-# Reads a call a line: host, port, 1 where the server speaks first or else 0, how many
+# Reads a call a line: the port to begin at (0: any), host, port, 1 where the server speaks first or else 0, how many
 # bytes of an answer are enough (0: all until the connection ends), and what is sent.
 # Writes for each a line, its fields between tabs: this end's address and port, what came
 # before anything was sent, what came after, and how it ended. Bytes are in hexadecimal.
@@ -26,10 +26,11 @@ sub receive {
 
 local $SIG{PIPE} = 'IGNORE';
 while (my $line = <STDIN>) {
-    my ($host, $port, $greets, $enough, $request) = split ' ', $line;
+    my ($from, $host, $port, $greets, $enough, $request) = split ' ', $line;
     my ($greeting, $answer, $end, $local) = ('', '', '', '');
     my $connection =
-      IO::Socket::INET->new(PeerHost => $host, PeerPort => $port, Timeout => $SECONDS);
+      IO::Socket::INET->new(LocalPort => $from, PeerHost => $host, PeerPort => $port,
+        Timeout => $SECONDS);
     if ($connection) {
         $connection->setsockopt(SOL_SOCKET, SO_RCVTIMEO, pack 'l!l!', $SECONDS, 0);
         $local = $connection->sockhost . ':' . $connection->sockport;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +58,10 @@ class Call:
         head = f"GET {READY} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nConnection: close\r\n\r\n"
         return head.encode()
 
-    @property
-    def line(self) -> str:
-        """The call as the client in the pod reads it."""
-        greets = int(self.protocol == GREETS)
-        return f"{self.host} {self.port} {greets} {ENOUGH[self.protocol]} {self.request.hex()}\n"
+    def line(self, local_port: int) -> str:
+        """Return the call as the client in the pod reads it."""
+        greets, enough = int(self.protocol == GREETS), ENOUGH[self.protocol]
+        return f"{local_port} {self.host} {self.port} {greets} {enough} {self.request.hex()}\n"
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,25 @@ class Answer:
         )
 
 
+#: Ports that no connection of a pod's own begins at (they begin at 32768), in blocks of which
+#: each has its second: so long does the kernel remember a connection that is closed.
+FIRST_PORT, BLOCK, BLOCKS = 20000, 100, 127
+
+
+def local_ports(number: int, now: float) -> range:
+    """Return the ports that so many calls begin at, by the time (seconds since the epoch).
+
+    What a sidecar takes goes to one address, so two connections from one port to different
+    addresses would clash there, and the kernel would give one of them another port than the
+    caller knows: the proxy's log could not be joined with its answer. Raises ``ValueError`` for
+    more calls than a block has ports.
+    """
+    if number > BLOCK:
+        raise ValueError(f"{number} calls in one go; at most {BLOCK}")
+    begin = FIRST_PORT + int(now) % BLOCKS * BLOCK
+    return range(begin, begin + number)
+
+
 #: How a connection ends that is closed while there is something unread.
 RESET = "Connection reset by peer"
 
@@ -124,7 +143,8 @@ def call_all(
     Raises ``CommandFailed`` where the client cannot run, ``EnvironmentBroken`` where it was
     not even connected: a sidecar takes every connection to an address that there is.
     """
-    lines = "".join(call.line for call in calls)
+    ports = local_ports(len(calls), time.time())
+    lines = "".join(call.line(port) for call, port in zip(calls, ports, strict=True))
     done = cluster.exec(
         namespace, pod, container, "perl", "-e", CLIENT.read_text(), stdin=lines
     )  # fmt: skip

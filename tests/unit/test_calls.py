@@ -14,7 +14,17 @@ import pytest
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken
 from meshproof.probes import calls
-from meshproof.probes.calls import CLIENT, Answer, Call, call_all, login
+from meshproof.probes.calls import (
+    BLOCK,
+    BLOCKS,
+    CLIENT,
+    FIRST_PORT,
+    Answer,
+    Call,
+    call_all,
+    local_ports,
+    login,
+)
 from meshproof.process import CommandFailed
 
 HTTP, REDIS, MYSQL = (Call("server", protocol) for protocol in ("http", "redis", "mysql"))
@@ -56,9 +66,9 @@ def test_a_login_is_one_packet_that_follows_the_greeting() -> None:
 
 def test_a_call_as_the_client_reads_it() -> None:
     ping = b"PING\r\n".hex()
-    assert REDIS.line == f"server 6379 0 7 {ping}\n"
-    assert MYSQL.line.startswith("server 3306 1 5 ")
-    host, port, greets, enough, request = HTTP.line.split()
+    assert REDIS.line(20001) == f"20001 server 6379 0 7 {ping}\n"
+    assert MYSQL.line(0).startswith("0 server 3306 1 5 ")
+    _, host, port, greets, enough, request = HTTP.line(0).split()
     assert (host, port, greets, enough) == ("server", "8080", "0", "0")
     assert b"Host: server:8080\r\n" in bytes.fromhex(request)
 
@@ -85,7 +95,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Serve], None]]:
 
 
 def run_client(*made: Call) -> list[Any]:
-    lines = "".join(call.line for call in made)
+    lines = "".join(call.line(0) for call in made)
     done = subprocess.run(
         ["perl", "-e", CLIENT.read_text()], input=lines, text=True, capture_output=True, check=True
     )
@@ -156,7 +166,32 @@ def test_calls_are_made_in_one_go(
         Answer(MYSQL, "10.0.0.1:40001", GREETING, b"", "closed"),
     ]
     assert log.read_text().startswith("exec -i -n voting pod-1 -c voting-app -- perl -e ")
-    assert read.read_text() == REDIS.line + MYSQL.line
+    first, second = read.read_text().splitlines(keepends=True)
+    port = int(first.split()[0])
+    assert (first, second) == (REDIS.line(port), MYSQL.line(port + 1))
+    assert FIRST_PORT <= port < FIRST_PORT + BLOCKS * BLOCK
+
+
+def test_the_client_begins_where_it_is_told(serve: Callable[[Serve], None]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve(lambda connection: connection.close())
+    call = Call("127.0.0.1", "http")
+    done = subprocess.run(
+        ["perl", "-e", CLIENT.read_text()],
+        input=call.line(port), text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split("\t")[0] == f"127.0.0.1:{port}"
+
+
+def test_no_port_is_used_again_before_the_kernel_forgets_it() -> None:
+    forgets = 120  # seconds; nf_conntrack_tcp_timeout_time_wait
+    used = [port for second in range(forgets + 1) for port in local_ports(BLOCK, 1e9 + second)]
+    assert len(set(used)) == len(used)
+    assert min(used) > 15090 and max(used) < 32768  # a sidecar's, and where the kernel begins
+    with pytest.raises(ValueError, match="101 calls"):
+        local_ports(BLOCK + 1, 0)
 
 
 def test_a_pod_that_is_not_even_connected_says_nothing_of_the_mesh(
