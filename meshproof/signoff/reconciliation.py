@@ -58,7 +58,8 @@ def reconcile(
         differences += compared(report.name, ran, cases)
     differences += changed(piece for result in results for piece in result.evidence)
     try:
-        differences += leaks(reports, secrets)
+        said = {r.node: "\n".join([r.message, *r.observations]) for r in results}
+        differences += leaks(reports, said, secrets)
     except OSError as error:
         differences.append(f"The reports cannot be searched for secrets: {error}")
     return Reconciliation(counts[junit], counts[allure], tuple(differences))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ SECRET_FIELD = re.compile(r"pass|token|key|secret", re.IGNORECASE)
 PEM = b"PRIVATE KEY-----"
 #: A JSON Web Token (RFC 7519), which a service account's token is: two objects in base64url.
 JWT = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")
-#: Folders and files of the reports that are searched, beside the files at their top.
-SEARCHED = ("evidence", "allure-results")
+#: The files of the reports that are searched: whatever scenarios left. What else Allure and
+#: JUnit hold is from the harness's own tests, whose names have made-up secrets in them.
+SEARCHED = ("evidence/**/*", "allure-results/*-attachment*")
 
 
 def in_base64(value: bytes) -> list[bytes]:
@@ -54,25 +56,27 @@ def _values(secret: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
             yield f"{name}/{key}", value
 
 
-def leaks(reports: Path, secrets: Mapping[str, bytes]) -> list[str]:
-    """Say which files of the reports hold a secret: one of these, a private key or a token.
+def leaks(reports: Path, said: Mapping[str, str], secrets: Mapping[str, bytes]) -> list[str]:
+    """Say where the reports hold a secret: one of these, a private key or a token.
 
-    The secret itself is not said. Raises ``OSError``.
+    ``said`` is what goes into every report, by the scenario that says it. The secret itself is
+    not said. Raises ``OSError``.
     """
     wanted = {f"the value of {name}": [value, *in_base64(value)] for name, value in secrets.items()}
     wanted["a private key"] = [PEM, *in_base64(PEM)]
     found = []
-    for file in files_of(reports):
-        content = file.read_bytes()
-        what = [name for name, forms in wanted.items() if any(form in content for form in forms)]
+    files = (
+        (file.relative_to(reports).as_posix(), file.read_bytes()) for file in files_of(reports)
+    )
+    texts = ((name, text.encode()) for name, text in said.items())
+    for name, content in chain(files, texts):
+        what = [one for one, forms in wanted.items() if any(form in content for form in forms)]
         what += ["a token"] * bool(JWT.search(content))
-        name = file.relative_to(reports).as_posix()
         found += [f"{name} holds {each}, which has no place in a report" for each in what]
     return found
 
 
-def files_of(reports: Path) -> Iterable[Path]:
+def files_of(reports: Path) -> list[Path]:
     """Return the files of a run's reports that are searched, in the order of their names."""
-    top = (file for file in reports.iterdir() if file.is_file())
-    below = (file for name in SEARCHED for file in (reports / name).rglob("*") if file.is_file())
-    return sorted([*top, *below])
+    found = (file for pattern in SEARCHED for file in reports.glob(pattern))
+    return sorted(file for file in found if file.is_file())

@@ -52,13 +52,11 @@ def test_secrets_are_read_in_either_form(tmp_path: Path) -> None:
         (TOKEN, "a token"),
     ],
 )
-@pytest.mark.parametrize(
-    "name", ["evidence/a/01.txt", "allure-results/x-attachment.txt", "signoff.html"]
-)
+@pytest.mark.parametrize("name", ["evidence/a/01.txt", "allure-results/x-attachment.txt"])
 def test_a_secret_is_found_wherever_it_is_and_not_repeated(
     tmp_path: Path, content: bytes, what: str, name: str
 ) -> None:
-    found = leaks(written(tmp_path, b"before\n" + content + b"\nafter", name), PASSWORD)
+    found = leaks(written(tmp_path, b"before\n" + content + b"\nafter", name), {}, PASSWORD)
     assert found == [f"{name} holds {what}, which has no place in a report"]
     assert "not-for-the-report" not in found[0]
 
@@ -72,11 +70,11 @@ def test_a_secret_is_found_wherever_it_is_and_not_repeated(
     ],
 )  # fmt: skip
 def test_what_is_no_secret_is_let_be(tmp_path: Path, content: bytes) -> None:
-    assert leaks(written(tmp_path, content), PASSWORD) == []
+    assert leaks(written(tmp_path, content), {}, PASSWORD) == []
 
 
 def test_files_of_others_are_let_be(tmp_path: Path) -> None:
-    assert leaks(written(tmp_path, KEY, "mine/key.pem"), PASSWORD) == []
+    assert leaks(written(tmp_path, KEY, "mine/key.pem"), {}, PASSWORD) == []
 
 
 @given(st.binary(max_size=20), st.binary(min_size=6, max_size=40), st.binary(max_size=20))
@@ -85,3 +83,16 @@ def test_a_value_shows_in_the_base64_of_anything_that_holds_it(
 ) -> None:
     encoded = base64.b64encode(before + value + after)
     assert any(form in encoded for form in in_base64(value))
+
+
+def test_what_a_scenario_says_goes_into_every_report_and_is_searched(tmp_path: Path) -> None:
+    said = {"test_deploy.py::test_a": "login failed: not-for-the-report", "b": "5 of 5 pods"}
+    assert leaks(tmp_path, said, PASSWORD) == [
+        "test_deploy.py::test_a holds the value of storage/MYSQL_PASSWORD, "
+        "which has no place in a report"
+    ]
+
+
+def test_names_of_the_harness_own_tests_are_no_leak(tmp_path: Path) -> None:
+    written(tmp_path, TOKEN, "junit.xml")
+    assert leaks(written(tmp_path, TOKEN, "allure-results/x-result.json"), {}, PASSWORD) == []
