@@ -1,8 +1,9 @@
 # Makes calls from inside a pod, each on a connection of its own. In Perl, as every
 # image that is made of Debian has it, the storage's too.
 #
-# Reads a call a line: the port to begin at (0: any), host, port, 1 where the server speaks first or else 0, how many
-# bytes of an answer are enough (0: all until the connection ends), and what is sent.
+# Reads a call a line: the port to begin at (0: any), host, port, 1 where the server
+# speaks first or else 0, how many bytes of an answer are enough (0: all until the
+# connection ends), and what is sent.
 # Writes for each a line, its fields between tabs: this end's address and port, what came
 # before anything was sent, what came after, and how it ended. Bytes are in hexadecimal.
 use strict;

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+import yaml
+
 from meshproof.evidence import Kept
-from meshproof.signoff.secrets import leaks
+from meshproof.signoff.secrets import leaks, secrets_of
 from meshproof.signoff.verdict import Outcome, ScenarioResult
 
 #: Where a JUnit case says that it did not pass.
@@ -36,12 +38,12 @@ def reconcile(
     reports: Path,
     *,
     junit: Path,
-    secrets: Mapping[str, bytes],
+    manifests: Path,
 ) -> Reconciliation:
     """Hold the reports that were written against what was collected (pytest's node ids) and ran.
 
-    ``junit`` is the JUnit report, which may be elsewhere. No report may hold one of the
-    ``secrets``, by name, either.
+    ``junit`` is the JUnit report, which may be elsewhere. No report may hold a secret of the
+    ``manifests``, either.
     """
     ran = {r.node: r.outcome for r in results if r.outcome is not Outcome.MISSING}
     differences = named("Collected, and no result came", set(collected) - ran.keys())
@@ -59,8 +61,8 @@ def reconcile(
     differences += changed(piece for result in results for piece in result.evidence)
     try:
         said = {r.node: "\n".join([r.message, *r.observations]) for r in results}
-        differences += leaks(reports, said, secrets)
-    except OSError as error:
+        differences += leaks(reports, said, secrets_of(manifests))
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
         differences.append(f"The reports cannot be searched for secrets: {error}")
     return Reconciliation(counts[junit], counts[allure], tuple(differences))
 

@@ -52,7 +52,7 @@ def write_allure(reports: Path, node: str, outcome: Outcome) -> None:
 def held(
     collected: Sequence[str], results: Sequence[ScenarioResult], reports: Path
 ) -> Reconciliation:
-    return reconcile(collected, results, reports, junit=reports / "junit.xml", secrets={})
+    return reconcile(collected, results, reports, junit=reports / "junit.xml", manifests=reports)
 
 
 @pytest.fixture
@@ -174,9 +174,16 @@ def test_many_are_named_by_the_first_few() -> None:
 def test_a_secret_in_the_evidence_is_a_difference(reports: Path) -> None:
     (reports / "evidence").mkdir()
     (reports / "evidence" / "a.txt").write_text("hush")
-    found = reconcile(
-        NODES, RESULTS, reports, junit=reports / "junit.xml", secrets={"storage/PASSWORD": b"hush"}
-    )
+    secret = "kind: Secret\nmetadata: {name: storage}\nstringData: {PASSWORD: hush}\n"
+    (reports / "secret.yaml").write_text(secret)
+    found = held(NODES, RESULTS, reports)
     assert found.differences == (
         "evidence/a.txt holds the value of storage/PASSWORD, which has no place in a report",
     )
+
+
+@pytest.mark.parametrize("text", ["a: [", "kind: Secret\n", "kind: Secret\nmetadata: 3\n"])
+def test_manifests_whose_secrets_cannot_be_read_are_a_difference(reports: Path, text: str) -> None:
+    (reports / "secret.yaml").write_text(text)
+    (difference,) = held(NODES, RESULTS, reports).differences
+    assert difference.startswith("The reports cannot be searched for secrets: ")
