@@ -331,13 +331,36 @@ def achieved(stage: str, live: Objects, wanted: Mapping[str, Objects]) -> bool:
 
 
 def stations(origin: str, target: str, wanted: Mapping[str, Objects]) -> tuple[str, ...]:
-    """Return the stages to go back by: each after which something was deleted, and the target.
+    """Return the stages to go back by, and the target.
 
-    What was deleted is put back there, before anything else is taken back.
+    After some of them something was deleted: it is put back there, before anything else is
+    taken back. One of them is the first to tell versions apart, where the target does not: the
+    workloads beyond it end there, before a route leads to every version.
     """
     between = range(NAMES.index(origin) - 1, NAMES.index(target), -1)
-    deleted = [i for i in between if wanted[NAMES[i]].keys() - wanted[NAMES[i + 1]].keys()]
-    return (*(NAMES[i] for i in deleted), target)
+    by = {i for i in between if wanted[NAMES[i]].keys() - wanted[NAMES[i + 1]].keys()}
+    if not tells_versions_apart(wanted[target]):
+        apart = [i for i in between if tells_versions_apart(wanted[NAMES[i]])]
+        by |= {
+            i for i in apart[-1:] if _deployments(wanted[origin]) - _deployments(wanted[NAMES[i]])
+        }
+    return (*(NAMES[i] for i in sorted(by, reverse=True)), target)
+
+
+def tells_versions_apart(objects: Objects) -> bool:
+    """Whether routes lead to subsets: without, a request may come to any version that is there."""
+    return any(
+        "subset" in entry["destination"]
+        for (kind, _), manifest in objects.items()
+        if kind == "VirtualService"
+        for protocol in ("http", "tcp")
+        for route in manifest["spec"].get(protocol, ())
+        for entry in route.get("route", ())
+    )
+
+
+def _deployments(objects: Objects) -> set[Key]:
+    return {key for key in objects if key[0] == "Deployment"}
 
 
 def from_the_beginning(target: str) -> Route:

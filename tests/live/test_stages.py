@@ -67,7 +67,7 @@ def viewed(url: str) -> Iterator[list[Response]]:
 
 
 def failed(views: Sequence[Response]) -> list[str]:
-    return [str(view) for view in views if view.status != 200]
+    return [f"{view}: {view.body!r}" for view in views if view.status != 200]
 
 
 @pytest.mark.parametrize(("origin", "target"), WAYS, ids=lambda name: name)

@@ -37,6 +37,7 @@ from meshproof.tutorial.stages import (
     path_to,
     stage_named,
     stage_of,
+    tells_versions_apart,
     way_back,
     within_reach,
 )
@@ -412,6 +413,8 @@ STRAY: Key = ("VirtualService", "stray")
 
 #: The last stage that has all that ever was applied.
 FULL = "rolled-out"
+#: The first stage that leads to subsets.
+APART = "lock-down"
 
 
 def last_whole(current: str, latest: str) -> str:
@@ -429,9 +432,28 @@ def test_the_way_from_any_stage_to_any_other(current: str, target: str) -> None:
     if here > there:
         # What the last stage deletes is put back before anything else.
         by = (FULL,) if current == NAMES[-1] and target != FULL else ()
+        # Where every version is led to, there is nothing left of 2.0.
+        if here >= NAMES.index("canary") and there < NAMES.index(APART):
+            by = (*by, APART)
         assert (route.back, route.stages) == ((*by, target), ())
     else:
         assert (route.back, route.stages) == ((), STAGES[here + 1 : there + 1])
+
+
+def test_versions_are_told_apart_from_the_lock_down_on() -> None:
+    apart = [name for name in NAMES if tells_versions_apart(wanted()[name])]
+    assert apart == list(NAMES[NAMES.index(APART) :])
+
+
+@pytest.mark.parametrize("protocol", ["http", "tcp"])
+def test_one_route_to_a_subset_tells_versions_apart(protocol: str) -> None:
+    def routes(*destinations: dict[str, str]) -> Objects:
+        entries = [{"route": [{"destination": entry}]} for entry in destinations]
+        return {("VirtualService", "a"): {"metadata": {"name": "a"}, "spec": {protocol: entries}}}
+
+    assert tells_versions_apart(routes({"host": "a"}, {"host": "a", "subset": "b"}))
+    assert not tells_versions_apart(routes({"host": "a"}, {"host": "b"}))
+    assert not tells_versions_apart({})
 
 
 @pytest.mark.parametrize("target", NAMES)
