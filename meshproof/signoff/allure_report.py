@@ -104,8 +104,9 @@ def generate(
     """Make a report of a folder of results, one file that needs no server, and add to the history.
 
     An earlier report in its place goes. A history that is not there yet is begun; of one that was
-    cut off, what can be read is kept. Raises ``EnvironmentBroken`` where the generator fails, with
-    the old report and the history as they were, and ``OSError`` where a file cannot be written.
+    cut off, what can be read is kept. Raises ``EnvironmentBroken`` where the generator fails or
+    leaves a case out, with the old report and the history as they were, and ``OSError`` where a
+    file cannot be written.
     """
     log = cache_dir() / "logs" / "allure-report.log"
     log.unlink(missing_ok=True)
@@ -128,6 +129,12 @@ def generate(
         )
         if not page.is_file():
             raise EnvironmentBroken(f"Allure's generator made no page; its log is {log}.")
+        counted, ran = _counted(page.parent), cases(results)
+        if counted != ran:
+            raise EnvironmentBroken(
+                f"Allure's generator made a page of {counted} cases where {ran} are in "
+                f"the results; its log is {log}."
+            )
         page.write_text(VISITOR_COUNTER.sub("", page.read_text()))
         if report.exists():
             shutil.rmtree(report)
@@ -167,6 +174,13 @@ def _configuration(name: str, output: Path, history: Path) -> dict[str, Any]:
         "historyLimit": HISTORY_LIMIT,
         "plugins": {"awesome": {"options": page}},
     }
+
+
+def _counted(report: Path) -> int | None:
+    """How many cases a report says that it has; None where it does not say."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        return int(json.loads((report / "summary.json").read_text())["stats"]["total"])
+    return None
 
 
 def _runs(history: Path) -> list[str]:

@@ -14,6 +14,7 @@ import yaml
 from meshproof.evidence import Kept
 from meshproof.signoff.secrets import leaks, secrets_of
 from meshproof.signoff.verdict import Outcome, ScenarioResult
+from meshproof.suite import tree_digest
 
 #: Where a JUnit case says that it did not pass.
 NOT_PASSED = ("failure", "error", "skipped")
@@ -39,11 +40,13 @@ def reconcile(
     *,
     junit: Path,
     manifests: Path,
+    manifests_sha256: str,
 ) -> Reconciliation:
     """Hold the reports that were written against what was collected (pytest's node ids) and ran.
 
     ``junit`` is the JUnit report, which may be elsewhere. No report may hold a secret of the
-    ``manifests``, either.
+    ``manifests``, either, and these must still have the digest (`tree_digest`) that they had as
+    the run began: it is their digests that are signed.
     """
     ran = {r.node: r.outcome for r in results if r.outcome is not Outcome.MISSING}
     differences = named("Collected, and no result came", set(collected) - ran.keys())
@@ -59,6 +62,11 @@ def reconcile(
         counts[report] = len(cases)
         differences += compared(report.name, ran, cases)
     differences += changed(piece for result in results for piece in result.evidence)
+    try:
+        if tree_digest(manifests) != manifests_sha256:
+            differences.append("The manifests are not those with which the run began")
+    except OSError as error:
+        differences.append(f"The manifests cannot be read any more: {error}")
     try:
         said = {r.node: "\n".join([r.message, *r.observations]) for r in results}
         differences += leaks(reports, said, secrets_of(manifests))

@@ -158,11 +158,14 @@ field() { sed -n "s/.*\\"$1\\": \\"\\([^\\"]*\\)\\".*/\\1/p" "$2"; }
 out=$(field output "$2") kept=$(field historyPath "$2")
 mkdir -p "$out"
 printf '%s' '<script async src="https://counter.example/js"></script><p>A report' >"$out/index.html"
+echo '{"stats": {"total": CASES}}' >"$out/summary.json"
 echo '{"testResults": {}}' >>"$kept"
 """
+#: The same, of a page that has as many cases as are in the results: none.
+WHOLE = FAKE.replace("CASES", "0")
 
 
-def made(script: Script, results: Path, tmp_path: Path, body: str = FAKE) -> tuple[Path, Path]:
+def made(script: Script, results: Path, tmp_path: Path, body: str = WHOLE) -> tuple[Path, Path]:
     report, history = tmp_path / "out" / REPORT, tmp_path / "kept" / HISTORY
     generator = Generator(str(script("node", body)), Path("cli.js"))
     report.parent.mkdir(exist_ok=True)
@@ -180,7 +183,7 @@ def test_an_earlier_report_goes(script: Script, results: Path, tmp_path: Path) -
     old.parent.mkdir(parents=True)
     old.touch()
     report, _ = made(script, results, tmp_path)
-    assert [file.name for file in report.iterdir()] == ["index.html"]
+    assert {file.name for file in report.iterdir()} == {"index.html", "summary.json"}
 
 
 def test_of_a_history_that_was_cut_off_the_rest_is_kept(
@@ -194,7 +197,13 @@ def test_of_a_history_that_was_cut_off_the_rest_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("body", "says"), [("exit 7", r"failed \(exit code 7\); the whole log is"), (":", "no page")]
+    ("body", "says"),
+    [
+        ("exit 7", r"failed \(exit code 7\); the whole log is"),
+        (":", "no page"),
+        (FAKE.replace("CASES", "1"), "a page of 1 cases where 0 are in the results"),
+        (FAKE.replace("CASES", "}"), "a page of None cases where 0 are in the results"),
+    ],
 )
 def test_where_the_generator_fails_report_and_history_stay(
     script: Script, results: Path, tmp_path: Path, body: str, says: str

@@ -8,8 +8,10 @@ from xml.sax.saxutils import quoteattr
 import pytest
 
 from meshproof.evidence import Evidence
+from meshproof.signoff import reconciliation
 from meshproof.signoff.reconciliation import NODE_LABEL, Reconciliation, named, reconcile
 from meshproof.signoff.verdict import Outcome, ScenarioResult
+from meshproof.suite import tree_digest
 
 NODES = [f"features/test_deploy.py::test_{name}" for name in ("a", "b[exposed]", "c")]
 OUTCOMES = (Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED)
@@ -50,9 +52,21 @@ def write_allure(reports: Path, node: str, outcome: Outcome) -> None:
 
 
 def held(
-    collected: Sequence[str], results: Sequence[ScenarioResult], reports: Path
+    collected: Sequence[str],
+    results: Sequence[ScenarioResult],
+    reports: Path,
+    *,
+    before: str | None = None,
 ) -> Reconciliation:
-    return reconcile(collected, results, reports, junit=reports / "junit.xml", manifests=reports)
+    """Reconcile reports that are their own manifests, with the digest that these had before."""
+    return reconcile(
+        collected,
+        results,
+        reports,
+        junit=reports / "junit.xml",
+        manifests=reports,
+        manifests_sha256=before or tree_digest(reports),
+    )
 
 
 @pytest.fixture
@@ -187,3 +201,24 @@ def test_manifests_whose_secrets_cannot_be_read_are_a_difference(reports: Path, 
     (reports / "secret.yaml").write_text(text)
     (difference,) = held(NODES, RESULTS, reports).differences
     assert difference.startswith("The reports cannot be searched for secrets: ")
+
+
+def test_manifests_that_were_changed_while_the_run_went_on_are_a_difference(reports: Path) -> None:
+    before = tree_digest(reports)
+    (reports / "more.yaml").write_text("kind: Service\n")
+    assert held(NODES, RESULTS, reports, before=before).differences == (
+        "The manifests are not those with which the run began",
+    )
+
+
+def test_manifests_that_cannot_be_read_any_more_are_a_difference(
+    reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_: Path) -> str:
+        raise OSError("Input/output error")
+
+    before = tree_digest(reports)
+    monkeypatch.setattr(reconciliation, "tree_digest", unreadable)
+    assert held(NODES, RESULTS, reports, before=before).differences == (
+        "The manifests cannot be read any more: Input/output error",
+    )
