@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from meshproof.signoff.templating import template
 from meshproof.timeline import Request, Step, Timeline
 
 #: The picture's measures, in its own units.
@@ -40,10 +39,7 @@ def draw(timeline: Timeline) -> str:
     columns = counted(timeline.requests, wide)
     highest = max(sum(column.values()) for column in columns.values())
     versions = sorted({version for column in columns.values() for version in column if version})
-    template = Environment(
-        loader=PackageLoader("meshproof.signoff"), autoescape=True, undefined=StrictUndefined
-    ).get_template("timeline.svg.j2")
-    return template.render(
+    return template("timeline.svg.j2").render(
         width=WIDTH, height=HEIGHT, left=LEFT, top=TOP,
         scale=(WIDTH - LEFT) / max(end, wide), rise=(HEIGHT - TOP) / highest,
         columns=columns, wide=wide, highest=highest / wide, end=end,

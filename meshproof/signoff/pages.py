@@ -6,16 +6,17 @@ Both say only what the document says; nothing is decided here.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup, escape
 
 from meshproof.expectations import SECTIONS
 from meshproof.signoff.chart import chart
 from meshproof.signoff.document import EvidenceFile, ExpectationRow, ScenarioRow, SignOff
+from meshproof.signoff.templating import template
 from meshproof.signoff.verdict import Outcome, Verdict
 from meshproof.tutorial.stages import NAMES
 
@@ -170,10 +171,17 @@ def shown_with_cost(file: EvidenceFile, reports: Path) -> tuple[Shown, int]:
     return Shown(file), 0
 
 
+#: What the pages' templates can do with a value, beside Jinja's own.
+FILTERS: Mapping[str, Callable[[Any], Any]] = {
+    "cell": cell, "seconds": seconds, "size": size, "title_of": title_of,
+    "sign": lambda word: SIGNS[str(word)], "kind": lambda word: str(word).replace(" ", "-"),
+}  # fmt: skip
+
+
 def page(document: SignOff, reports: Path) -> str:
     """Return ``signoff.html``: one file that needs no other, with most of the evidence in it."""
     scenarios = scenarios_of(document)
-    return _template("signoff.html.j2").render(
+    return template("signoff.html.j2", FILTERS).render(
         document=document,
         meaning=MEANINGS[document.verdict],
         scope=scope_text(document),
@@ -199,7 +207,7 @@ def facts_of(document: SignOff) -> dict[str, str]:
 def summary(document: SignOff) -> str:
     """Return ``signoff.md``, for the summary of a CI job."""
     scenarios = scenarios_of(document)
-    return _template("signoff.md.j2").render(
+    return template("signoff.md.j2", FILTERS).render(
         document=document,
         meaning=MEANINGS[document.verdict],
         scope=scope_text(document),
@@ -222,18 +230,3 @@ def write_summary(document: SignOff, folder: Path) -> Path:
     path = folder / "signoff.md"
     path.write_text(summary(document))
     return path
-
-
-def _template(name: str) -> Template:
-    environment = Environment(
-        loader=PackageLoader("meshproof.signoff"),
-        autoescape=select_autoescape(["html.j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "cell": cell, "seconds": seconds, "size": size, "title_of": title_of,
-        "sign": lambda word: SIGNS[str(word)], "kind": lambda word: str(word).replace(" ", "-"),
-    }  # fmt: skip
-    return environment.get_template(name)
