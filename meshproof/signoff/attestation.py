@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_valid
 from securesystemslib.dsse import Envelope
 
 from meshproof.errors import MeshproofError
+from meshproof.signoff.document import ScopePart
 from meshproof.signoff.keys import read_private
 from meshproof.signoff.verdict import Outcome, Verdict
 
@@ -78,6 +79,13 @@ class Attested(BaseModel):
     def _digests(cls, value: dict[str, Any]) -> dict[str, Any]:
         _IMAGES.validate_python(value.get("images", {}))
         return value
+
+    @property
+    def scope_line(self) -> str:
+        """The scope in a line, as far as it says one."""
+        with suppress(ValidationError):
+            return str(ScopePart.model_validate(self.scope))
+        return json.dumps(self.scope, ensure_ascii=False)
 
     @property
     def images(self) -> dict[str, str]:

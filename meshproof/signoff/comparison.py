@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshproof.signoff.document import ScenarioRow, SignOff
-from meshproof.signoff.pages import scenarios_of, scope_text, seconds, title_of
+from meshproof.signoff.pages import scenarios_of, seconds, title_of
 from meshproof.signoff.verdict import Outcome, Verdict
 
 #: A scenario's time is another where it changed by this share of the longer one, and by these
@@ -55,8 +55,8 @@ def facts(environment: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _whole(old: SignOff, new: SignOff) -> Iterator[Change]:
-    if scope_text(old) != scope_text(new):
-        yield Change("scope", f"{scope_text(old)} → {scope_text(new)}")
+    if str(old.scope) != str(new.scope):
+        yield Change("scope", f"{old.scope} → {new.scope}")
     if old.verdict != new.verdict:
         worse = RANKS[new.verdict] > RANKS[old.verdict]
         yield Change("verdict", f"{old.verdict} → {new.verdict}", worse)

@@ -80,6 +80,10 @@ class ScopePart(_Part):
     also: list[str] = Field(description="single expectations of other sections")
     selection: str | None = Field(description="what the user selected, as typed; null: everything")
 
+    def __str__(self) -> str:
+        """Return it in a line."""
+        return self.selection or f"sections {', '.join([*self.sections, *self.also])}"
+
 
 class ReconciliationPart(_Part):
     """What each report holds, held against what was collected."""

@@ -77,12 +77,6 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return next((one for one in WORST if one in verdicts), Verdict.OUT_OF_SCOPE)
 
 
-def scope_text(document: SignOff) -> str:
-    """Return what the verdict is over, in a line."""
-    scope = document.scope
-    return scope.selection or f"sections {', '.join([*scope.sections, *scope.also])}"
-
-
 def scenarios_of(document: SignOff) -> dict[str, ScenarioRow]:
     """Return each scenario once, by pytest's node id, in the order of the specification."""
     return {one.node: one for row in document.expectations for one in row.scenarios}
@@ -184,7 +178,7 @@ def page(document: SignOff, reports: Path) -> str:
     return template("signoff.html.j2", FILTERS).render(
         document=document,
         meaning=MEANINGS[document.verdict],
-        scope=scope_text(document),
+        scope=str(document.scope),
         sections=[
             (title, [row for row in document.expectations if row.section == name])
             for name, title in SECTIONS.items()
@@ -210,7 +204,7 @@ def summary(document: SignOff) -> str:
     return template("signoff.md.j2", FILTERS).render(
         document=document,
         meaning=MEANINGS[document.verdict],
-        scope=scope_text(document),
+        scope=str(document.scope),
         broken=[s for s in scenarios.values() if s.outcome is not Outcome.PASSED],
         findings=[one for one in scenarios.values() if one.finding],
         deviations=document.environment.get("deviations", []),

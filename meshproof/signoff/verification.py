@@ -259,5 +259,4 @@ def read_signoff(file: Path) -> Attested | None:
 
 
 def _verdict(signoff: Attested) -> str:
-    scope = {key: value for key, value in signoff.scope.items() if value}
-    return f"Verdict: {signoff.verdict} — scope: {json.dumps(scope, ensure_ascii=False)}."
+    return f"Verdict: {signoff.verdict} — scope: {signoff.scope_line}."

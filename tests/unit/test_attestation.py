@@ -176,11 +176,24 @@ def other_byte(data: st.DataObject, content: bytes) -> bytes:
 # What is signed.
 
 
+@pytest.mark.parametrize(
+    ("scope", "line"),
+    [
+        ({"sections": ["deploy"], "also": ["A1"], "selection": None}, "sections deploy, A1"),
+        ({"sections": [], "also": [], "selection": "-k Reset"}, "-k Reset"),
+        ({"stages": "all"}, '{"stages": "all"}'),
+    ],
+)
+def test_a_scope_is_said_in_a_line(scope: dict[str, Any], line: str) -> None:
+    attested = {"verdict": "accepted", "scope": scope, "expectations": [], "environment": {}}
+    assert Attested.model_validate(attested).scope_line == line
+
+
 def test_as_it_was_signed_nothing_differs(release: Release) -> None:
     found = release.verified()
     assert found.differences == ()
     assert found.looked_at == (
-        'Verdict: rejected — scope: {"selection": "-m deploy"}.',
+        "Verdict: rejected — scope: -m deploy.",
         f"Signed with key {release.key.keyid}.",
         f"Compared with {release.reports}: 4 reports, 3 files of evidence.",
         "Compared with signoff.json alone: 2 images.",
