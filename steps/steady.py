@@ -23,7 +23,7 @@ from meshproof.tutorial.tutorial import Tutorial
 PACE = 8.0
 #: By what is put behind the user's name: one on a connection that is kept, one on new ones.
 CONNECTIONS = {"on a kept connection": False, "on new connections": True}
-#: Requests of each user that must tell of a time between steps.
+#: Requests of each user that must tell of a time between steps, or after the last one.
 REQUESTS_OF_EACH = 10
 #: Step 2a before step 2b, as the tutorial has it; the third is not the tutorial's.
 PUBLISHED = (
@@ -44,13 +44,16 @@ def traffic(environment: Environment) -> Iterator[SteadyTraffic]:
 @pytest.fixture
 def timeline(traffic: SteadyTraffic, evidence: Evidence) -> Timeline:
     """What the users lived through: they end here, and all of it is evidence."""
-    traffic.end()
-    timeline = traffic.timeline()
-    evidence.text("timeline", timeline.table())
-    evidence.text("requests that failed", "".join(f"{line}\n" for line in timeline.failures()))
-    evidence.data("timeline", timeline.as_json())
-    for line in timeline.summary():
-        evidence.observe(line)
+    try:
+        # What the last step led to is for users, too.
+        traffic.end(after=REQUESTS_OF_EACH)
+    finally:
+        timeline = traffic.timeline()
+        evidence.text("timeline", timeline.table())
+        evidence.text("requests that failed", "".join(f"{line}\n" for line in timeline.failures()))
+        evidence.data("timeline", timeline.as_json())
+        for line in timeline.summary():
+            evidence.observe(line)
     return timeline
 
 
@@ -103,7 +106,7 @@ def _(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> dict[str, list[R
         if name == "rolled-out":  # it is about to go
             traffic.await_requests()
             stored["redis"] = in_redis(rollout)
-    traffic.end()
+    traffic.end(after=REQUESTS_OF_EACH)
     stored["mysql"] = in_mysql(rollout)
     return stored
 

@@ -56,13 +56,19 @@ class SteadyTraffic:
         """Have a user begin, and go on until the end."""
         self._users[user.name] = self._pool.submit(self._go_on, user)
 
-    def end(self) -> None:
+    def end(self, *, after: int = 0) -> None:
         """Have every user finish the request that is under way, and make no other.
 
-        Raises what a user met who could not go on: none may be missing without a word.
+        Before that each is answered ``after`` times more, unless they have ended already. Raises
+        ``NotConverged`` where they are not, and what a user met who could not go on: none may
+        be missing without a word.
         """
-        self._ended.set()
-        self._pool.shutdown()
+        try:
+            if after and not self._ended.is_set():
+                self.await_requests(after)
+        finally:
+            self._ended.set()
+            self._pool.shutdown()
         for user in self._users.values():
             user.result()
 

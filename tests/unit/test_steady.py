@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -148,3 +149,31 @@ def test_a_user_who_is_not_answered_so_often_is_waited_for_in_vain(
         traffic.begin(User("slow", 0.01))
         with pytest.raises(NotConverged, match=r"every user has been answered 2 times(.|\n)*slow"):
             traffic.await_requests(2)
+
+
+def test_at_the_end_each_is_answered_so_often_after_the_last_step(url: str) -> None:
+    with steady_traffic(url) as traffic:
+        traffic.begin(User("plain", 200))
+        traffic.begin(User("slower", 50))
+        with traffic.step("the last step"):
+            pass
+        traffic.end(after=5)
+        asked = len(traffic.timeline().requests)
+        traffic.end(after=5)  # nobody is there to be waited for
+    timeline = traffic.timeline()
+    (step,) = timeline.steps
+    after = Counter(r.user for r in timeline.between(step.end, math.inf))
+    assert after["plain"] >= 5
+    assert after["slower"] >= 5
+    assert len(timeline.requests) == asked
+
+
+def test_who_is_waited_for_in_vain_at_the_end_asks_for_no_more(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steady, "REQUESTS_ANSWERED", replace(REQUESTS_ANSWERED, seconds=0.05))
+    with steady_traffic(url) as traffic:
+        traffic.begin(User("slow", 0.01))
+        with pytest.raises(NotConverged, match="every user has been answered 2 times"):
+            traffic.end(after=2)
+        assert len(traffic.timeline().requests) == 1
