@@ -16,6 +16,7 @@ from meshproof.process import Completed, run
 OWNER_LABEL = "app.kubernetes.io/managed-by"
 OWNER = "meshproof"
 OWNED = {OWNER_LABEL: OWNER}
+OWNED_SELECTOR = f"{OWNER_LABEL}={OWNER}"
 
 #: Seconds a command against the API server may take; `kubectl apply` takes less than one.
 COMMAND_TIMEOUT = 120.0

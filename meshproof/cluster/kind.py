@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, Cluster
 from meshproof.engine.engine import Container, Engine
 from meshproof.engine.machine import Machine
 from meshproof.errors import EnvironmentBroken, MeshproofError
@@ -188,9 +188,18 @@ class KindCluster:
         )
 
     def load(self, archive: Path, images: Sequence[str]) -> bool:
-        """Load an archive's images into every node that lacks one of them. Says whether it did."""
+        """Load an archive's images into every node that lacks one of them. Says whether it did.
+
+        Meshproof's namespaces go then: pods that run another image of the same name, at a stage
+        by all of their objects, would be judged in the new one's name.
+        """
         if all(self._has_images(container.name, images) for container in self.containers()):
             return False
+        # Before that, so that whoever is interrupted leaves nothing that looks right.
+        for namespace in self.cluster.core.list_namespace(label_selector=OWNED_SELECTOR).items:
+            name = namespace.metadata.name
+            self.progress.note(f"deleting namespace {name}: its pods may run other images")
+            self.cluster.core.delete_namespace(name)
         with self.progress.step(f"load {len(images)} images into the nodes"):
             run(
                 [self.tools / "kind", "load", "image-archive", archive, "--name", self.name],

@@ -1,0 +1,61 @@
+"""Pods of an image that was built again are never judged in the new one's name."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshproof import environment as bring_up
+from meshproof.environment import Environment
+from meshproof.options import Options
+from meshproof.progress import Progress
+from meshproof.tutorial.objects import namespace_object
+from meshproof.tutorial.tutorial import Tutorial
+
+APP, OTHER = "localhost/voting/app:1.0", "localhost/voting/analytics:1.0"
+
+
+@pytest.fixture
+def tutorial(environment: Environment, options: Options, progress: Progress) -> Tutorial:
+    """The tutorial in its own namespace, at a stage with pods."""
+    tutorial = Tutorial(
+        environment.cluster,
+        options.namespace,
+        ingress=environment.loopback,
+        progress=progress,
+        booted=environment.booted,
+    )
+    tutorial.follow_to("deployed")
+    return tutorial
+
+
+def in_nodes(environment: Environment, *arguments: str) -> list[str]:
+    """Ask containerd in each node; the nodes of kind are containers of the same names."""
+    assert environment.engine
+    nodes = [node.metadata.name for node in environment.cluster.core.list_node().items]
+    ctr = ("ctr", "--namespace=k8s.io", "images")
+    return [environment.engine.run("exec", node, *ctr, *arguments).stdout for node in nodes]
+
+
+def digests(environment: Environment) -> list[str]:
+    """What the name of the app's image means in each node: below a heading, name, type, digest."""
+    lists = in_nodes(environment, "list", f"name=={APP}")
+    return [listed.splitlines()[1].split()[2] for listed in lists]
+
+
+def test_pods_of_another_image_of_the_same_name_end(
+    environment: Environment, options: Options, progress: Progress, tutorial: Tutorial
+) -> None:
+    namespace = namespace_object(tutorial.cluster, tutorial.namespace)
+    built = digests(environment)
+    in_nodes(environment, "tag", "--force", OTHER, APP)
+    assert digests(environment) != built
+    bring_up.up(options, progress)
+    assert digests(environment) == built
+    left = namespace_object(tutorial.cluster, tutorial.namespace)
+    assert namespace
+    assert left is None or left["status"]["phase"] == "Terminating"
+    tutorial.follow_to("deployed")
+    now = namespace_object(tutorial.cluster, tutorial.namespace)
+    assert now
+    assert now["metadata"]["uid"] != namespace["metadata"]["uid"]
+    assert tutorial.stage() == "deployed"
