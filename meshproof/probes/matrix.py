@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
@@ -54,11 +54,11 @@ def call_each(tutorial: Tutorial, sources: Sequence[str], names: Sequence[Name])
     Nothing is tried again. Each denial is looked for among the counts of the proxy that it
     reached: it is counted where that proxy counted as many as were refused there. Raises
     ``EnvironmentBroken`` where a pod can call nobody, ``NotConverged`` where a proxy does not
-    log its calls.
+    log its calls, ``ValueError`` where a workload has no pod.
     """
     cluster, namespace = tutorial.cluster, tutorial.namespace
     pods = [pod for pod in tutorial.pods() if pod.proxied]
-    callers = {source: _first(pods, source) for source in sources}
+    callers = {source: caller(pods, source) for source in sources}
     where = places(cluster, namespace)
     by_address = {place.address: place.workload for place in where}
     pods_by_address = {place.address: place.pod for place in where}
@@ -109,5 +109,9 @@ def _await_sent(
     return sent
 
 
-def _first(pods: Iterable[PodState], workload: str) -> PodState:
-    return next(pod for pod in pods if pod.workload == workload and pod.settled)
+def caller(pods: Sequence[PodState], workload: str) -> PodState:
+    """The first settled pod of a workload. Raises ``ValueError``, listing the pods, for none."""
+    for pod in pods:
+        if pod.workload == workload and pod.settled:
+            return pod
+    raise ValueError(f"no pod of {workload} to call from, among {[str(pod) for pod in pods]}")

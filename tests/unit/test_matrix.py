@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import pytest
@@ -14,7 +14,7 @@ from meshproof.mesh.access_log import MARGIN, Sent
 from meshproof.mesh.loaded import Loaded
 from meshproof.probes import matrix as module
 from meshproof.probes.calls import Answer, Call
-from meshproof.probes.matrix import call_each, own_names
+from meshproof.probes.matrix import call_each, caller, own_names
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.wire import Place
@@ -97,6 +97,14 @@ def test_each_name_is_called_from_one_pod_of_each_workload(namespace: Namespace)
         (OTHER, "nobody", "no byte, counted"),
     ]
     assert not any(cell.differs for cell in cells)
+
+
+def test_the_caller_is_a_settled_pod(namespace: Namespace) -> None:
+    first, *others = namespace.pods()
+    starting = replace(first, ready=1)
+    assert caller([starting, *others], APP).name == "app-2"
+    with pytest.raises(ValueError, match=r"no pod of voting-app 1\.0 to call from, among .*1/2"):
+        caller([starting, others[-1]], APP)
 
 
 @pytest.mark.parametrize("after", [4, 6])
