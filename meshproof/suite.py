@@ -41,12 +41,15 @@ def _declared(key: str, known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in known if name in table[key])
 
 
-def provenance(manifests: Path) -> dict[str, str]:
-    """Say which suite and which manifests a run is of, and on which machine it ran."""
+def provenance(manifests: Path, manifests_sha256: str) -> dict[str, str]:
+    """Say which suite and which manifests a run is of, and on which machine it ran.
+
+    ``manifests_sha256`` is the manifests' digest as `tree_digest` gives it.
+    """
     machine = this_machine()
     return {
         "meshproof": f"{__version__}, {_checkout()}",
-        "manifests": f"{manifests.name}, sha256:{tree_digest(manifests)}",
+        "manifests": f"{manifests.name}, sha256:{manifests_sha256}",
         "machine": f"{machine.distribution} {machine.codename}, {machine.cores} cores, "
         f"{machine.memory / 2**30:.1f} GiB, cgroup v{machine.cgroup}",
     }

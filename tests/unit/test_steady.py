@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -11,7 +11,7 @@ import pytest
 
 from meshproof.probes import steady
 from meshproof.probes.ingress import Response
-from meshproof.probes.steady import User, request_of, steady_traffic, votes_amiss
+from meshproof.probes.steady import SteadyTraffic, User, request_of, steady_traffic, votes_amiss
 from meshproof.timeline import Request, Timeline
 from meshproof.waiting import REQUESTS_ANSWERED, NotConverged
 
@@ -141,14 +141,20 @@ def test_nobody_is_asked_for_more_requests_than_a_user_may_make(
             pass
 
 
+@pytest.mark.parametrize(
+    "wait",
+    [lambda traffic: traffic.await_requests(2), lambda traffic: traffic.end(after=2)],
+    ids=["meanwhile", "at the end"],
+)
 def test_a_user_who_is_not_answered_so_often_is_waited_for_in_vain(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str, monkeypatch: pytest.MonkeyPatch, wait: Callable[[SteadyTraffic], None]
 ) -> None:
     monkeypatch.setattr(steady, "REQUESTS_ANSWERED", replace(REQUESTS_ANSWERED, seconds=0.05))
     with steady_traffic(url) as traffic:
         traffic.begin(User("slow", 0.01))
         with pytest.raises(NotConverged, match=r"every user has been answered 2 times(.|\n)*slow"):
-            traffic.await_requests(2)
+            wait(traffic)
+        assert len(traffic.timeline().requests) == 1
 
 
 def test_at_the_end_each_is_answered_so_often_after_the_last_step(url: str) -> None:
@@ -166,14 +172,3 @@ def test_at_the_end_each_is_answered_so_often_after_the_last_step(url: str) -> N
     assert after["plain"] >= 5
     assert after["slower"] >= 5
     assert len(timeline.requests) == asked
-
-
-def test_who_is_waited_for_in_vain_at_the_end_asks_for_no_more(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(steady, "REQUESTS_ANSWERED", replace(REQUESTS_ANSWERED, seconds=0.05))
-    with steady_traffic(url) as traffic:
-        traffic.begin(User("slow", 0.01))
-        with pytest.raises(NotConverged, match="every user has been answered 2 times"):
-            traffic.end(after=2)
-        assert len(traffic.timeline().requests) == 1

@@ -56,7 +56,7 @@ def test_an_unknown_section_or_expectation_is_named(declare: Callable[[str], Non
 
 def test_the_commit_and_the_digest_of_the_manifests_are_said(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("a")
-    said = provenance(tmp_path)
+    said = provenance(tmp_path, tree_digest(tmp_path))
     assert said["manifests"] == f"{tmp_path.name}, sha256:{tree_digest(tmp_path)}"
     assert said["meshproof"].startswith(f"{__version__}, commit ")
     assert re.fullmatch(r".+, \d+ cores, [\d.]+ GiB, cgroup v[12]", said["machine"])
@@ -87,10 +87,10 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_differs_from_the_commit_is_said(checkout: Path) -> None:
-    clean = provenance(checkout)["meshproof"]
+    clean = provenance(checkout, tree_digest(checkout))["meshproof"]
     assert re.fullmatch(rf"{__version__}, commit [0-9a-f]{{40}}", clean)
     (checkout / "a").write_text("b")
-    assert provenance(checkout)["meshproof"] == f"{clean}, with changes"
+    assert provenance(checkout, tree_digest(checkout))["meshproof"] == f"{clean}, with changes"
 
 
 def test_a_copy_that_is_no_checkout_says_so(
@@ -98,6 +98,10 @@ def test_a_copy_that_is_no_checkout_says_so(
 ) -> None:
     monkeypatch.setattr(suite, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert provenance(tmp_path)["meshproof"].endswith("this is no checkout of its repository")
+    assert provenance(tmp_path, tree_digest(tmp_path))["meshproof"].endswith(
+        "this is no checkout of its repository"
+    )
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance(tmp_path)["meshproof"].endswith("commit unknown: git is not there")
+    assert provenance(tmp_path, tree_digest(tmp_path))["meshproof"].endswith(
+        "commit unknown: git is not there"
+    )
