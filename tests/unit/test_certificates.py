@@ -44,8 +44,9 @@ def holding(*chain: x509.Certificate, **other: Any) -> Held:
     return Held(chain=chain, **facts)
 
 
-def reasons(*chain: x509.Certificate, at: datetime = NOW, **other: Any) -> str:
-    return " ".join(untrusted(holding(*chain, **other), [MESH.certificate], at))
+def reasons(*chain: x509.Certificate, at: datetime | None = None, **other: Any) -> str:
+    now = at or datetime.now(UTC)  # what is issued now was not there yet when this was imported
+    return " ".join(untrusted(holding(*chain, **other), [MESH.certificate], now))
 
 
 def test_a_certificate_of_the_mesh_is_trusted() -> None:
@@ -98,7 +99,7 @@ def test_a_root_beside_the_meshs_is_said() -> None:
 
 def test_while_the_root_is_replaced_both_are_the_meshs() -> None:
     held = holding(MESH.issue(ME))
-    assert untrusted(held, [STRANGER.certificate, MESH.certificate], NOW) == []
+    assert untrusted(held, [STRANGER.certificate, MESH.certificate], datetime.now(UTC)) == []
 
 
 @pytest.mark.parametrize("names", [(OTHER,), (ME, OTHER), (ME, ME), ()])
