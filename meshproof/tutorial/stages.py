@@ -390,21 +390,35 @@ class Undoing:
 
 
 def way_back(wanted: Objects, live: Objects) -> Sequence[Undoing]:
-    """Plan how a namespace comes back to a stage that is within reach, one group after another."""
+    """Plan how a namespace comes back to a stage that is within reach, one group after another.
+
+    What leads users in is a group of its own. Going back it comes before the mesh's own routes:
+    who still came to a version would find its way on to be another's. What was deleted is put
+    back the other way round.
+    """
     beyond = live.keys() - wanted.keys()
     missing = wanted.keys() - live.keys()
     differing = {key for key in wanted.keys() & live.keys() if departures(wanted[key], live[key])}
+    every = {**live, **wanted}
+    ways_in = {key for key in every if _leads_users_in(key, every[key])}
+    of_kinds = [{key for key in every if key[0] in kinds} for kinds in BACKWARDS]
+    in_turn = [part for keys in of_kinds for part in (keys & ways_in, keys - ways_in)]
     if missing:
         # First what answers, last what forbids: nothing leads to what is not there yet.
-        groups = [Undoing((), _of(kinds, missing | differing)) for kinds in reversed(BACKWARDS)]
-        groups += [Undoing(_of(kinds, beyond), ()) for kinds in BACKWARDS]
+        groups = [_undoing(set(), keys & (missing | differing)) for keys in reversed(in_turn)]
+        groups += [_undoing(keys & beyond, set()) for keys in in_turn]
     else:
-        groups = [Undoing(_of(kinds, beyond), _of(kinds, differing)) for kinds in BACKWARDS]
+        groups = [_undoing(keys & beyond, keys & differing) for keys in in_turn]
     return [group for group in groups if group.remove or group.restore]
 
 
-def _of(kinds: Sequence[str], keys: Iterable[Key]) -> tuple[Key, ...]:
-    return tuple(sorted(key for key in keys if key[0] in kinds))
+def _leads_users_in(key: Key, manifest: Manifest) -> bool:
+    """Whether it is a VirtualService of a Gateway, and none of the mesh."""
+    return key[0] == "VirtualService" and manifest["spec"].get("gateways", ["mesh"]) != ["mesh"]
+
+
+def _undoing(remove: Iterable[Key], restore: Iterable[Key]) -> Undoing:
+    return Undoing(tuple(sorted(remove)), tuple(sorted(restore)))
 
 
 def output_lines(text: str) -> list[str]:

@@ -573,10 +573,28 @@ def test_a_route_to_a_subset_is_put_back_before_the_subset_goes() -> None:
     groups = way_back(wanted()["updated"], live_at("lock-down"))
     route, rule = ("VirtualService", "voting-app"), ("DestinationRule", "voting-app")
     (putting,) = [group for group in groups if group.restore]
-    assert putting == Undoing(
-        (("VirtualService", "voting-analytics"), ("VirtualService", "voting-storage")), (route,)
-    )
+    assert putting == Undoing((), (route,))
     assert groups.index(putting) < next(i for i, g in enumerate(groups) if rule in g.remove)
+
+
+@pytest.mark.parametrize("stage", ["exposed", "lock-down"])
+def test_users_are_led_elsewhere_before_a_version_is_led_on_elsewhere(stage: str) -> None:
+    groups = way_back(wanted()[stage], live_at("rolled-out"))
+    routes = [
+        [name for kind, name in (*group.remove, *group.restore) if kind == "VirtualService"]
+        for group in groups
+    ]
+    assert [names for names in routes if names] == [
+        ["voting-app"], ["voting-analytics", "voting-storage"],
+    ]  # fmt: skip
+
+
+def test_a_version_is_led_on_before_users_are_led_there_again() -> None:
+    live = live_at(NAMES[-1])
+    live["VirtualService", "voting-app"] = live_at("canary")["VirtualService", "voting-app"]
+    groups = way_back(wanted()[FULL], live)
+    routes = [key[1] for group in groups for key in group.restore if key[0] == "VirtualService"]
+    assert routes == ["voting-analytics", "voting-storage", "voting-app"]
 
 
 def test_what_was_deleted_is_put_back_before_anything_leads_to_it() -> None:

@@ -358,18 +358,18 @@ def test_the_way_back_from_lock_down_loses_nothing(world: World, tutorial: Tutor
         "delete AuthorizationPolicy voting-app-1-0",
         "delete AuthorizationPolicy voting-storage-1-0",
         "delete PeerAuthentication default",
+        "put back VirtualService voting-app",
         "delete VirtualService voting-analytics",
         "delete VirtualService voting-storage",
-        "put back VirtualService voting-app",
         "delete DestinationRule voting-analytics",
         "delete DestinationRule voting-app",
         "delete DestinationRule voting-storage",
         "delete Deployment voting-analytics-1-1",
         "delete pod of voting-analytics-1-1, 0 s",
     ]
-    # What forbids, the routes, the subsets, and then the pod's endpoint.
+    # What forbids, the way in, the mesh's routes, the subsets, and then the pod's endpoint.
     assert [line for line in world.waited if "loaded" in line] == [
-        "loaded 5", "loaded 4", "loaded 3", "loaded 0", "loaded 1",
+        "loaded 5", "loaded 2", "loaded 2", "loaded 3", "loaded 0", "loaded 1",
     ]  # fmt: skip
 
 
