@@ -10,7 +10,6 @@ from pytest_bdd import given, parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.probes.ingress import FLAG, Ingress, Response
-from meshproof.probes.inside import CATEGORIES
 from meshproof.probes.stores import (
     STORAGE,
     Row,
@@ -20,7 +19,7 @@ from meshproof.probes.stores import (
     in_mysql,
     in_redis,
 )
-from meshproof.probes.votes import VOTE_ID, Counted, Vote, miscounted
+from meshproof.probes.votes import CATEGORIES, VOTE_ID, Counted, Vote, miscounted
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
 

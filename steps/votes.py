@@ -6,8 +6,9 @@ from pytest_bdd import given, parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.probes.ingress import Ingress
-from meshproof.probes.inside import page_of, votes_in_redis
+from meshproof.probes.inside import page_of
 from meshproof.probes.page import Page
+from meshproof.probes.stores import counts_of, redis_rows
 from meshproof.probes.votes import Ballot, unexpected_counts
 from meshproof.tutorial.tutorial import Tutorial
 
@@ -63,7 +64,9 @@ def _(tutorial: Tutorial, evidence: Evidence, cats: int, dogs: int) -> None:
     # Each of them, were there several: votes that are shared out may look whole to the pages.
     stores = [pod.name for pod in pods if pod.app == "voting-storage"]
     assert stores, "there is no pod of Redis"
-    counted |= {f"redis-cli in {name}": votes_in_redis(cluster, namespace, name) for name in stores}
+    counted |= {
+        f"redis-cli in {name}": counts_of(redis_rows(cluster, namespace, name)) for name in stores
+    }
     evidence.observe(f"counts of cats and dogs: {counted}")
     assert len(pages) == 3, f"{len(pages)} app pods"
     wrong = unexpected_counts(counted, (cats, dogs))

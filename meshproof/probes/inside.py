@@ -38,7 +38,6 @@ with socket.create_connection(("voting-storage", 6379), timeout=10) as connectio
         pass
 """
 LOCAL_PAGE = "http://127.0.0.1:8080/"
-CATEGORIES = ("Cats", "Dogs")
 
 
 def page_of(cluster: Cluster, namespace: str, pod: str) -> Page:
@@ -127,14 +126,3 @@ def ready_in(endpoint_slice: Mapping[str, Any]) -> list[str]:
         for endpoint in endpoint_slice.get("endpoints") or []
         if endpoint["conditions"].get("ready")
     ]
-
-
-def votes_in_redis(cluster: Cluster, namespace: str, pod: str) -> tuple[int, int]:
-    """Count the votes for cats and dogs in Redis itself, by ``redis-cli`` in the storage pod."""
-    counts = [
-        cluster.exec(
-            namespace, pod, "voting-storage", "redis-cli", "SCARD", f"votes:{category}"
-        ).stdout
-        for category in CATEGORIES
-    ]
-    return int(counts[0]), int(counts[1])

@@ -16,8 +16,7 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from meshproof.probes.ingress import Ingress, Response
-from meshproof.probes.inside import CATEGORIES
-from meshproof.probes.votes import VOTE_ID
+from meshproof.probes.votes import CATEGORIES, VOTE_ID
 from meshproof.timeline import Request, Step, Timeline
 from meshproof.waiting import REQUESTS_ANSWERED, converge
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.probes.inside import CATEGORIES
+from meshproof.probes.votes import CATEGORIES
 from meshproof.tutorial.objects import get
 from meshproof.tutorial.tutorial import Tutorial
 
@@ -25,12 +25,16 @@ SELECT = (
 
 
 def redis_rows(cluster: Cluster, namespace: str, pod: str) -> list[Row]:
-    """Read all votes in Redis, by `redis-cli` in its pod. Raises ``CommandFailed``."""
+    """Read all votes in Redis, by `redis-cli` in its pod. Raises ``CommandFailed``.
+
+    An error that Redis answers with is one, too (``-e``): its words would pass for votes.
+    """
+    ask = ("redis-cli", "-e", "SMEMBERS")
     return [
         (vote_id, category)
         for category in CATEGORIES
         for vote_id in cluster.exec(
-            namespace, pod, STORAGE, "redis-cli", "SMEMBERS", f"votes:{category}"
+            namespace, pod, STORAGE, *ask, f"votes:{category}"
         ).stdout.split()
     ]
 

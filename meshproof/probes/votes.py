@@ -9,6 +9,7 @@ from dataclasses import dataclass
 VOTE_ID = "x-vote-id"
 
 Counts = tuple[int, int]
+CATEGORIES = ("Cats", "Dogs")
 #: The versions of the app, while both are there.
 VERSIONS = ("1.0", "2.0")
 

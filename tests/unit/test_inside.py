@@ -14,7 +14,6 @@ from meshproof.probes.inside import (
     page_of,
     ready_by_port,
     ready_endpoints,
-    votes_in_redis,
 )
 from meshproof.process import CommandFailed
 
@@ -62,24 +61,6 @@ def test_a_pod_that_cannot_be_asked(cluster: Cluster, kubectl: Kubectl) -> None:
     kubectl.does("echo 'pods \"pod-1\" not found' >&2; exit 1")
     with pytest.raises(CommandFailed, match="not found"):
         page_of(cluster, "voting", "pod-1")
-
-
-def test_votes_are_counted_in_redis(cluster: Cluster, kubectl: Kubectl) -> None:
-    kubectl.does('case "$*" in *votes:Cats) echo 3;; *votes:Dogs) echo 14;; *) exit 1;; esac')
-    assert votes_in_redis(cluster, "voting", "storage-1") == (3, 14)
-    assert kubectl.calls == [
-        f"exec -n voting storage-1 -c voting-storage -- redis-cli SCARD votes:{category}"
-        for category in ("Cats", "Dogs")
-    ]
-
-
-@pytest.mark.parametrize("printed", ["NOAUTH Authentication required.", ""])
-def test_what_redis_does_not_count_is_no_count(
-    cluster: Cluster, kubectl: Kubectl, printed: str
-) -> None:
-    kubectl.does(f"echo '{printed}'")
-    with pytest.raises(ValueError, match="invalid literal"):
-        votes_in_redis(cluster, "voting", "storage-1")
 
 
 @pytest.mark.parametrize(

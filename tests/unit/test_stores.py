@@ -16,6 +16,7 @@ from meshproof.probes.stores import (
     readiness_command,
     redis_rows,
 )
+from meshproof.process import CommandFailed
 
 Kubectl = Callable[[str, str], Path]
 
@@ -25,6 +26,14 @@ def test_votes_in_redis(cluster: Cluster, script: Kubectl) -> None:
     assert redis_rows(cluster, "voting", "storage-1") == [
         ("a", "Cats"), ("b", "Cats"), ("c", "Dogs"),
     ]  # fmt: skip
+
+
+def test_what_redis_refuses_with_is_no_vote(cluster: Cluster, script: Kubectl) -> None:
+    # As redis-cli does where it is told `-e`.
+    refusal = 'echo "NOAUTH Authentication required."; case "$*" in *" -e "*) exit 1;; esac'
+    script("kubectl", refusal)
+    with pytest.raises(CommandFailed, match="NOAUTH"):
+        redis_rows(cluster, "voting", "storage-1")
 
 
 def test_votes_in_mysql(cluster: Cluster, script: Kubectl) -> None:
