@@ -76,7 +76,7 @@ def read_mutant(file: Path) -> Mutant:
 
 
 def all_mutants(folder: Path = MUTANTS) -> list[Mutant]:
-    """Read all mutants, in the order of the specification, which is about that of the stages."""
+    """Read all mutants, in the order of the specification."""
     mutants = [read_mutant(file) for file in folder.glob("*.yaml")]
     return sorted(mutants, key=lambda one: (IDS.index(one.expectation), one.name))
 
