@@ -14,7 +14,7 @@ from meshproof.probes.calls import READY
 from meshproof.probes.counts import DENIED, SERVED
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.inside import answer_of_redis, ask_from, ready_endpoints, service_to
-from meshproof.probes.views import sample_views
+from meshproof.probes.views import ANYONE, sample_at_once, sample_views
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
@@ -98,7 +98,7 @@ def _(
     count: int,
 ) -> None:
     before = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
-    views = sample_views(ingress, count)
+    views = sample_at_once(ingress.url, count)[ANYONE]
     after = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
     evidence.observe(f"{len(views)} pages viewed, the count went from {before} to {after}")
     assert all(view.status == 200 for view in views)

@@ -9,11 +9,12 @@ from pytest_bdd import parsers, then, when
 from meshproof.evidence import Evidence
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.views import (
+    ANYONE,
     View,
     as_lines,
     deviations,
     sample_analytics,
-    sample_in_turn,
+    sample_at_once,
     sample_views,
     versions_of,
 )
@@ -59,7 +60,7 @@ SPLIT = "enough to tell an even split from {most:d}/{least:d}"
 @when(parsers.parse(f"page views are sampled through the ingress, {LEAK}"), target_fixture="always")
 def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> AlwaysSample:
     count = samples_to_exclude(leak / 100, confidence / 100)
-    views = sample_views(ingress, count)
+    views = sample_at_once(ingress.url, count)[ANYONE]
     evidence.text("page views", as_lines(views))
     return AlwaysSample({"the ingress": views}, leak / 100, confidence / 100)
 
@@ -72,7 +73,8 @@ def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> A
 )
 def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> AlwaysSample:
     count = samples_to_exclude(leak / 100, confidence / 100)
-    views = sample_in_turn(ingress, count, {"with the flag": FLAG, "without it": {}})
+    users = {"with the flag": FLAG, "without it": {}}
+    views = sample_at_once(ingress.url, count, users)
     for user, seen in views.items():
         evidence.text(f"page views {user}", as_lines(seen))
     return AlwaysSample(views, leak / 100, confidence / 100)

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
+from meshproof.probes import views as module
 from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.page import read_text
-from meshproof.probes.views import as_lines, deviations, sample_in_turn, versions_of, view_of
+from meshproof.probes.views import (
+    ANYONE,
+    AT_ONCE,
+    as_lines,
+    deviations,
+    sample_at_once,
+    sample_views,
+    versions_of,
+    view_of,
+)
 
 PAGE = """
 <p id="version">version: 1.0</p>
@@ -76,24 +87,70 @@ def test_evidence_is_one_json_object_a_line() -> None:
     assert [json.loads(line)["version"] for line in lines] == ["1.0"]
 
 
-class Gateway(Ingress):
-    """Serves the app 2.0 to who holds the flag, and remembers who asked."""
+class Gateway:
+    """A page that is app 2.0 for who holds the flag; each connection remembers who asked."""
 
     def __init__(self) -> None:
+        self.connections: list[list[dict[str, str]]] = []
+        self.closed = 0
+        self.under_way = 0
+        self.most_under_way = 0
+
+    def connect(self, url: str) -> Connection:
+        assert url == "http://127.0.0.1"
+        return Connection(self)
+
+
+class Connection(Ingress):
+    def __init__(self, gateway: Gateway) -> None:
         super().__init__("http://127.0.0.1")
-        self.asked: list[dict[str, str] | None] = []
+        self.gateway = gateway
+        self.asked: list[dict[str, str]] = []
+        gateway.connections.append(self.asked)
 
     def view(self, *, headers: dict[str, str] | None = None) -> Response:
+        assert headers is not None
         self.asked.append(headers)
+        self.gateway.under_way += 1
+        time.sleep(0.01)
+        self.gateway.most_under_way = max(self.gateway.most_under_way, self.gateway.under_way)
+        self.gateway.under_way -= 1
         page = PAGE.replace("1.0", "2.0") if headers else PAGE
         return Response("GET", self.url, 200, page.format(text="Cats: 1 | Dogs: 1"), "", 0.01)
 
+    def close(self) -> None:
+        self.gateway.closed += 1
 
-def test_users_view_the_page_in_turn() -> None:
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     gateway = Gateway()
-    views = sample_in_turn(gateway, 3, {"with": FLAG, "without": {}})
-    assert gateway.asked == [FLAG, {}] * 3
+    monkeypatch.setattr(module, "Ingress", gateway.connect)
+    return gateway
+
+
+@pytest.mark.parametrize("count", [1, AT_ONCE, 2 * AT_ONCE + 1])
+def test_users_view_the_page_in_turn_on_each_connection(gateway: Gateway, count: int) -> None:
+    views = sample_at_once("http://127.0.0.1", count, {"with": FLAG, "without": {}})
+    for asked in gateway.connections:
+        assert asked == [FLAG, {}] * (len(asked) // 2)
+    assert len(gateway.connections) == gateway.closed == AT_ONCE
+    assert gateway.most_under_way == min(count, AT_ONCE)
     assert {user: [view.app for view in seen] for user, seen in views.items()} == {
-        "with": ["2.0"] * 3,
-        "without": ["1.0"] * 3,
+        "with": ["2.0"] * count,
+        "without": ["1.0"] * count,
     }
+
+
+def test_views_that_were_under_way_at_once_are_told_in_the_order_of_their_begin(
+    gateway: Gateway,
+) -> None:
+    views = sample_at_once("http://127.0.0.1", 3 * AT_ONCE)[ANYONE]
+    assert len(views) == 3 * AT_ONCE
+    assert [view.at for view in views] == sorted(view.at for view in views)
+
+
+def test_shares_are_sampled_one_after_another(gateway: Gateway) -> None:
+    views = sample_views(Connection(gateway), 3)
+    assert gateway.connections == [[{}] * 3]
+    assert (len(views), gateway.most_under_way) == (3, 1)
