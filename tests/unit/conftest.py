@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from meshproof import cli
 from meshproof.cluster.cluster import Cluster
@@ -19,7 +19,7 @@ from meshproof.supply import catalogue, go
 from meshproof.supply.recipe import Recipe
 
 # A busy machine is no failure.
-settings.register_profile("unhurried", deadline=None)
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 #: Runs the command and returns its exit code.
