@@ -15,8 +15,14 @@ from pathlib import Path
 import acceptance
 from meshproof.paths import ROOT
 
-#: No plugin of pytest's is among them: those must be imported by the run's own pytest.
-PRELOADED = ["tests.live.suite_process", "kubernetes.client", "kubernetes.config"]
+#: No plugin of pytest's is among them: those must be imported by the run's own pytest. An API of
+#: the Kubernetes client is: with its models, which take a second, it is imported at its first use.
+PRELOADED = [
+    "tests.live.suite_process",
+    "kubernetes.config",
+    "kubernetes.client.api.core_v1_api",
+    "kubernetes.client.api.apps_v1_api",
+]
 
 
 def run_suite(arguments: list[str], output: Path, timeout: float) -> int:
