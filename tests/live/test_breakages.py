@@ -27,8 +27,8 @@ from tests.live.suite_process import run_suite
 RUN_TIMEOUT = 300.0
 
 
-def cost_of_next(mutant: Mutant) -> tuple[bool, int]:
-    """What to order breakages by, so that the namespace goes back over few stages in between.
+def turn_of(mutant: Mutant) -> tuple[bool, int]:
+    """What breakages are ordered by, so that the namespace goes back over few stages in between.
 
     The first stage that is changed: it goes back to the one before. A1 comes last, as it has a
     namespace of its own, and the way in for it.
@@ -42,7 +42,7 @@ def cost_of_next(mutant: Mutant) -> tuple[bool, int]:
     return mutant.expectation == "A1", min(changed, default=0)
 
 
-MUTANTS = sorted(all_mutants(), key=cost_of_next)
+MUTANTS = sorted(all_mutants(), key=turn_of)
 
 
 def tutorial(

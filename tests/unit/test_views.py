@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-import time
+import threading
 
 import pytest
 
@@ -95,6 +95,10 @@ class Gateway:
         self.closed = 0
         self.under_way = 0
         self.most_under_way = 0
+        self.counting = threading.Lock()
+        #: Where the first view of each connection waits for the others, so that no view of
+        #: a busy machine is over before another begins.
+        self.together = threading.Barrier(1)
 
     def connect(self, url: str) -> Connection:
         assert url == "http://127.0.0.1"
@@ -111,15 +115,20 @@ class Connection(Ingress):
     def view(self, *, headers: dict[str, str] | None = None) -> Response:
         assert headers is not None
         self.asked.append(headers)
-        self.gateway.under_way += 1
-        time.sleep(0.01)
-        self.gateway.most_under_way = max(self.gateway.most_under_way, self.gateway.under_way)
-        self.gateway.under_way -= 1
+        gateway = self.gateway
+        with gateway.counting:
+            gateway.under_way += 1
+            gateway.most_under_way = max(gateway.most_under_way, gateway.under_way)
+        if len(self.asked) == 1:
+            gateway.together.wait(timeout=60)
+        with gateway.counting:
+            gateway.under_way -= 1
         page = PAGE.replace("1.0", "2.0") if headers else PAGE
         return Response("GET", self.url, 200, page.format(text="Cats: 1 | Dogs: 1"), "", 0.01)
 
     def close(self) -> None:
-        self.gateway.closed += 1
+        with self.gateway.counting:
+            self.gateway.closed += 1
 
 
 @pytest.fixture
@@ -131,6 +140,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
 
 @pytest.mark.parametrize("count", [1, AT_ONCE, 2 * AT_ONCE + 1])
 def test_users_view_the_page_in_turn_on_each_connection(gateway: Gateway, count: int) -> None:
+    gateway.together = threading.Barrier(min(count, AT_ONCE))
     views = sample_at_once("http://127.0.0.1", count, {"with": FLAG, "without": {}})
     for asked in gateway.connections:
         assert asked == [FLAG, {}] * (len(asked) // 2)
