@@ -1,15 +1,20 @@
 """The root of the suite: which fixtures and steps there are."""
 
+# Each after what it imports: pytest rewrites the assertions of a module as it imports it.
 pytest_plugins = [
     "fixtures.options",
+    "fixtures.scenarios",
+    "fixtures.outcomes",
     "fixtures.reporting",
     "fixtures.allure_results",
     "fixtures.environment",
     "fixtures.evidence",
     "fixtures.tutorial",
+    "fixtures.sampling",
+    "fixtures.breakages",
+    "fixtures.lanes",
     "fixtures.ingress",
     "fixtures.browser",
-    "fixtures.sampling",
     "fixtures.traces",
     "steps.tutorial",
     "steps.injection",

@@ -2,7 +2,7 @@ Feature: Deploy the application
   Version 1.0 of the voting app, its analytics and its storage run in a
   namespace of the mesh, and users reach the page through the ingress gateway.
 
-  @deploy @D1
+  @deploy @D1 @own
   Scenario: Pods get a proxy from the moment the namespace is labelled
     Given a namespace of its own, not yet labelled, with a running pod
     When the namespace is labelled as in the tutorial and another pod is made
@@ -48,14 +48,14 @@ Feature: Deploy the application
     Then every description shows the container "istio-proxy"
     And every proxy has taken over all its configuration from istiod
 
-  @deploy @D5
+  @deploy @D5 @published
   Scenario: Gateway and VirtualService open the way in
     Given the tutorial is followed up to "deployed"
     And the page cannot be reached through the ingress
     When the tutorial is followed on to "exposed"
     Then the page is served through the ingress
 
-  @deploy @D6
+  @deploy @D6 @published
   Scenario: The tutorial's command prints an address that answers
     Given the tutorial is followed up to "exposed"
     When the tutorial's command for the ingress address is run

@@ -50,7 +50,6 @@ class Environment:
     """
 
     cluster: Cluster
-    istio: Istio
     loopback: str
     made: bool
     engine: Engine | None
@@ -143,7 +142,6 @@ def _kind(options: Options, progress: Progress) -> Environment:
     kind.await_system()
     return Environment(
         kind.cluster,
-        istio,
         urlunsplit(("http", f"127.0.0.1:{kind.loopback_port()}", "", "", "")),
         made=decided.action == "create",
         engine=engine,
@@ -173,7 +171,7 @@ def facts(environment: Environment) -> dict[str, Any]:
     engine = environment.engine
     storage = environment.images.get("localhost/voting/storage:2.0")
     with ThreadPoolExecutor() as pool:
-        mesh = pool.submit(environment.istio.versions)
+        mesh = pool.submit(Istio(environment.cluster, progress=Progress()).versions)
         found: dict[str, Any] = {}
         asked = {}
         if engine:
@@ -407,4 +405,4 @@ def _existing(options: Options, progress: Progress) -> Environment:
             load_application(shop, kind)
             images = application_images(shop, engine)
     base = os.environ.get("MESHPROOF_INGRESS_URL") or f"http://{address}"
-    return Environment(cluster, istio, base, made=False, engine=engine, images=images, built=False)
+    return Environment(cluster, base, made=False, engine=engine, images=images, built=False)

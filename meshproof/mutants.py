@@ -19,9 +19,11 @@ import jsonpatch
 import yaml
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.documents import read, read_all
 from meshproof.expectations import IDS
 from meshproof.paths import ROOT
 from meshproof.tutorial.objects import get, patch
+from meshproof.tutorial.stages import STAGES, applied_files
 
 MUTANTS = ROOT / "manifests" / "mutants"
 #: Set by the API server; no part of what an object means.
@@ -54,7 +56,7 @@ class Mutant:
 
 def read_mutant(file: Path) -> Mutant:
     """Read a mutant. Raises ``ValueError``, naming the file, where it is not a whole one."""
-    content = yaml.safe_load(file.read_text())
+    content = read(file.read_text())
     if not isinstance(content, dict):
         raise ValueError(f"{file.name}: not a table of fields")
     needed, optional = {"expectation", "breaks", "because"}, {"files", "object", "scenario"}
@@ -79,6 +81,29 @@ def all_mutants(folder: Path = MUTANTS) -> list[Mutant]:
     """Read all mutants, in the order of the specification."""
     mutants = [read_mutant(file) for file in folder.glob("*.yaml")]
     return sorted(mutants, key=lambda one: (IDS.index(one.expectation), one.name))
+
+
+def first_change(mutant: Mutant) -> tuple[bool, int]:
+    """What breakages are ordered by, so that the namespace goes back over few stages in between.
+
+    The first stage that is changed: it goes back to the one before. A1 comes last, as it has a
+    namespace of its own.
+    """
+    changed = (
+        index
+        for index, stage in enumerate(STAGES)
+        for command in stage.commands
+        if set(applied_files(command)) & mutant.files.keys()
+    )
+    return mutant.expectation == "A1", min(changed, default=0)
+
+
+def chosen(name: str, expression: str) -> bool:
+    """Whether a test's name has the words of an expression: some, joined by ``and``, or ``not``."""
+    terms = [term.removeprefix("not ").strip() for term in expression.split(" and ")]
+    wanted = [not term.startswith("not ") for term in expression.split(" and ")]
+    found = [term.lower() in name.lower() for term in terms]
+    return not expression or found == wanted
 
 
 def table(mutants: Sequence[Mutant]) -> str:
@@ -123,7 +148,7 @@ def mutated_manifests(mutant: Mutant, source: Path, target: Path) -> Path:
     """Copy the manifests with a mutant's changes in them. Returns the copy."""
     shutil.copytree(source, target)
     for name, change in mutant.files.items():
-        documents = list(yaml.safe_load_all((source / name).read_text()))
+        documents = read_all((source / name).read_text())
         (target / name).write_text(yaml.safe_dump_all(mutated(documents, change)))
     return target
 

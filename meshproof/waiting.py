@@ -28,6 +28,9 @@ class Timeout:
     reason: str
 
 
+ENVIRONMENT_UP = Timeout(
+    "environment-up", 5400, 0.1, "everything is built from nothing in 20 to 40 minutes on 2 cores"
+)
 ENGINE_START = Timeout(
     "engine-start", 60, 0.5, "dockerd is up in 2 s; one that waits for its predecessor takes 15 s"
 )
@@ -83,6 +86,7 @@ VOLUMES_GONE = Timeout(
 )
 
 TIMEOUTS: tuple[Timeout, ...] = (
+    ENVIRONMENT_UP,
     ENGINE_START,
     API_SERVER,
     NODES_READY,

@@ -9,7 +9,6 @@ from itertools import pairwise
 from playwright.sync_api import Page as Tab
 from pytest_bdd import parsers, then, when
 
-from meshproof.environment import Environment
 from meshproof.evidence import Evidence
 from meshproof.probes.tab import (
     TOGGLE,
@@ -70,11 +69,11 @@ class Step:
     "the page is opened in a browser, on a desk and on a phone",
     target_fixture="opened",
 )
-def _(tab: Tab, phone: Tab, environment: Environment, evidence: Evidence) -> Mapping[str, Opened]:
+def _(tab: Tab, phone: Tab, site: str, evidence: Evidence) -> Mapping[str, Opened]:
     opened = {}
     for device, each in (("on a desk", tab), ("on a phone", phone)):
         failed = watch(each)
-        each.goto(environment.loopback + "/")
+        each.goto(site + "/")
         evidence.picture(f"the page {device}", each.screenshot(full_page=True))
         shown, layout = look(each), measure(each)
         axe, inaccessible = findings(each)
@@ -114,8 +113,8 @@ def _(opened: Mapping[str, Opened]) -> None:
     'the page is used by keyboard alone: Tab throughout, Enter on "Cats", Space on "Feature flag"',
     target_fixture="keyboard",
 )
-def _(tab: Tab, environment: Environment, evidence: Evidence) -> ByKeyboard:
-    tab.goto(environment.loopback + "/")
+def _(tab: Tab, site: str, evidence: Evidence) -> ByKeyboard:
+    tab.goto(site + "/")
     order, before = tab_order(tab), look(tab)
     tab_to(tab, "Cats")
     evidence.picture("the focus on Cats", tab.screenshot(full_page=True))
@@ -154,8 +153,8 @@ def _(keyboard: ByKeyboard, version: str, store: str) -> None:
 
 
 @when(parsers.parse('these are clicked in a browser: "{names}"'), target_fixture="walk")
-def _(tab: Tab, environment: Environment, evidence: Evidence, names: str) -> list[Step]:
-    tab.goto(environment.loopback + "/")
+def _(tab: Tab, site: str, evidence: Evidence, names: str) -> list[Step]:
+    tab.goto(site + "/")
     walk = [Step("opening", look(tab))]
     evidence.picture("after opening", tab.screenshot(full_page=True))
     for name in names.split(", "):

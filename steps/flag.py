@@ -11,7 +11,6 @@ import hypothesis
 from playwright.sync_api import Page as Tab
 from pytest_bdd import parsers, then, when
 
-from meshproof.environment import Environment
 from meshproof.evidence import Evidence
 from meshproof.flag import COOKIE, wrongly_cleared, wrongly_kept, wrongly_set
 from meshproof.near_misses import SEED, Gate, Seen, generate, lacking, summary
@@ -56,7 +55,7 @@ class OnAndOff:
     target_fixture="seen",
 )
 def _(ingress: Ingress, each: int) -> list[Seen]:
-    return seen_with(ingress.url, generate(each))
+    return seen_with(ingress.url, generate(each), ingress.host)
 
 
 @then(parsers.parse("of each kind at least {least:d} requests held the flag, and as many did not"))
@@ -80,8 +79,8 @@ def _(seen: list[Seen], evidence: Evidence, flagged: str, others: str) -> None:
     "the flag is switched on and off in a browser, from a page deep in the site",
     target_fixture="switched",
 )
-def _(tab: Tab, environment: Environment, evidence: Evidence) -> OnAndOff:
-    switched = OnAndOff(_switch(tab, environment.loopback), _switch(tab, environment.loopback))
+def _(tab: Tab, site: str, evidence: Evidence) -> OnAndOff:
+    switched = OnAndOff(_switch(tab, site), _switch(tab, site))
     for what, each in (("on", switched.on), ("off", switched.off)):
         evidence.observe(f"switched {what}, Set-Cookie: {each.set_cookie}; sent {each.sent}")
     return switched

@@ -9,7 +9,7 @@ from pytest_bdd import given, then, when
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.evidence import Evidence
-from meshproof.options import Options
+from meshproof.lanes import Lane
 from meshproof.probes.injection import InjectionProbe
 from meshproof.progress import Progress
 from meshproof.tutorial.pods import PodState
@@ -17,11 +17,11 @@ from meshproof.tutorial.pods import PodState
 
 @pytest.fixture
 def injection(
-    cluster: Cluster, options: Options, progress: Progress, evidence: Evidence
+    cluster: Cluster, lane: Lane, progress: Progress, evidence: Evidence
 ) -> Iterator[InjectionProbe]:
     """A namespace beside the tutorial's, gone when the scenario ends."""
     probe = InjectionProbe(
-        cluster, f"{options.namespace}-injection", progress=progress, keep=evidence.command
+        cluster, f"{lane.namespace}-injection", progress=progress, keep=evidence.command
     )
     probe.remove(wait=True)
     yield probe

@@ -98,7 +98,7 @@ def _(
     count: int,
 ) -> None:
     before = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
-    views = sample_at_once(ingress.url, count)[ANYONE]
+    views = sample_at_once(ingress, count)[ANYONE]
     after = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
     evidence.observe(f"{len(views)} pages viewed, the count went from {before} to {after}")
     assert all(view.status == 200 for view in views)

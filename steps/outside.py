@@ -12,8 +12,8 @@ from pytest_bdd import given, then, when
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.evidence import Evidence
+from meshproof.lanes import Lane
 from meshproof.mesh.authority import mesh_config, trust_domain
-from meshproof.options import Options
 from meshproof.probes.aside import baseline
 from meshproof.probes.counts import NO_CHAIN, NOT_VERIFIED, PASSED_ON, counts
 from meshproof.probes.outside import (
@@ -48,9 +48,9 @@ class Trial:
 
 
 @pytest.fixture(scope="session")
-def outside(cluster: Cluster, options: Options, progress: Progress) -> Iterator[OutsideClient]:
+def outside(cluster: Cluster, lane: Lane, progress: Progress) -> Iterator[OutsideClient]:
     """A client outside the mesh."""
-    with outside_client(cluster, f"{options.namespace}-outside", progress) as client:
+    with outside_client(cluster, f"{lane.namespace}-outside", progress) as client:
         yield client
 
 

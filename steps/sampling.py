@@ -60,7 +60,7 @@ SPLIT = "enough to tell an even split from {most:d}/{least:d}"
 @when(parsers.parse(f"page views are sampled through the ingress, {LEAK}"), target_fixture="always")
 def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> AlwaysSample:
     count = samples_to_exclude(leak / 100, confidence / 100)
-    views = sample_at_once(ingress.url, count)[ANYONE]
+    views = sample_at_once(ingress, count)[ANYONE]
     evidence.text("page views", as_lines(views))
     return AlwaysSample({"the ingress": views}, leak / 100, confidence / 100)
 
@@ -74,7 +74,7 @@ def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> A
 def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> AlwaysSample:
     count = samples_to_exclude(leak / 100, confidence / 100)
     users = {"with the flag": FLAG, "without it": {}}
-    views = sample_at_once(ingress.url, count, users)
+    views = sample_at_once(ingress, count, users)
     for user, seen in views.items():
         evidence.text(f"page views {user}", as_lines(seen))
     return AlwaysSample(views, leak / 100, confidence / 100)

@@ -9,9 +9,8 @@ import pytest
 from pytest_bdd import given, parsers, then, when
 
 from fixtures.tutorial import Beside
-from meshproof.environment import Environment
 from meshproof.evidence import Evidence
-from meshproof.probes.ingress import FLAG
+from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.steady import SteadyTraffic, User, steady_traffic, votes_amiss
 from meshproof.probes.stores import Row, in_mysql, in_redis
 from meshproof.timeline import Timeline
@@ -35,9 +34,9 @@ WITHOUT_FLAG, WITH_FLAG = "a user without the flag", "a user with the flag"
 
 
 @pytest.fixture
-def traffic(environment: Environment) -> Iterator[SteadyTraffic]:
+def traffic(ingress: Ingress) -> Iterator[SteadyTraffic]:
     """Steady traffic through the ingress, which ends with the scenario."""
-    with steady_traffic(environment.loopback) as traffic:
+    with steady_traffic(ingress.url, ingress.host) as traffic:
         yield traffic
 
 
@@ -57,14 +56,6 @@ def timeline(traffic: SteadyTraffic, evidence: Evidence) -> Timeline:
     return timeline
 
 
-@given("the way in through the ingress is free")
-def _(tutorial: Tutorial) -> None:
-    # Asked of the objects: a namespace that is at no stage can have a way in as well.
-    live = live_objects(tutorial.cluster, tutorial.namespace)
-    if any(kind == "Gateway" for kind, _ in live):
-        tutorial.follow_to(NAMES[0])
-
-
 @given(
     parsers.parse('users without the flag, from "{stage}" on, in a namespace of its own'),
     target_fixture="rollout",
@@ -72,6 +63,7 @@ def _(tutorial: Tutorial) -> None:
 def _(beside: Beside, traffic: SteadyTraffic, stage: str) -> Tutorial:
     rollout = beside("steady")
     rollout.mark = traffic.step
+    traffic.host = rollout.host
     rollout.follow_to(stage)
     begin(traffic, WITHOUT_FLAG, {})
     return rollout

@@ -11,9 +11,10 @@ from fixtures.traces import Traces
 from meshproof.environment import Environment
 from meshproof.evidence import Evidence
 from meshproof.options import Options
+from meshproof.probes.aside import delete_namespaces
 from meshproof.probes.inventory import LEFT_OUT, left_behind, take, volumes
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import delete, namespaces_of
+from meshproof.tutorial.objects import delete
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import VOLUMES_GONE, converge
 
@@ -52,9 +53,7 @@ def _(traces: Traces, tutorial: Tutorial, evidence: Evidence) -> None:
 def _(
     tutorial: Tutorial, options: Options, progress: Progress, evidence: Evidence, mended: None
 ) -> None:
-    names = namespaces_of(tutorial.cluster, options.namespace)
-    for name in names:
-        Tutorial(tutorial.cluster, name, ingress="", progress=progress).delete()
+    names = delete_namespaces(tutorial.cluster, options.namespace, progress)
     evidence.observe(f"deleted: {', '.join(names)}")
 
 

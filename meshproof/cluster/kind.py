@@ -12,6 +12,7 @@ import yaml
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, Cluster
+from meshproof.documents import read
 from meshproof.engine.engine import Container, Engine
 from meshproof.engine.machine import Machine
 from meshproof.errors import EnvironmentBroken, MeshproofError
@@ -259,7 +260,7 @@ class KindCluster:
         )  # fmt: skip
 
     def _create(self, nodes: int, image: str, own_node: bool) -> None:
-        base = yaml.safe_load(CONFIG.read_text())
+        base = read(CONFIG.read_text())
         config = cluster_config(base, nodes=nodes, machine=self.machine, own_node=own_node)
         self._remember(None)
         with self.progress.step(f"create cluster {self.name} ({nodes} node(s))"):

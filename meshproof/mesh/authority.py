@@ -7,10 +7,10 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.documents import read
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.admin import ANSWER_TIMEOUT, port_forward
 from meshproof.mesh.istio import NAMESPACE
@@ -31,7 +31,7 @@ def stated_root(cluster: Cluster, namespace: str) -> str:
 def mesh_config(cluster: Cluster) -> Mapping[str, Any]:
     """Return the mesh's configuration as istiod reads it."""
     found = cluster.core.read_namespaced_config_map("istio", NAMESPACE)
-    config: Mapping[str, Any] = yaml.safe_load(found.data["mesh"])
+    config: Mapping[str, Any] = read(found.data["mesh"])
     return config
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import yaml
-
 from meshproof.cluster.cluster import Cluster
+from meshproof.documents import read
 from meshproof.paths import ROOT
 from meshproof.waiting import LABEL_IN_FORCE, converge
 
@@ -14,7 +13,7 @@ PROXY = "istio-proxy"
 
 def injected_containers(cluster: Cluster, namespace: str) -> list[str]:
     """Name the containers that a pod made now would get, by a dry run of the API server."""
-    manifest = yaml.safe_load(POD.read_text())
+    manifest = read(POD.read_text())
     manifest["metadata"]["name"] = "dry-run"
     pod = cluster.core.create_namespaced_pod(namespace, manifest, dry_run="All")
     return [c.name for c in [*pod.spec.containers, *(pod.spec.init_containers or [])]]

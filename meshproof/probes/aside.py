@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
 from kubernetes import client
 
 from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.documents import read
 from meshproof.paths import ROOT
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import delete, get
+from meshproof.tutorial.objects import delete, get, namespaces_of
 from meshproof.tutorial.pods import PodState, pod_state
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, converge
@@ -28,13 +29,24 @@ def namespace_aside(cluster: Cluster, name: str, progress: Progress) -> Iterator
     One that a killed run left behind is deleted first. Raises ``EnvironmentBroken`` where
     there is one that is not Meshproof's.
     """
-    place = Tutorial(cluster, name, ingress="", progress=progress)
+    place = Tutorial(cluster, name, progress=progress)
     place.delete()
     cluster.core.create_namespace({"metadata": {"name": name, "labels": OWNED}})
     try:
         yield name
     finally:
         place.delete(wait=False)
+
+
+def delete_namespaces(cluster: Cluster, name: str, progress: Progress) -> list[str]:
+    """Delete a tutorial's namespaces, those of its lanes and beside it too; returns their names.
+
+    They go at the same time, and are waited for. Raises as `Tutorial.delete` does.
+    """
+    names = namespaces_of(cluster, name)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda one: Tutorial(cluster, one, progress=progress).delete(), names))
+    return names
 
 
 def delete_pod(cluster: Cluster, namespace: str, name: str) -> None:
@@ -69,7 +81,7 @@ def baseline(cluster: Cluster, namespace: str) -> Iterator[str]:
 
 def make_pod(cluster: Cluster, namespace: str, file: Path, name: str) -> PodState:
     """Make a pod of a manifest and return its state once it runs. Raises ``NotConverged``."""
-    manifest = yaml.safe_load(file.read_text())
+    manifest = read(file.read_text())
     manifest["metadata"]["name"] = name
     cluster.core.create_namespaced_pod(namespace, manifest)
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"

@@ -11,8 +11,10 @@ from meshproof.near_misses import Headers, Seen
 from meshproof.probes.ingress import REQUEST_TIMEOUT, Response
 
 
-def view_with(url: str, headers: Headers) -> Response:
+def view_with(url: str, headers: Headers, host: str | None = None) -> Response:
     """View the page with these headers, on a connection of its own.
+
+    ``host`` is the name that is asked for, where it is not the address itself.
 
     Of two headers of one name neither is joined to the other nor left out, which requests and
     the browser would do. Whatever comes of it is the answer, and nothing is tried again.
@@ -20,7 +22,9 @@ def view_with(url: str, headers: Headers) -> Response:
     begun = time.monotonic()
     connection = HTTPConnection(urlsplit(url).netloc, timeout=REQUEST_TIMEOUT)
     try:
-        connection.putrequest("GET", "/")
+        connection.putrequest("GET", "/", skip_host=host is not None)
+        if host is not None:
+            connection.putheader("Host", host)
         for name, value in headers.fields:
             connection.putheader(name, value)
         connection.endheaders()
@@ -33,9 +37,9 @@ def view_with(url: str, headers: Headers) -> Response:
     return Response("GET", url, status, body, error, time.monotonic() - begun)
 
 
-def seen_with(url: str, sent: Iterable[Headers]) -> list[Seen]:
+def seen_with(url: str, sent: Iterable[Headers], host: str | None = None) -> list[Seen]:
     """View the page with each of these, one after another."""
-    return [_seen(headers, view_with(url, headers)) for headers in sent]
+    return [_seen(headers, view_with(url, headers, host)) for headers in sent]
 
 
 def _seen(headers: Headers, response: Response) -> Seen:

@@ -56,6 +56,7 @@ class Ingress:
         ``host`` is the name that is asked for, where it is not the address itself.
         """
         self.url = url.rstrip("/")
+        self.host = host
         self._session = requests.Session()
         # Neither a proxy of this machine's environment nor its .netrc is part of the way in.
         self._session.trust_env = False

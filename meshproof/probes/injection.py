@@ -49,9 +49,7 @@ class InjectionProbe:
 
     def remove(self, *, wait: bool) -> None:
         """Delete the namespace, if it is there; ``wait`` until it is gone, or let it go."""
-        Tutorial(self.cluster, self.namespace, ingress="", progress=self._progress).delete(
-            wait=wait
-        )
+        Tutorial(self.cluster, self.namespace, progress=self._progress).delete(wait=wait)
 
     def _run(self, command_line: str) -> None:
         self.keep(self.cluster.command(*shlex.split(command_line)))

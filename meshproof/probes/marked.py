@@ -56,12 +56,12 @@ def cast_marked(
 
     It is the id of votes through the ingress, cast at once, and in a tracing header of theirs.
     Storage is asked to repeat it from inside each pod of the app and of analytics, on a
-    connection of its own. ``host`` is the name that the ingress is asked for. Returns what came
-    back, a line each; raises ``ValueError`` where it is not what it must be.
+    connection of its own. ``host`` is the name that the ingress is asked for instead of the
+    tutorial's. Returns what came back, a line each; raises ``ValueError`` where it is not what it must be.
     """
 
     def vote(_: int) -> Response:
-        ingress = Ingress(tutorial.ingress, host=host)
+        ingress = Ingress(tutorial.ingress, host=host or tutorial.host)
         return ingress.vote("Cats", vote_id=marker, headers={HEADER: marker})
 
     with ThreadPoolExecutor(VOTES) as pool:

@@ -41,9 +41,10 @@ class User:
 class SteadyTraffic:
     """Users of one ingress gateway, and the steps that they live through."""
 
-    def __init__(self, url: str) -> None:
-        """The clock of the timeline begins here."""
+    def __init__(self, url: str, host: str | None = None) -> None:
+        """The clock of the timeline begins here. ``host`` is the name that users ask for."""
         self.url = url
+        self.host = host
         self._begun = time.monotonic()
         self._ended = threading.Event()
         self._steps: list[Step] = []
@@ -108,7 +109,7 @@ class SteadyTraffic:
 
     def _go_on(self, user: User) -> None:
         due = self.now()
-        with closing(Ingress(self.url)) as kept:
+        with closing(self._user()) as kept:
             for number in range(MOST_REQUESTS):
                 if self._ended.wait(max(due - self.now(), 0)):
                     return
@@ -117,9 +118,12 @@ class SteadyTraffic:
                 due = max(due + 1 / user.pace, self.now() - 1 / user.pace)
         raise RuntimeError(f"{user.name} was not to make more than {MOST_REQUESTS} requests")
 
+    def _user(self) -> Ingress:
+        return Ingress(self.url, host=self.host)
+
     def _ask(self, user: User, kept: Ingress, vote: str) -> Request:
         at, vote_id = self.now(), f"steady-{uuid.uuid4()}" if vote else ""
-        with closing(Ingress(self.url)) if user.fresh else nullcontext(kept) as ingress:
+        with closing(self._user()) if user.fresh else nullcontext(kept) as ingress:
             response = (
                 ingress.vote(vote, vote_id=vote_id, headers=user.headers)
                 if vote
@@ -129,9 +133,9 @@ class SteadyTraffic:
 
 
 @contextmanager
-def steady_traffic(url: str) -> Iterator[SteadyTraffic]:
+def steady_traffic(url: str, host: str | None = None) -> Iterator[SteadyTraffic]:
     """Have steady traffic that ends at the latest here."""
-    traffic = SteadyTraffic(url)
+    traffic = SteadyTraffic(url, host)
     try:
         yield traffic
     finally:

@@ -86,7 +86,7 @@ def sample_views(ingress: Ingress, count: int) -> list[View]:
 
 
 def sample_at_once(
-    url: str, count: int, users: Mapping[str, dict[str, str]] = WITHOUT_HEADERS
+    source: Ingress, count: int, users: Mapping[str, dict[str, str]] = WITHOUT_HEADERS
 ) -> dict[str, list[View]]:
     """View the page ``count`` times as each of the users, by the headers that they send.
 
@@ -96,7 +96,7 @@ def sample_at_once(
     begun = time.monotonic()
 
     def share(index: int) -> dict[str, list[View]]:
-        with closing(Ingress(url)) as ingress:
+        with closing(Ingress(source.url, host=source.host)) as ingress:
             return _in_turn(ingress, len(range(index, count, AT_ONCE)), users, begun)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import yaml
+from lxml import etree
 
 from meshproof.evidence import Kept
 from meshproof.signoff.secrets import leaks, secrets_of
@@ -128,6 +129,24 @@ def junit_cases(file: Path, collected: Sequence[str]) -> dict[str, bool]:
             # One that fails, and then once more as it is cleaned up, has two cases.
             cases[node] = passed and cases.get(node, True)
     return cases
+
+
+def in_order(junit: Path, collected: Sequence[str]) -> None:
+    """Put the cases of a JUnit report into the order in which they were collected.
+
+    With several lanes they are written as they end; others keep their places behind these.
+    Raises ``OSError`` or ``lxml.etree.XMLSyntaxError`` where it cannot be read.
+    """
+    tree = etree.parse(junit)
+    turn = {_junit_names(node): index for index, node in enumerate(collected)}
+    for suite in tree.iter("testsuite"):
+        cases = suite.findall("testcase")
+        cases.sort(
+            key=lambda case: turn.get((case.get("classname", ""), case.get("name", "")), len(turn))
+        )
+        for case in cases:  # an element that is appended leaves its old place
+            suite.append(case)
+    tree.write(junit, xml_declaration=True, encoding="utf-8")
 
 
 def _junit_names(node: str) -> tuple[str, str]:

@@ -15,9 +15,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from meshproof.cluster.cluster import OWNED
+from meshproof.documents import manifests_in
 
 #: Where kubectl keeps what was last applied to an object.
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -173,14 +172,14 @@ def applied_files(command: str) -> list[str]:
     return [words[i + 1] for i, word in enumerate(words) if word == "-f"]
 
 
-def applied_documents(command: str, manifests: Path) -> list[dict[str, Any]]:
+def applied_documents(command: str, manifests: Path) -> list[Manifest]:
     """Return the objects that a command applies, by its ``-f`` and ``-l key=value`` options."""
     words = shlex.split(command)
     key, _, value = words[words.index("-l") + 1].partition("=") if "-l" in words else ("", "", "")
     return [
         document
         for file in applied_files(command)
-        for document in yaml.safe_load_all((manifests / file).read_text())
+        for document in manifests_in(manifests / file)
         if not key or document["metadata"].get("labels", {}).get(key) == value
     ]
 
@@ -201,9 +200,9 @@ def objects_after(command: str, objects: Objects, manifests: Path) -> Objects:
     changed = {key: objects[key] for key in objects.keys() - set(deleted_keys(command))}
     for document in applied_documents(command, manifests):
         # The API server leaves kind and version out of the items of a list.
-        key = document.pop("kind"), document["metadata"]["name"]
-        document.pop("apiVersion")
-        changed[key] = document
+        key = document["kind"], document["metadata"]["name"]
+        stated = document.keys() - {"apiVersion", "kind"}
+        changed[key] = {name: document[name] for name in document if name in stated}
     return changed
 
 

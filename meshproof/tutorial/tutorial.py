@@ -76,14 +76,17 @@ class Tutorial:
         cluster: Cluster,
         namespace: str,
         *,
-        ingress: str,
         progress: Progress,
+        ingress: str = "",
+        host: str | None = None,
         keep: Callable[[Completed], None] = lambda _: None,
         manifests: Path = MANIFESTS,
         booted: str | None = None,
         mark: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """``ingress`` is the gateway's address as reached from here; ``keep`` gets each command.
+
+        ``host`` is the name that users ask for, where the page is not for any host.
 
         ``booted`` is when the cluster's nodes were last started (UTC, ISO 8601), where it is known.
         ``mark`` is entered for each command of a stage and each wait for what it brings about,
@@ -92,6 +95,7 @@ class Tutorial:
         self.cluster = cluster
         self.namespace = namespace
         self.ingress = ingress
+        self.host = host
         self.progress = progress
         self.keep = keep
         self.manifests = manifests
@@ -203,7 +207,7 @@ class Tutorial:
             # Pods are ready a moment before the gateway knows them. What they answer then, if
             # only that the mesh lets nobody in, is for scenarios to judge.
             converge(
-                lambda: Ingress(self.ingress).view(headers=FLAG),
+                lambda: self._user().view(headers=FLAG),
                 until=lambda response: NO_UPSTREAM not in response.body,
                 what="the gateway knows the pods of 2.0",
                 timeout=ROUTE_IN_FORCE,
@@ -211,12 +215,15 @@ class Tutorial:
             )
         if stage_named(stage).served:
             converge(
-                lambda: Ingress(self.ingress).view(),  # a new connection each time
+                lambda: self._user().view(),  # a new connection each time
                 until=lambda response: response.status == 200,
                 what="the page is served through the ingress",
                 timeout=ROUTE_IN_FORCE,
                 successes=3,
             )
+
+    def _user(self) -> Ingress:
+        return Ingress(self.ingress, host=self.host)
 
     def _await_workloads(self, stage: str) -> None:
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"

@@ -60,7 +60,7 @@ def pod(name: str, secret: str = "") -> Json:
 @pytest.fixture(scope="module")
 def mesh(cluster: Cluster, progress: Progress) -> Iterator[Tutorial]:
     """A namespace with one proxy as it should be and two that are not."""
-    namespace = Tutorial(cluster, NAMESPACE, ingress="", progress=progress)
+    namespace = Tutorial(cluster, NAMESPACE, progress=progress)
     namespace.delete()
     namespace.follow_to("namespace")
     key = new_key()

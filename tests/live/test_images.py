@@ -6,6 +6,7 @@ import pytest
 
 from meshproof import environment as bring_up
 from meshproof.environment import Environment
+from meshproof.lanes import Lane
 from meshproof.options import Options
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import namespace_object
@@ -15,11 +16,11 @@ APP, OTHER = "localhost/voting/app:1.0", "localhost/voting/analytics:1.0"
 
 
 @pytest.fixture
-def tutorial(environment: Environment, options: Options, progress: Progress) -> Tutorial:
+def tutorial(environment: Environment, lane: Lane, progress: Progress) -> Tutorial:
     """The tutorial in its own namespace, at a stage with pods."""
     tutorial = Tutorial(
         environment.cluster,
-        options.namespace,
+        lane.namespace,
         ingress=environment.loopback,
         progress=progress,
         booted=environment.booted,
@@ -42,6 +43,8 @@ def digests(environment: Environment) -> list[str]:
     return [listed.splitlines()[1].split()[2] for listed in lists]
 
 
+# `up` deletes every namespace of Meshproof's that runs the image.
+@pytest.mark.exclusive
 def test_pods_of_another_image_of_the_same_name_end(
     environment: Environment, options: Options, progress: Progress, tutorial: Tutorial
 ) -> None:

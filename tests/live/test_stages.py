@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 from meshproof.environment import Environment
-from meshproof.options import Options
+from meshproof.lanes import Lane, manifests_of
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import namespace_object
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.tutorial.tutorial import MANIFESTS, Tutorial
 from meshproof.tutorial.ways import go
 
 #: Ways back over several stages, on which the page is served all the time.
@@ -29,12 +29,16 @@ def lines() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tutorial(environment: Environment, options: Options, lines: list[str]) -> Tutorial:
-    """The tutorial in its own namespace: only one can have the way in through the gateway."""
+def tutorial(
+    environment: Environment, lane: Lane, lines: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Tutorial:
+    """The tutorial in the lane's own namespace."""
     return Tutorial(
         environment.cluster,
-        options.namespace,
+        lane.namespace,
         ingress=environment.loopback,
+        host=lane.host,
+        manifests=manifests_of(lane, MANIFESTS, tmp_path_factory.mktemp("manifests") / "lane"),
         progress=Progress(lines.append),
         booted=environment.booted,
     )
@@ -47,13 +51,13 @@ def uid_of_namespace(tutorial: Tutorial) -> str:
 
 
 @contextmanager
-def viewed(url: str) -> Iterator[list[Response]]:
+def viewed(tutorial: Tutorial) -> Iterator[list[Response]]:
     """View the page over and over meanwhile; the views are there at the end."""
     views: list[Response] = []
     going = True
 
     def view() -> None:
-        ingress = Ingress(url)
+        ingress = Ingress(tutorial.ingress, host=tutorial.host)
         while going and len(views) < MOST_VIEWS:
             views.append(ingress.view())
 
@@ -73,7 +77,7 @@ def failed(views: Sequence[Response]) -> list[str]:
 @pytest.mark.parametrize(("origin", "target"), WAYS, ids=lambda name: name)
 def test_going_back_loses_no_request(tutorial: Tutorial, origin: str, target: str) -> None:
     tutorial.follow_to(origin)
-    with viewed(tutorial.ingress) as views:
+    with viewed(tutorial) as views:
         way = go(tutorial, target)
     assert way.problems == []
     assert 20 < len(views) < MOST_VIEWS

@@ -125,7 +125,7 @@ class Voter:
 @pytest.fixture(scope="module")
 def place(environment: Environment, progress: Progress) -> Iterator[Tutorial]:
     """A namespace with both versions."""
-    namespace = Tutorial(environment.cluster, "stores", ingress="", progress=progress)
+    namespace = Tutorial(environment.cluster, "stores", progress=progress)
     namespace.delete()
     namespace.follow_to("namespace")
     for file in APPLIED:

@@ -127,7 +127,7 @@ class Field:
 @pytest.fixture(scope="module")
 def field(cluster: Cluster, progress: Progress) -> Iterator[Field]:
     """A namespace with a client and a server in the mesh, and a server outside of it."""
-    tutorial = Tutorial(cluster, NAMESPACE, ingress="", progress=progress)
+    tutorial = Tutorial(cluster, NAMESPACE, progress=progress)
     tutorial.delete()
     found = Field(cluster)
     labels = {"istio-injection": "enabled"}

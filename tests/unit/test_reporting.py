@@ -15,7 +15,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from fixtures.reporting import WRITTEN, claim_folder, outcome_of, prepare_folder, stages_followed
+from fixtures.outcomes import outcome_of
+from fixtures.reporting import WRITTEN, claim_folder, prepare_folder
+from fixtures.scenarios import stages_followed, stages_named
 from meshproof.errors import EnvironmentBroken, ExitCode, MeshproofError, UsageFailure
 from meshproof.expectations import IDS
 from meshproof.paths import ROOT
@@ -101,7 +103,7 @@ UP_TO, ON_TO = 'the tutorial is followed up to "{}"', 'the tutorial is followed 
 def test_the_stages_of_a_scenario_are_those_that_its_steps_name(
     steps: list[str], stages: tuple[int, int]
 ) -> None:
-    assert stages_followed(steps) == stages
+    assert stages_followed(stages_named(steps)) == stages
 
 
 def test_scenarios_run_in_the_order_of_their_stages(ran: dict[str, Ran]) -> None:
@@ -268,7 +270,8 @@ from meshproof.errors import EnvironmentBroken
 from meshproof.evidence import Evidence
 
 pytest_plugins = [
-    "fixtures.options", "fixtures.reporting", "fixtures.allure_results", "fixtures.evidence",
+    "fixtures.options", "fixtures.scenarios", "fixtures.outcomes", "fixtures.reporting",
+    "fixtures.allure_results", "fixtures.evidence",
 ]
 
 

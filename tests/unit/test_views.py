@@ -100,7 +100,7 @@ class Gateway:
         #: a busy machine is over before another begins.
         self.together = threading.Barrier(1)
 
-    def connect(self, url: str) -> Connection:
+    def connect(self, url: str, *, host: str | None = None) -> Connection:
         assert url == "http://127.0.0.1"
         return Connection(self)
 
@@ -141,7 +141,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
 @pytest.mark.parametrize("count", [1, AT_ONCE, 2 * AT_ONCE + 1])
 def test_users_view_the_page_in_turn_on_each_connection(gateway: Gateway, count: int) -> None:
     gateway.together = threading.Barrier(min(count, AT_ONCE))
-    views = sample_at_once("http://127.0.0.1", count, {"with": FLAG, "without": {}})
+    views = sample_at_once(Ingress("http://127.0.0.1"), count, {"with": FLAG, "without": {}})
     for asked in gateway.connections:
         assert asked == [FLAG, {}] * (len(asked) // 2)
     assert len(gateway.connections) == gateway.closed == AT_ONCE
@@ -155,7 +155,7 @@ def test_users_view_the_page_in_turn_on_each_connection(gateway: Gateway, count:
 def test_views_that_were_under_way_at_once_are_told_in_the_order_of_their_begin(
     gateway: Gateway,
 ) -> None:
-    views = sample_at_once("http://127.0.0.1", 3 * AT_ONCE)[ANYONE]
+    views = sample_at_once(Ingress("http://127.0.0.1"), 3 * AT_ONCE)[ANYONE]
     assert len(views) == 3 * AT_ONCE
     assert [view.at for view in views] == sorted(view.at for view in views)
 

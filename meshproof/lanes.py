@@ -1,0 +1,81 @@
+"""Lanes: places beside each other on one cluster and one mesh, each with a way in of its own.
+
+A lane is a namespace that the tutorial is followed in and the host that users of it ask for.
+The first lane has the way in for any host, as the tutorial publishes it; only one can.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from meshproof.documents import read_all
+
+#: Every name below it is this machine itself, for browsers without being told so (RFC 6761).
+DOMAIN = "localhost"
+ANY_HOST = ["*"]
+#: Lanes at most: each has some ten pods of its own.
+MOST = 8
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A namespace, and the host by which users come in; None is any host, as published."""
+
+    namespace: str
+    host: str | None = None
+
+    def beside(self, suffix: str) -> Lane:
+        """A place of a scenario's own beside it, with a host of its own."""
+        return own_lane(f"{self.namespace}-{suffix}")
+
+    def page(self, loopback: str) -> str:
+        """The page's address for a browser on this machine, by the gateway's loopback address."""
+        return loopback.replace("127.0.0.1", self.host) if self.host else loopback
+
+
+def own_lane(namespace: str) -> Lane:
+    """Return a lane whose host is told by its namespace."""
+    return Lane(namespace, f"{namespace}.{DOMAIN}")
+
+
+def lane_number(number: int, namespace: str) -> Lane:
+    """Return a lane by its number, from 0; ``namespace`` is that of the first, as published."""
+    return own_lane(f"{namespace}-{number + 1}") if number else Lane(namespace)
+
+
+def manifests_of(lane: Lane, source: Path, target: Path) -> Path:
+    """Return the manifests to follow in a lane: as published, or a copy that leads to its host.
+
+    In the copy, made in ``target`` where it is not there yet, Gateways and their VirtualServices
+    that are for any host are for the lane's alone.
+    """
+    if lane.host is None:
+        return source
+    if not target.exists():
+        partial = target.with_name(f"{target.name}.partial")
+        shutil.copytree(source, partial)
+        for file in partial.glob("istio/*.yaml"):
+            documents = read_all(file.read_text())
+            led = [_led_to(document, lane.host) for document in documents]
+            if led != documents:
+                file.write_text(yaml.safe_dump_all(led, sort_keys=False))
+        partial.rename(target)
+    return target
+
+
+def _led_to(document: dict[str, Any], host: str) -> dict[str, Any]:
+    spec = document["spec"]
+    if document["kind"] == "VirtualService" and "gateways" in spec and spec["hosts"] == ANY_HOST:
+        return {**document, "spec": {**spec, "hosts": [host]}}
+    if document["kind"] == "Gateway":
+        servers = [
+            {**server, "hosts": [host]} if server["hosts"] == ANY_HOST else server
+            for server in spec["servers"]
+        ]
+        return {**document, "spec": {**spec, "servers": servers}}
+    return document
