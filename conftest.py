@@ -3,8 +3,10 @@
 # Each after what it imports: pytest rewrites the assertions of a module as it imports it.
 pytest_plugins = [
     "fixtures.options",
+    "fixtures.run_folder",
     "fixtures.scenarios",
     "fixtures.outcomes",
+    "fixtures.run_progress",
     "fixtures.reporting",
     "fixtures.allure_results",
     "fixtures.environment",

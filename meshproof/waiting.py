@@ -7,7 +7,8 @@ with its reason.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -139,6 +140,22 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
+#: Told what is waited for, by a context that lasts as long as the wait. It must not raise.
+Listener = Callable[[str], AbstractContextManager[None]]
+_listener: Listener | None = None
+
+
+@contextmanager
+def told_to(listener: Listener) -> Iterator[None]:
+    """Have ``listener`` told of every wait, in any thread, until this context ends."""
+    global _listener  # noqa: PLW0603 - one for the process: waits in threads count too
+    before, _listener = _listener, listener
+    try:
+        yield
+    finally:
+        _listener = before
+
+
 def converge(
     look: Callable[[], T],
     *,
@@ -155,6 +172,21 @@ def converge(
     ``NotConverged`` when ``timeout`` passes first; a look that began before the
     deadline still counts.
     """
+    with _listener(what) if _listener else nullcontext():
+        return _converge(
+            look, until=until, what=what, timeout=timeout, successes=successes, clock=clock
+        )
+
+
+def _converge(
+    look: Callable[[], T],
+    *,
+    until: Callable[[T], bool],
+    what: str,
+    timeout: Timeout,
+    successes: int,
+    clock: Clock,
+) -> Converged[T]:
     begun = clock.now()
     in_a_row = 0
     last = "nothing"

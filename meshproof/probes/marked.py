@@ -57,7 +57,8 @@ def cast_marked(
     It is the id of votes through the ingress, cast at once, and in a tracing header of theirs.
     Storage is asked to repeat it from inside each pod of the app and of analytics, on a
     connection of its own. ``host`` is the name that the ingress is asked for instead of the
-    tutorial's. Returns what came back, a line each; raises ``ValueError`` where it is not what it must be.
+    tutorial's. Returns what came back, a line each; raises ``ValueError`` where it is not what
+    it must be.
     """
 
     def vote(_: int) -> Response:

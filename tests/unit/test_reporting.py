@@ -434,7 +434,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, "runs.json", "codes.json"],
         cwd=root,
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        env={**environment, "PYTHONPATH": str(ROOT), "MESHPROOF_STATE": str(root / "state")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

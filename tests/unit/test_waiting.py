@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from meshproof import waiting
 from meshproof.errors import EnvironmentBroken, ExitCode
 from meshproof.paths import ROOT
-from meshproof.waiting import TIMEOUTS, Clock, NotConverged, Timeout, converge
+from meshproof.waiting import TIMEOUTS, Clock, NotConverged, Timeout, converge, told_to
 
 TWO_SECONDS = Timeout("two-seconds", 2, 0.5, "long enough for a test")
 
@@ -207,3 +208,29 @@ def _sleeps(file: Path) -> list[int]:
         if (isinstance(call.func, ast.Attribute) and call.func.attr == "sleep")
         or (isinstance(call.func, ast.Name) and call.func.id == "sleep")
     ]
+
+
+def test_who_wants_to_know_is_told_what_is_waited_for_as_long_as_it_is() -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def listener(what: str) -> Iterator[None]:
+        told.append(f"until {what}")
+        try:
+            yield
+        finally:
+            told.append("no longer")
+
+    def wait(*sights: object) -> None:
+        converge(seen(sights), until=bool, what="it", timeout=TWO_SECONDS, clock=FakeTime().clock)
+
+    with told_to(listener):
+        wait(False, True)
+        assert told == ["until it", "no longer"]
+        with pytest.raises(NotConverged):
+            wait(*[False] * 9)
+        assert told == ["until it", "no longer"] * 2
+        with told_to(lambda what: nullcontext()):
+            wait(True)
+    wait(True)
+    assert told == ["until it", "no longer"] * 2
