@@ -13,7 +13,7 @@ from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.documents import read
 from meshproof.paths import ROOT
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import delete, get, namespaces_of
+from meshproof.tutorial.objects import get, namespaces_of
 from meshproof.tutorial.pods import PodState, pod_state
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, converge
@@ -76,7 +76,8 @@ def baseline(cluster: Cluster, namespace: str) -> Iterator[str]:
         make_pod(cluster, namespace, BASELINE, BASELINE_POD)
         yield str(get(cluster, path)["status"]["podIP"])
     finally:
-        delete(cluster, path, grace=0)
+        # To its end: who lists pods next would find it among the tutorial's.
+        delete_pod(cluster, namespace, BASELINE_POD)
 
 
 def make_pod(cluster: Cluster, namespace: str, file: Path, name: str) -> PodState:

@@ -56,6 +56,7 @@ def test_what_another_run_saved_meanwhile_stays() -> None:
         "", "{", "[]", '{"a": 3}', '{"a": ["soon"]}', '{"a": [-1]}', '{"a": [1e999]}',
         '{"a": [NaN]}', "\udcff",
     ],
+    ids=ascii,
 )  # fmt: skip
 def test_a_damaged_file_holds_nothing_and_is_written_anew(content: str) -> None:
     state_dir().mkdir(parents=True)

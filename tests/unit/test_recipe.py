@@ -109,7 +109,7 @@ def test_bytecode_does_not_change_the_key(recipe: Recipe, folder: Path, tmp_path
         {"needs": ()},
         {"files": ()},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_a_changed_recipe_changes_the_key(
     recipe: Recipe, tmp_path: Path, change: dict[str, Any]
