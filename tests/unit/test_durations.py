@@ -53,15 +53,14 @@ def test_what_another_run_saved_meanwhile_stays() -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        "", "{", "[]", '{"a": 3}', '{"a": ["soon"]}', '{"a": [-1]}', '{"a": [1e999]}',
-        '{"a": [NaN]}', "\udcff",
+        b"", b"{", b"[]", b'{"a": 3}', b'{"a": ["soon"]}', b'{"a": [-1]}', b'{"a": [1e999]}',
+        b'{"a": [NaN]}', b"\xff",
     ],
-    ids=ascii,
 )  # fmt: skip
-def test_a_damaged_file_holds_nothing_and_is_written_anew(content: str) -> None:
+def test_a_damaged_file_holds_nothing_and_is_written_anew(content: bytes) -> None:
     state_dir().mkdir(parents=True)
     path = state_dir() / "durations.json"
-    path.write_bytes(content.encode(errors="surrogateescape"))
+    path.write_bytes(content)
     durations = Durations.load()
     assert durations.expected("a") is None
     durations.add(NODE, 4.0)

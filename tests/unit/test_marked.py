@@ -32,6 +32,7 @@ class Application:
     cluster: None = None
     namespace: str = "voting"
     ingress: str = "http://gateway"
+    host: None = None
 
     def pods(self) -> list[PodState]:
         workloads = [("voting-app", "1.0"), ("voting-app", "1.0"), ("voting-storage", "1.0")]
