@@ -19,6 +19,8 @@ from meshproof.mutants import (
     all_mutants,
     broken,
     changes_of,
+    chosen,
+    first_change,
     mutated,
     mutated_manifests,
     read_mutant,
@@ -296,3 +298,29 @@ def test_a_committed_mutant_of_an_object_has_a_path_and_operations(mutant: Mutan
     jsonpatch.JsonPatch.from_string(json.dumps(mutant.object["operations"]))
     for operation in mutant.object["operations"]:
         assert not operation["path"].startswith(("/metadata", "/status"))
+
+
+@pytest.mark.parametrize(
+    ("expression", "matches"),
+    [
+        ("", True),
+        ("in_tls", True),
+        ("In_TLS", True),
+        ("in_tls and lock-down]", True),
+        ("in_tls and not canary", True),
+        ("in_tls and canary", False),
+        ("not in_tls", False),
+        ("plain_text", False),
+    ],
+)
+def test_words_that_a_scenario_is_chosen_by(expression: str, matches: bool) -> None:
+    assert chosen("test_a_client_is_refused_in_tls[lock-down]", expression) is matches
+
+
+def test_breakages_come_by_the_stage_that_they_change_first() -> None:
+    ordered = sorted(all_mutants(), key=first_change)
+    names = [mutant.name for mutant in ordered]
+    assert names.index("d3-two-app-pods") < names.index("u1-second-object")
+    assert names.index("u1-second-object") < names.index("t1-permissive")
+    assert names.index("t1-permissive") < names.index("f1-leak-of-one-percent")
+    assert {mutant.expectation for mutant in ordered[-3:]} == {"A1"}

@@ -9,7 +9,14 @@ import pytest
 
 from meshproof.evidence import Evidence
 from meshproof.signoff import reconciliation
-from meshproof.signoff.reconciliation import NODE_LABEL, Reconciliation, named, reconcile
+from meshproof.signoff.reconciliation import (
+    NODE_LABEL,
+    Reconciliation,
+    in_order,
+    junit_cases,
+    named,
+    reconcile,
+)
 from meshproof.signoff.verdict import Outcome, ScenarioResult
 from meshproof.suite import tree_digest
 
@@ -222,3 +229,14 @@ def test_manifests_that_cannot_be_read_any_more_are_a_difference(
     assert held(NODES, RESULTS, reports, before=before).differences == (
         "The manifests cannot be read any more: Input/output error",
     )
+
+
+def test_a_junit_report_is_put_into_the_order_of_the_collection(tmp_path: Path) -> None:
+    other = "tests/unit/test_other.py::test_other"
+    write_junit(tmp_path, *(case(node, Outcome.PASSED) for node in (NODES[2], other, *NODES[:2])))
+    before = junit_cases(tmp_path / "junit.xml", NODES)
+    in_order(tmp_path / "junit.xml", NODES)
+    after = junit_cases(tmp_path / "junit.xml", NODES)
+    assert after == before
+    assert list(after) == NODES
+    assert 'name="test_other"' in (tmp_path / "junit.xml").read_text()

@@ -1,0 +1,86 @@
+"""Lanes: a namespace each, and the tutorial's own manifests but for the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshproof.documents import read_all
+from meshproof.lanes import Lane, lane_number, manifests_of
+from meshproof.tutorial.tutorial import MANIFESTS
+
+
+def stated(folder: Path) -> dict[str, list[Any]]:
+    return {
+        file.relative_to(folder).as_posix(): read_all(file.read_text())
+        for file in sorted(folder.rglob("*.yaml"))
+    }
+
+
+def hosts_of(document: dict[str, Any]) -> list[str]:
+    servers = document["spec"].get("servers", [document["spec"]])
+    return [host for server in servers for host in server.get("hosts", [])]
+
+
+def test_the_first_lane_is_as_the_tutorial_publishes_it(tmp_path: Path) -> None:
+    lane = lane_number(0, "voting")
+    assert lane == Lane("voting", None)
+    assert manifests_of(lane, MANIFESTS, tmp_path / "copy") == MANIFESTS
+    assert lane.page("http://127.0.0.1:8080") == "http://127.0.0.1:8080"
+
+
+def test_another_has_a_namespace_and_a_host_of_its_own() -> None:
+    lane = lane_number(1, "voting")
+    assert lane == Lane("voting-2", "voting-2.localhost")
+    assert lane.page("http://127.0.0.1:8080") == "http://voting-2.localhost:8080"
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_so_has_what_is_beside_a_lane(number: int) -> None:
+    lane = lane_number(number, "voting")
+    assert lane.beside("steady").namespace == f"{lane.namespace}-steady"
+    assert lane.beside("steady").host == f"{lane.namespace}-steady.localhost"
+
+
+def test_a_lanes_manifests_differ_in_the_host_alone(tmp_path: Path) -> None:
+    copy = manifests_of(lane_number(1, "voting"), MANIFESTS, tmp_path / "copy")
+    published, led = stated(MANIFESTS), stated(copy)
+    assert published.keys() == led.keys()
+    changed = [
+        (before, after)
+        for file in published
+        for before, after in zip(published[file], led[file], strict=True)
+        if before != after
+    ]
+    # The Gateway, and each VirtualService for it: steps 1, 2a, 3 and 4a.
+    assert [before["kind"] for before, _ in changed].count("Gateway") == 1
+    assert [before["kind"] for before, _ in changed].count("VirtualService") == 4
+    for before, after in changed:
+        assert hosts_of(before) == ["*"]
+        assert hosts_of(after) == ["voting-2.localhost"]
+        for document in (before, after):
+            for server in document["spec"].get("servers", [document["spec"]]):
+                del server["hosts"]
+        assert before == after
+
+
+def test_no_host_is_left_that_is_any(tmp_path: Path) -> None:
+    copy = manifests_of(lane_number(1, "voting"), MANIFESTS, tmp_path / "copy")
+    led = [
+        document
+        for file, documents in stated(copy).items()
+        if file.startswith("istio/")
+        for document in documents
+        if document["kind"] in ("Gateway", "VirtualService")
+    ]
+    assert led and not [document for document in led if "*" in hosts_of(document)]
+
+
+def test_a_copy_is_made_once(tmp_path: Path) -> None:
+    lane = lane_number(1, "voting")
+    copy = manifests_of(lane, MANIFESTS, tmp_path / "copy")
+    (copy / "marker").touch()
+    assert manifests_of(lane, MANIFESTS, tmp_path / "copy") == copy
+    assert (copy / "marker").exists()
