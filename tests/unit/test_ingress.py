@@ -149,7 +149,7 @@ def test_connections_are_kept_between_requests(gateway: Gateway) -> None:
 def test_nothing_is_tried_again(gateway: Gateway) -> None:
     response = Ingress(gateway.url).request("GET", "/reset")
     assert response.status is None
-    assert response.error.startswith("ConnectionError: ")
+    assert response.error.startswith("ProtocolError: ")
     assert gateway.asked == [("GET", "/reset", "")]
 
 
@@ -165,7 +165,9 @@ def test_a_refused_connection_says_so() -> None:
     response = Ingress(f"http://127.0.0.1:{port}").view()
     assert (response.status, response.body) == (None, "")
     assert "Connection refused" in response.error
-    assert str(response).startswith(f"GET http://127.0.0.1:{port}/: no answer (ConnectionError: ")
+    assert str(response).startswith(
+        f"GET http://127.0.0.1:{port}/: no answer (NewConnectionError: "
+    )
     with pytest.raises(ValueError, match="no answer"):
         _ = response.page
 
