@@ -38,12 +38,15 @@ def namespace_aside(cluster: Cluster, name: str, progress: Progress) -> Iterator
         place.delete(wait=False)
 
 
-def delete_namespaces(cluster: Cluster, name: str, progress: Progress) -> list[str]:
+def delete_namespaces(
+    cluster: Cluster, name: str, progress: Progress, *, but: str | None = None
+) -> list[str]:
     """Delete a tutorial's namespaces, those of its lanes and beside it too; returns their names.
 
-    They go at the same time, and are waited for. Raises as `Tutorial.delete` does.
+    They go at the same time, and are waited for; ``but`` one stays. Raises as `Tutorial.delete`
+    does.
     """
-    names = namespaces_of(cluster, name)
+    names = [each for each in namespaces_of(cluster, name) if each != but]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda one: Tutorial(cluster, one, progress=progress).delete(), names))
     return names
