@@ -242,15 +242,33 @@ class Tutorial:
         )))  # fmt: skip
 
     def await_loaded(self, wanted: Sequence[Loaded]) -> None:
-        """Wait until the proxies have loaded a change. Raises ``NotConverged``."""
+        """Wait until the proxies have loaded a change.
+
+        Raises ``NotConverged``, and ``EnvironmentBroken`` where a proxy does not answer in the end.
+        """
         if not wanted:
             return
-        converge(
-            lambda: not_loaded(self.dumps(wanted), wanted, self.namespace),
-            until=lambda missing: not missing,
-            what="the proxies have loaded the change",
-            timeout=PROXIES_SYNCED,
-        )
+        silent: list[EnvironmentBroken] = []
+
+        def look() -> list[str]:
+            silent.clear()
+            try:
+                return not_loaded(self.dumps(wanted), wanted, self.namespace)
+            except EnvironmentBroken as error:  # a busy proxy may answer the next time
+                silent.append(error)
+                return [str(error)]
+
+        try:
+            converge(
+                look,
+                until=lambda missing: not missing,
+                what="the proxies have loaded the change",
+                timeout=PROXIES_SYNCED,
+            )
+        except NotConverged:
+            if silent:
+                raise silent[0] from None
+            raise
 
     def dumps(self, wanted: Sequence[Loaded]) -> dict[tuple[str, str], str]:
         """What the proxies that a change concerns say that they have loaded."""

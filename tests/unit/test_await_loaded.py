@@ -1,0 +1,65 @@
+"""Waiting for the proxies, some of which may be too busy to answer now and then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.errors import EnvironmentBroken
+from meshproof.mesh.loaded import Loaded
+from meshproof.progress import Progress
+from meshproof.tutorial import tutorial as module
+from meshproof.tutorial.tutorial import Tutorial
+from meshproof.waiting import PROXIES_SYNCED, NotConverged
+
+SILENT = EnvironmentBroken("The proxy of pod app does not answer.")
+KEY = ("gateway", "pod")
+
+
+@pytest.fixture
+def tutorial(monkeypatch: pytest.MonkeyPatch) -> Tutorial:
+    monkeypatch.setattr(
+        module, "PROXIES_SYNCED", replace(PROXIES_SYNCED, seconds=0.05, interval=0.001)
+    )
+    return Tutorial(cast("Cluster", None), "voting", progress=Progress(lambda _: None))
+
+
+def told(
+    tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch, *looks: str | EnvironmentBroken
+) -> None:
+    """Have the proxies say these, one look after the other, and the last one again and again."""
+    left = list(looks)
+
+    def dumps(_: object) -> dict[tuple[str, str], str]:
+        said = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(said, EnvironmentBroken):
+            raise said
+        return {KEY: said}
+
+    monkeypatch.setattr(tutorial, "dumps", dumps)
+
+
+def test_a_proxy_that_does_not_answer_is_asked_again(
+    tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(tutorial, monkeypatch, "", SILENT, "route")
+    tutorial.await_loaded([Loaded("route")])
+
+
+def test_of_one_that_never_does_nothing_can_be_said(
+    tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(tutorial, monkeypatch, "", SILENT)
+    with pytest.raises(EnvironmentBroken, match="does not answer"):
+        tutorial.await_loaded([Loaded("route")])
+
+
+def test_one_that_answers_and_lacks_it_has_not_loaded_it(
+    tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(tutorial, monkeypatch, SILENT, "")
+    with pytest.raises(NotConverged, match="the proxies have loaded the change"):
+        tutorial.await_loaded([Loaded("route")])
