@@ -69,7 +69,7 @@ def manifests_of(lane: Lane, source: Path, target: Path) -> Path:
 
 
 def _led_to(document: dict[str, Any], host: str) -> dict[str, Any]:
-    spec = document["spec"]
+    spec = document.get("spec", {})  # a Secret has none
     if document["kind"] == "VirtualService" and "gateways" in spec and spec["hosts"] == ANY_HOST:
         return {**document, "spec": {**spec, "hosts": [host]}}
     if document["kind"] == "Gateway":

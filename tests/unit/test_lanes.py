@@ -9,6 +9,7 @@ import pytest
 
 from meshproof.documents import read_all
 from meshproof.lanes import Lane, lane_number, manifests_of
+from meshproof.mutants import Mutant, all_mutants, mutated_manifests
 from meshproof.tutorial.tutorial import MANIFESTS
 
 
@@ -76,6 +77,13 @@ def test_no_host_is_left_that_is_any(tmp_path: Path) -> None:
         if document["kind"] in ("Gateway", "VirtualService")
     ]
     assert led and not [document for document in led if "*" in hosts_of(document)]
+
+
+@pytest.mark.parametrize("mutant", all_mutants(), ids=lambda mutant: mutant.name)
+def test_so_are_the_manifests_of_every_breakage(mutant: Mutant, tmp_path: Path) -> None:
+    broken = mutated_manifests(mutant, MANIFESTS, tmp_path / "broken")
+    led = stated(manifests_of(lane_number(1, "voting"), broken, tmp_path / "copy"))
+    assert led.keys() == stated(broken).keys()
 
 
 def test_a_copy_is_made_once(tmp_path: Path) -> None:
