@@ -10,12 +10,9 @@ from pytest_bdd import given, parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.mesh.analysis import complaints
-from meshproof.options import Options
-from meshproof.probes.aside import delete_namespaces
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.page import read_text
 from meshproof.process import Completed
-from meshproof.progress import Progress
 from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.stages import Objects, output_lines
 from meshproof.tutorial.tutorial import Tutorial
@@ -38,12 +35,6 @@ CLOSED_SAMPLES = 20
 @when(parsers.parse('the tutorial is followed on to "{stage}"'), target_fixture="commands")
 def _(tutorial: Tutorial, stage: str) -> list[Completed]:
     return tutorial.follow_to(stage)
-
-
-@given("no other namespace holds the tutorial")
-def _(tutorial: Tutorial, options: Options, progress: Progress) -> None:
-    # Istio's analysis takes the pods of any namespace for those of a subset (IST0173).
-    delete_namespaces(tutorial.cluster, options.namespace, progress, but=tutorial.namespace)
 
 
 @then(parsers.parse('the namespace carries the label "{label}" with the value "{value}"'))
