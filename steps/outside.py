@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +49,27 @@ class Trial:
 
 
 @pytest.fixture(scope="session")
-def outside(cluster: Cluster, lane: Lane, progress: Progress) -> Iterator[OutsideClient]:
-    """A client outside the mesh."""
-    with outside_client(cluster, f"{lane.namespace}-outside", progress) as client:
+def outside_clients(
+    cluster: Cluster, lane: Lane, progress: Progress
+) -> Iterator[Callable[[], OutsideClient]]:
+    """Gives the session's client outside the mesh, made anew where a scenario took it away."""
+    with ExitStack() as kept:
+        made: list[OutsideClient] = []
+
+        def client() -> OutsideClient:
+            if not (made and made[-1].there()):
+                kept.close()
+                place = outside_client(cluster, f"{lane.namespace}-outside", progress)
+                made.append(kept.enter_context(place))
+            return made[-1]
+
         yield client
+
+
+@pytest.fixture
+def outside(outside_clients: Callable[[], OutsideClient]) -> OutsideClient:
+    """A client outside the mesh."""
+    return outside_clients()
 
 
 def try_all(

@@ -9,10 +9,14 @@ import shlex
 from pytest_bdd import given, parsers, then, when
 
 from meshproof.evidence import Evidence
+from meshproof.lanes import MOST, Lane, lane_number
 from meshproof.mesh.analysis import complaints
+from meshproof.options import Options
+from meshproof.probes.aside import delete_all
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.page import read_text
 from meshproof.process import Completed
+from meshproof.progress import Progress
 from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.stages import Objects, output_lines
 from meshproof.tutorial.tutorial import Tutorial
@@ -118,6 +122,14 @@ def _(loop_lines: list[str], evidence: Evidence, count: int, versions: str) -> N
     evidence.observe(f"the loop printed {loop_lines}")
     assert len(loop_lines) == count
     assert set(read) <= set(versions.replace('"', "").split(" or ")), loop_lines
+
+
+@given("no other lane has pods, which Istio's analysis would take for this namespace's")
+def _(tutorial: Tutorial, options: Options, lane: Lane, progress: Progress) -> None:
+    # A subset without pods is one only where no namespace of the cluster has pods of its labels.
+    others = {lane_number(number, options.namespace).namespace for number in range(MOST)}
+    others -= {lane.namespace}
+    delete_all(tutorial.cluster, sorted(others), progress)
 
 
 @when("Istio analyzes the namespace", target_fixture="analysis")

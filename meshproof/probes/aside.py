@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,18 +38,20 @@ def namespace_aside(cluster: Cluster, name: str, progress: Progress) -> Iterator
         place.delete(wait=False)
 
 
-def delete_namespaces(
-    cluster: Cluster, name: str, progress: Progress, *, but: str | None = None
-) -> list[str]:
+def delete_namespaces(cluster: Cluster, name: str, progress: Progress) -> list[str]:
     """Delete a tutorial's namespaces, those of its lanes and beside it too; returns their names.
 
-    They go at the same time, and are waited for; ``but`` one stays. Raises as `Tutorial.delete`
-    does.
+    Raises as `Tutorial.delete` does.
     """
-    names = [each for each in namespaces_of(cluster, name) if each != but]
+    names = namespaces_of(cluster, name)
+    delete_all(cluster, names, progress)
+    return names
+
+
+def delete_all(cluster: Cluster, names: Sequence[str], progress: Progress) -> None:
+    """Delete namespaces at the same time, and wait for them. Raises as `Tutorial.delete` does."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda one: Tutorial(cluster, one, progress=progress).delete(), names))
-    return names
 
 
 def delete_pod(cluster: Cluster, namespace: str, name: str) -> None:

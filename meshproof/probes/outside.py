@@ -15,7 +15,7 @@ from meshproof.paths import ROOT
 from meshproof.probes.aside import delete_pod, make_pod, namespace_aside
 from meshproof.progress import Progress
 from meshproof.tls.home_made import KeyPair
-from meshproof.tutorial.objects import get, is_probe
+from meshproof.tutorial.objects import get, is_probe, namespace_object
 from meshproof.waiting import PROXIES_SYNCED, converge
 
 CLIENT = ROOT / "manifests" / "kubernetes" / "outside-client.yaml"
@@ -185,6 +185,11 @@ class OutsideClient:
     cluster: Cluster
     namespace: str
     pod: str
+
+    def there(self) -> bool:
+        """Whether its namespace is still there; who asks what a run leaves behind deletes it."""
+        found = namespace_object(self.cluster, self.namespace)
+        return found is not None and "deletionTimestamp" not in found["metadata"]
 
     def ask(
         self,
