@@ -1,9 +1,10 @@
 """How many samples a claim needs, and what they show: each claim states its error.
 
 “Always”: not one of n responses deviates. One that does is a real deviation, so there
-are no false alarms; n follows from the leak rate that is to be noticed. “Evenly”: an
-exact two-sided binomial test. Only this one can raise a false alarm, and all of a full
-run share `FALSE_ALARM_TOTAL`. docs/sampling.md has the formulas and the reasons.
+are no false alarms; n follows from the leak rate that is to be noticed. “Evenly”: a
+sequential test, which takes no more samples than it needs. Only this one can raise a false
+alarm, and all of a full run share `FALSE_ALARM_TOTAL`. docs/sampling.md has the formulas
+and the reasons.
 
 Rates, shares, confidences and powers are numbers between 0 and 1. Percentages are shown
 rounded so that no claim is called surer than it is.
@@ -12,12 +13,13 @@ rounded so that no claim is called surer than it is.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from decimal import ROUND_CEILING, Decimal
 
-import numpy as np
-import numpy.typing as npt
-from scipy.stats import binom, binomtest
+from scipy.stats import binomtest
+
+from meshproof.sequential import Decision, SequentialTest, check_inside, even_test, split
 
 #: The most that the chance of a false alarm in a full run may be.
 FALSE_ALARM_TOTAL = 1e-6
@@ -26,11 +28,9 @@ FALSE_ALARM_TOTAL = 1e-6
 RANDOM_CLAIMS = 10
 #: Uneven splits, by the larger share, for which every even claim tells its power.
 ALTERNATIVES = (0.6, 0.9, 0.99)
-#: More samples than any run can take.
-MOST_SAMPLES = 1_000_000
-
-_Counts: TypeAlias = npt.NDArray[np.int64]
-_Chances: TypeAlias = npt.NDArray[np.float64]
+#: The larger share of the split that an even claim must notice, and how surely.
+EVEN_ALTERNATIVE = 0.6
+EVEN_POWER = 0.999
 
 
 def claim_alpha(claims: int) -> float:
@@ -76,7 +76,7 @@ def samples_to_exclude(leak: float, confidence: float) -> int:
 
     Raises ``ValueError`` where one of them is not between 0 and 1, both excluded.
     """
-    _check_inside(leak=leak, confidence=confidence)
+    check_inside(leak=leak, confidence=confidence)
     exact = math.log1p(-confidence) / math.log1p(-leak)
     # 30 % and 51 % make 2, and in binary fractions 2.0000000000000004.
     return math.ceil(exact * (1 - 1e-12))
@@ -88,7 +88,7 @@ def leak_excluded(samples: int, confidence: float) -> float:
     1 for no samples: they exclude nothing. Raises ``ValueError`` for a negative
     count or a confidence that is not between 0 and 1.
     """
-    _check_inside(confidence=confidence)
+    check_inside(confidence=confidence)
     _check_counts(samples)
     return -math.expm1(math.log1p(-confidence) / samples) if samples else 1.0
 
@@ -98,7 +98,7 @@ def chance_to_notice(samples: int, leak: float) -> float:
 
     Raises ``ValueError`` for a negative count or a rate that is not between 0 and 1.
     """
-    _check_inside(leak=leak)
+    check_inside(leak=leak)
     _check_counts(samples)
     return -math.expm1(samples * math.log1p(-leak))
 
@@ -120,7 +120,7 @@ class AlwaysClaim:
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
-        _check_inside(leak=self.leak, confidence=self.confidence)
+        check_inside(leak=self.leak, confidence=self.confidence)
         _check_counts(self.observed, self.deviations)
         if self.deviations > self.observed:
             raise ValueError(f"{self.deviations} deviations in {self.observed} {self.noun}")
@@ -161,163 +161,89 @@ class AlwaysClaim:
         return f"{seen}; {leak} would have been noticed with {noticed} confidence"
 
 
-def even_region(samples: int, alpha: float = ALPHA) -> tuple[int, int]:
-    """Return the least and the most of either kind that an even split may show.
-
-    The shortest symmetric region that a truly even split leaves with a probability of
-    at most ``alpha``. With few samples it is all there is, and the test cannot fail.
-    Raises ``ValueError`` for a negative count or an alpha that is not between 0 and 1.
-    """
-    _check_inside(alpha=alpha)
-    _check_counts(samples)
-    least = int(_least(np.array([samples]), alpha)[0])
-    return least, samples - least
-
-
-def even_power(samples: int, alternative: float, alpha: float = ALPHA) -> float:
-    """Return how surely so many samples show that a split is not even.
-
-    ``alternative`` is the larger share of the split that it is instead: 0.6 for 60/40.
-    Raises ``ValueError`` where it is not above 0.5 and at most 1, for a negative
-    count, or for an alpha that is not between 0 and 1.
-    """
-    _check_inside(alpha=alpha)
-    _check_alternative(alternative)
-    _check_counts(samples)
-    return float(_power(np.array([samples]), alternative, alpha)[0])
-
-
-def samples_for_even(alternative: float = 0.6, power: float = 0.999, alpha: float = ALPHA) -> int:
-    """Return how many samples notice this alternative with this power; so do all larger numbers.
-
-    (The power of an exact test does not rise with every sample, but falls a little
-    where the region grows, so the least number that will do may be some less.)
-    Raises ``ValueError`` as `even_power` does, for a power that is not between 0 and 1,
-    and where it could take more than `MOST_SAMPLES`.
-    """
-    _check_inside(power=power, alpha=alpha)
-    _check_alternative(alternative)
-    # By Hoeffding's inequality the region is within n/2 ± √(n ln(2/alpha) / 2), and the
-    # alternative is missed with at most 1 - power once its mean is √(n ln(1/(1-power)) / 2)
-    # beyond that. So this many, and any larger number, are enough.
-    roots = math.sqrt(math.log(2 / alpha)) + math.sqrt(-math.log1p(-power))
-    enough = (roots / (alternative - 0.5)) ** 2 / 2
-    if enough > MOST_SAMPLES:
-        raise ValueError(f"{_split(alternative)} is too close to even: up to {enough:.0f} samples")
-    samples = np.arange(math.ceil(enough) + 1)
-    too_few = np.flatnonzero(_power(samples, alternative, alpha) < power)
-    return int(too_few[-1]) + 1
-
-
 @dataclass(frozen=True)
 class EvenClaim:
-    """Two kinds of responses come in even shares: how many of each came.
+    """Two kinds of responses come in even shares: the kind of each, in the order they came.
 
     Responses of neither kind are an `AlwaysClaim`'s to judge. The claim must be able to
     notice the split ``alternative`` (the larger share) with this ``power``; ``alpha`` is
-    its false-alarm rate. Raises ``ValueError`` for numbers that cannot be.
+    its false-alarm rate. Raises ``ValueError`` for numbers that cannot be, for a response of
+    neither kind, and where sampling went on after it was decided.
     """
 
-    first: int
-    second: int
-    names: tuple[str, str] = ("A", "B")
-    alternative: float = 0.6
-    power: float = 0.999
+    seen: Sequence[str]
+    kinds: tuple[str, str] = ("A", "B")
+    noun: str = ""
+    alternative: float = EVEN_ALTERNATIVE
+    power: float = EVEN_POWER
     alpha: float = ALPHA
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot be."""
-        _check_counts(self.first, self.second)
-        _check_inside(power=self.power, alpha=self.alpha)
-        _check_alternative(self.alternative)
+        """Refuse what cannot be."""
+        if not set(self.seen) <= set(self.kinds):
+            raise ValueError(f"not all of {set(self.seen)} is one of {self.kinds}")
+        test, first = self.test, 0
+        for number, kind in enumerate(self.seen):
+            if number == test.most or test.decision(first, number - first):
+                raise ValueError(f"{len(self.seen)} samples, though {number} had decided")
+            first += kind == self.kinds[0]
 
     @property
-    def observed(self) -> int:
-        """How many responses of either kind came."""
-        return self.first + self.second
+    def test(self) -> SequentialTest:
+        """The test that decides."""
+        return even_test(self.alternative, self.power, self.alpha)
 
     @property
-    def region(self) -> tuple[int, int]:
-        """The least and the most of either kind that an even split may show."""
-        return even_region(self.observed, self.alpha)
+    def counts(self) -> tuple[int, int]:
+        """How many responses of each kind came."""
+        first = sum(kind == self.kinds[0] for kind in self.seen)
+        return first, len(self.seen) - first
 
     @property
-    def inside(self) -> bool:
-        """Whether the shares are within the region."""
-        least, most = self.region
-        return least <= self.first <= most
-
-    @property
-    def enough(self) -> bool:
-        """Whether so many samples notice the alternative with the power."""
-        return self.power_against(self.alternative) >= self.power
+    def decision(self) -> Decision | None:
+        """What the responses show; None for too few, and for the most that leave it open."""
+        return self.test.decision(*self.counts)
 
     @property
     def holds(self) -> bool:
-        """Whether the shares are even, by enough samples to say so."""
-        return self.inside and self.enough
-
-    @property
-    def p_value(self) -> float:
-        """How often a truly even split strays at least as far from the middle."""
-        return float(binomtest(self.first, self.observed).pvalue) if self.observed else 1.0
-
-    def power_against(self, alternative: float) -> float:
-        """Return how surely this split would have been noticed."""
-        return even_power(self.observed, alternative, self.alpha)
+        """Whether they show even shares."""
+        return self.decision == "even"
 
     def __str__(self) -> str:
         """Return what was seen and how surely it says so, in a line."""
-        least, most = self.region
-        seen = f"{self.names[0]} {self.first}, {self.names[1]} {self.second} of {self.observed}"
-        limits = f"{least}…{most} (even, false alarm ≤ {_scientific(self.alpha)})"
-        if not self.inside:
-            return (
-                f"{seen}: outside {limits}; an even split strays as far "
-                f"with a probability of {_scientific(self.p_value)}"
-            )
-        powers = ", ".join(
-            f"{_split(share)} with {_rounded_down(self.power_against(share))}"
-            for share in sorted({*ALTERNATIVES, self.alternative})
-        ).replace(" with", " would have been noticed with", 1)
-        if not self.enough:
-            needed = samples_for_even(self.alternative, self.power, self.alpha)
-            limits += f", too few to say: {_split(self.alternative)} takes {needed}"
-        return f"{seen}: inside {limits}; {powers}"
+        return f"{self.noun} {self._seen}: {self._shown}; {even_figures(self.test)}".strip()
+
+    @property
+    def _seen(self) -> str:
+        counted = (f"{kind} {count}" for kind, count in zip(self.kinds, self.counts, strict=True))
+        return f"{', '.join(counted)} of {len(self.seen)}"
+
+    @property
+    def _shown(self) -> str:
+        if self.decision:
+            return f"{'not even' if self.decision == 'uneven' else 'even'}, decided by the last"
+        if len(self.seen) == self.test.most:
+            return "undecided by the most samples, which does not hold"
+        return "undecided, too few to say"
 
 
-def _least(samples: _Counts, alpha: float) -> _Counts:
-    least = np.asarray(binom.ppf(alpha / 2, samples, 0.5), np.int64)
-    # Where the tail up to it has exactly its half of alpha, it may be left out as well.
-    return least + np.asarray(2 * binom.cdf(least, samples, 0.5) <= alpha, np.int64)
-
-
-def _power(samples: _Counts, alternative: float, alpha: float) -> _Chances:
-    least = _least(samples, alpha)
-    below = np.asarray(binom.cdf(least - 1, samples, alternative), np.float64)
-    return below + np.asarray(binom.sf(samples - least, samples, alternative), np.float64)
-
-
-def _check_inside(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 < value < 1:
-            raise ValueError(f"{name} is {value:g}; it must be between 0 and 1, both excluded")
-
-
-def _check_alternative(alternative: float) -> None:
-    if not 0.5 < alternative <= 1:
-        raise ValueError(
-            f"alternative is {alternative:g}; it must be a larger share, above 0.5 and at most 1"
-        )
+def even_figures(test: SequentialTest) -> str:
+    """Say in a line how surely a test tells an even split, and how many samples it takes."""
+    even = test.course(0.5)
+    powers = ", ".join(
+        f"{split(share)} with {_rounded_down(test.course(share).noticed)}"
+        for share in sorted({*ALTERNATIVES, test.alternative})
+    )
+    return (
+        f"an even split takes {math.ceil(even.expected)} samples on average, with 99.9 % at most "
+        f"{even.quantile(0.999)}, and never more than {test.most}; it is not found even with "
+        f"{_scientific(even.noticed)} (false alarm); noticed are {powers}"
+    )
 
 
 def _check_counts(*counts: int) -> None:
     if min(counts) < 0:
         raise ValueError(f"a count cannot be {min(counts)}")
-
-
-def _split(share: float) -> str:
-    return f"{100 * share:g}/{100 * (1 - share):g}"
 
 
 def _percent(stated: float) -> str:
@@ -335,5 +261,7 @@ def _rounded_up(rate: float) -> str:
 
 
 def _scientific(chance: float) -> str:
-    # Far below, floating point has only zero left, and nothing is that improbable.
-    return f"{chance:.3g}".replace("e-0", "e-") if chance >= 1e-99 else "less than 1e-99"
+    # Four digits, the last rounded up.
+    unit = Decimal(10) ** (Decimal(chance).adjusted() - 3)
+    digits = Decimal(chance).quantize(unit, ROUND_CEILING)
+    return f"{digits.normalize():e}".replace("e-0", "e-")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from pytest_bdd import given, parsers, then
 
 from meshproof.evidence import Evidence
 from meshproof.probes import counts
 from meshproof.probes.counts import PASSED_ON, SERVED
-from meshproof.probes.ingress import FLAG, Ingress
+from meshproof.probes.ingress import FLAG, Ingress, Response
+from meshproof.probes.views import WITHOUT_HEADERS, ask_at_once
 from meshproof.sampling import AlwaysClaim, samples_to_exclude
 from meshproof.tutorial.tutorial import Tutorial
 from steps.sampling import LEAK
@@ -30,7 +31,7 @@ BASELINE_REQUESTS = 30
 @given("the proxies of the old versions count what users without the flag ask for")
 def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> None:
     before = reached(tutorial)
-    ask(ingress, BASELINE_REQUESTS, [{}])
+    ask(ingress, BASELINE_REQUESTS, WITHOUT_HEADERS)
     rise = risen(before, reached(tutorial))
     evidence.observe(f"baseline: {BASELINE_REQUESTS} requests by 1.0, the counts rose by {rise}")
     wrong = {
@@ -47,13 +48,14 @@ def _(
 ) -> None:
     count = samples_to_exclude(leak / 100, confidence / 100)
     before = reached(tutorial)
-    ask(ingress, count, [FLAG, {}])
+    ask(ingress, count, {"with the flag": FLAG, "without it": {}})
     rise = risen(before, reached(tutorial))
     claim = AlwaysClaim(
         count, min(rise[APP], count), leak / 100, confidence / 100, "requests to the app"
     )
-    evidence.observe(f"{count} requests, the counts rose by {rise}; {claim}")
-    assert not any(rise.values()), f"{count} requests, and these counts rose: {rise}"
+    each = f"with the flag, and without it, {count} requests"
+    evidence.observe(f"{each}, the counts rose by {rise}; for either: {claim}")
+    assert not any(rise.values()), f"{each}, and these counts rose: {rise}"
     assert claim.holds, str(claim)
 
 
@@ -72,10 +74,14 @@ def risen(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     return {name: after[name] - before[name] for name in before}
 
 
-def ask(ingress: Ingress, count: int, users: Sequence[dict[str, str]]) -> None:
-    """View the page and vote, in turn, as each of the users, by the headers that they send."""
-    for number in range(count):
-        headers = users[number // 2 % len(users)]
-        view = number % 2 == 0
-        asked = ingress.view(headers=headers) if view else ingress.vote("Cats", headers=headers)
-        assert asked.status == 200, str(asked)
+def ask(ingress: Ingress, count: int, users: Mapping[str, dict[str, str]]) -> None:
+    """View the page and vote, so often as each of the users, by the headers that they send."""
+
+    def view_or_vote(connection: Ingress, number: int, headers: dict[str, str]) -> Response:
+        if number % 2 == 0:
+            return connection.view(headers=headers)
+        return connection.vote("Cats", headers=headers)
+
+    for answers in ask_at_once(ingress.url, count, users, view_or_vote).values():
+        for _, asked in answers:
+            assert asked.status == 200, str(asked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pytest_bdd import parsers, then, when
@@ -10,25 +12,25 @@ from meshproof.evidence import Evidence
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.views import (
     ANYONE,
+    BOTH,
     View,
     as_lines,
     deviations,
     sample_analytics,
     sample_at_once,
-    sample_views,
-    versions_of,
+    sample_evenly,
 )
 from meshproof.sampling import (
+    EVEN_POWER,
     AlwaysClaim,
     Budget,
     EvenClaim,
-    samples_for_even,
     samples_to_exclude,
 )
+from meshproof.sequential import SequentialTest, even_test
 from meshproof.tutorial.tutorial import Tutorial
 
 APP = "voting-app"
-VERSIONS = ("1.0", "1.1")
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,10 @@ class AlwaysSample:
 
 @dataclass(frozen=True)
 class EvenSample:
-    """Views by their source, and the larger share of the split that they must tell from even."""
+    """Views by their source, and the test that ended each sample."""
 
     views: dict[str, list[View]]
-    alternative: float
+    tests: dict[str, SequentialTest]
 
 
 LEAK = "enough to notice a leak of {leak:g} % with {confidence:g} % confidence"
@@ -90,25 +92,39 @@ def _(
     tutorial: Tutorial, evidence: Evidence, connections: str, leak: float, confidence: float
 ) -> AlwaysSample:
     count = samples_to_exclude(leak / 100, confidence / 100)
-    samples = sample_pods(tutorial, evidence, count, fresh=connections == "fresh")
+    fresh = connections == "fresh"
+
+    def sample(pod: str) -> list[View]:
+        return sample_analytics(tutorial.cluster, tutorial.namespace, pod, count, fresh=fresh)
+
+    samples = sample_pods(app_pods(tutorial), evidence, sample)
     return AlwaysSample(samples, leak / 100, confidence / 100)
 
 
 @when(parsers.parse(f"page views are sampled through the ingress, {SPLIT}"), target_fixture="even")
-def _(ingress: Ingress, evidence: Evidence, most: int, least: int) -> EvenSample:
-    views = sample_views(ingress, samples_for_even(most / (most + least)))
+def _(
+    ingress: Ingress, evidence: Evidence, false_alarms: Budget, most: int, least: int
+) -> EvenSample:
+    tests = tests_for(["the ingress"], false_alarms, most / (most + least))
+    views = sample_evenly(ingress, tests["the ingress"])
     evidence.text("page views", as_lines(views))
-    return EvenSample({"the ingress": views}, most / (most + least))
+    return EvenSample({"the ingress": views}, tests)
 
 
 @when(
     parsers.parse(f"analytics are sampled from inside every app pod, {SPLIT}"),
     target_fixture="even",
 )
-def _(tutorial: Tutorial, evidence: Evidence, most: int, least: int) -> EvenSample:
-    share = most / (most + least)
-    samples = sample_pods(tutorial, evidence, samples_for_even(share), fresh=False)
-    return EvenSample(samples, share)
+def _(
+    tutorial: Tutorial, evidence: Evidence, false_alarms: Budget, most: int, least: int
+) -> EvenSample:
+    tests = tests_for(app_pods(tutorial), false_alarms, most / (most + least))
+
+    def sample(pod: str) -> list[View]:
+        test = tests[pod]
+        return sample_analytics(tutorial.cluster, tutorial.namespace, pod, test.most, until=test)
+
+    return EvenSample(sample_pods(list(tests), evidence, sample), tests)
 
 
 @then(parsers.parse('every page {user} is version "{version}"'))
@@ -142,7 +158,7 @@ def _(always: AlwaysSample, evidence: Evidence, version: str) -> None:
 @then(parsers.parse('every answer shows analytics "1.0" or "1.1", with the same counts'))
 def _(even: EvenSample) -> None:
     views = [view for sample in even.views.values() for view in sample]
-    wrong = deviations(views, VERSIONS)
+    wrong = deviations(views, BOTH)
     assert not wrong, f"{len(wrong)} of {len(views)} answers, first: {wrong[0]}"
     counts = {view.counts for view in views}
     assert len(counts) == 1, f"different counts: {counts}"
@@ -150,16 +166,15 @@ def _(even: EvenSample) -> None:
 
 @then("both come in even shares")
 @then("for each pod both come in even shares")
-def _(even: EvenSample, evidence: Evidence, false_alarms: Budget) -> None:
+def _(even: EvenSample, evidence: Evidence) -> None:
     for source, views in even.views.items():
-        seen = versions_of(views)
-        alpha = false_alarms.draw(f"even shares, from {source}")
+        test = even.tests[source]
         claim = EvenClaim(
-            seen["1.0"],
-            seen["1.1"],
-            ("analytics 1.0", "1.1"),
-            alternative=even.alternative,
-            alpha=alpha,
+            [view.version for view in views if view.version in BOTH],
+            BOTH,
+            "analytics",
+            alternative=test.alternative,
+            alpha=test.alpha,
         )
         evidence.observe(f"{source}: {claim}")
         assert claim.holds, f"{source}: {claim}"
@@ -170,16 +185,30 @@ def require(source: str, claim: AlwaysClaim, wrong: list[View]) -> None:
     assert claim.holds, f"{source}: {claim}; first: {wrong[0] if wrong else None}"
 
 
+def tests_for(
+    sources: Iterable[str], false_alarms: Budget, alternative: float
+) -> dict[str, SequentialTest]:
+    """The test that each source is sampled by; to be made is to have had its one try."""
+    return {
+        source: even_test(alternative, EVEN_POWER, false_alarms.draw(f"even shares, from {source}"))
+        for source in sources
+    }
+
+
+def app_pods(tutorial: Tutorial) -> list[str]:
+    """The names of the app's pods."""
+    return [pod.name for pod in tutorial.pods() if pod.app == APP]
+
+
 def sample_pods(
-    tutorial: Tutorial, evidence: Evidence, count: int, *, fresh: bool
+    pods: Sequence[str], evidence: Evidence, sample: Callable[[str], list[View]]
 ) -> dict[str, list[View]]:
-    """Sample from inside each app pod, one after another: one request is in flight at a time."""
-    samples = {}
-    for pod in tutorial.pods():
-        if pod.app == APP:
-            views = sample_analytics(
-                tutorial.cluster, tutorial.namespace, pod.name, count, fresh=fresh
-            )
-            evidence.text(f"answers to {pod.name}", as_lines(views))
-            samples[pod.name] = views
+    """Sample from inside each of these pods, from all at once.
+
+    Each pod's own sidecar chooses for it, and has one request in flight.
+    """
+    with ThreadPoolExecutor(max(len(pods), 1)) as pool:
+        samples = dict(zip(pods, pool.map(sample, pods), strict=True))
+    for pod, views in samples.items():
+        evidence.text(f"answers to {pod}", as_lines(views))
     return samples

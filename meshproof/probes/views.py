@@ -5,20 +5,39 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.probes.ingress import Ingress, Response
-from meshproof.probes.page import read_text
+from meshproof.probes.page import SHARES, SIMPLE, read_text
+from meshproof.sequential import SequentialTest
 
-#: Asks analytics as an app pod does, over its sidecar. Arguments: URL, requests, and
-#: whether each gets a connection of its own. Prints a JSON list.
+#: Asks analytics as an app pod does, over its sidecar. Arguments: URL, requests at most,
+#: whether each gets a connection of its own, and the rule by which what came ends it before, or
+#: null. Only the rule looks at an answer here; what it was is read where the answers arrive.
+#: Prints a JSON list.
 FROM_A_POD = """
-import http.client, json, sys, time, urllib.parse
+import http.client, json, re, sys, time, urllib.parse
 url, count, fresh = urllib.parse.urlsplit(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "fresh"
+rule = json.loads(sys.argv[4])
+kinds = [re.compile(pattern) for pattern in rule["kinds"]] if rule else []
+counts = [0 for _ in kinds]
+
+def decided(body):
+    text = json.loads(body)["text"]
+    for number, kind in enumerate(kinds):
+        if kind.fullmatch(text):
+            counts[number] += 1
+    samples, difference = sum(counts), abs(counts[0] - counts[1])
+    accept, reject = rule["accept_from"], rule["reject_until"]
+    if difference < len(accept) and samples >= accept[difference]:
+        return True
+    return difference >= len(reject) or samples <= reject[difference]
+
 begun, seen, connection = time.monotonic(), [], None
 for _ in range(count):
     at = time.monotonic()
@@ -33,15 +52,24 @@ for _ in range(count):
     except Exception as problem:
         body, status, error, connection = "", None, repr(problem), None
     seen.append([at - begun, time.monotonic() - at, status, body, error])
+    if rule and status == 200 and decided(body):
+        break
 json.dump(seen, sys.stdout)
 """
 ANALYTICS = "http://voting-analytics:8080/analytics"
+#: The versions of analytics that an even split is between.
+BOTH = ("1.0", "1.1")
 #: Connections through the ingress that what holds always is sampled on: on 2 cores twice as many
 #: are hardly quicker.
 AT_ONCE = 4
 #: The one user of a sample for which it does not matter who asks, and what they send.
 ANYONE = ""
 WITHOUT_HEADERS: Mapping[str, dict[str, str]] = {ANYONE: {}}
+
+#: Makes one request of a user: on a connection, by its number there, with the user's headers.
+Ask = Callable[[Ingress, int, dict[str, str]], Response]
+#: What came of it, and when it was asked for, in seconds since the sampling began.
+Answer = tuple[float, Response]
 
 
 @dataclass(frozen=True)
@@ -81,60 +109,104 @@ def view_of(at: float, response: Response) -> View:
 
 
 def sample_views(ingress: Ingress, count: int) -> list[View]:
-    """View the page ``count`` times, one after another; nothing is tried again."""
-    return _in_turn(ingress, count, WITHOUT_HEADERS, time.monotonic())[ANYONE]
+    """View the page ``count`` times, one after another; nothing is tried again.
+
+    The pages are read once all are there.
+    """
+    begun = time.monotonic()
+    answers = [(time.monotonic() - begun, ingress.view(headers={})) for _ in range(count)]
+    return [view_of(at, response) for at, response in answers]
+
+
+def sample_evenly(ingress: Ingress, test: SequentialTest) -> list[View]:
+    """View the page until it is decided whether both versions of analytics come evenly.
+
+    One view after another, each looked at before the next, and no more than the test's most;
+    nothing is tried again. A view of neither version counts for that, and for nothing else.
+    """
+    views: list[View] = []
+    seen: Counter[str | None] = Counter()
+    begun = time.monotonic()
+    while len(views) < test.most and not test.decision(*(seen[version] for version in BOTH)):
+        at = time.monotonic() - begun
+        views.append(view_of(at, ingress.view(headers={})))
+        seen[views[-1].version] += 1
+    return views
 
 
 def sample_at_once(
     source: Ingress, count: int, users: Mapping[str, dict[str, str]] = WITHOUT_HEADERS
 ) -> dict[str, list[View]]:
-    """View the page ``count`` times as each of the users, by the headers that they send.
+    """View the page ``count`` times as each of the users; raises and asks as `ask_at_once` does.
 
-    Several views are under way at once, each on a connection of its own. On every connection
+    The pages are read once all are there.
+    """
+    asked = ask_at_once(
+        source, count, users, lambda ingress, _, headers: ingress.view(headers=headers)
+    )
+    return {user: [view_of(at, seen) for at, seen in answers] for user, answers in asked.items()}
+
+
+def ask_at_once(
+    source: Ingress, count: int, users: Mapping[str, dict[str, str]], ask: Ask
+) -> dict[str, list[Answer]]:
+    """Ask ``count`` times as each of the users, by the headers that they send.
+
+    Several requests are under way at once, each on a connection of its own. On every connection
     the users come in turn, as from a proxy between them and the ingress; nothing is tried again.
+    Returns the answers by user, in the order in which they were asked for.
     """
     begun = time.monotonic()
 
-    def share(index: int) -> dict[str, list[View]]:
+    def share(index: int) -> dict[str, list[Answer]]:
+        answers: dict[str, list[Answer]] = {user: [] for user in users}
         with closing(Ingress(source.url, host=source.host)) as ingress:
-            return _in_turn(ingress, len(range(index, count, AT_ONCE)), users, begun)
+            for number in range(len(range(index, count, AT_ONCE))):
+                for user, headers in users.items():
+                    at = time.monotonic() - begun
+                    answers[user].append((at, ask(ingress, number, headers)))
+        return answers
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         shares = list(pool.map(share, range(AT_ONCE)))
     return {
-        user: sorted((view for seen in shares for view in seen[user]), key=lambda view: view.at)
+        user: sorted((one for answers in shares for one in answers[user]), key=lambda one: one[0])
         for user in users
     }
 
 
-def _in_turn(
-    ingress: Ingress, count: int, users: Mapping[str, dict[str, str]], begun: float
-) -> dict[str, list[View]]:
-    views: dict[str, list[View]] = {user: [] for user in users}
-    for _ in range(count):
-        for user, headers in users.items():
-            at = time.monotonic() - begun
-            views[user].append(view_of(at, ingress.view(headers=headers)))
-    return views
-
-
 def sample_analytics(
-    cluster: Cluster, namespace: str, pod: str, count: int, *, fresh: bool
+    cluster: Cluster,
+    namespace: str,
+    pod: str,
+    count: int,
+    *,
+    fresh: bool = False,
+    until: SequentialTest | None = None,
 ) -> list[View]:
-    """Ask analytics ``count`` times from inside an app pod, in one call of `kubectl exec`.
+    """Ask analytics from inside an app pod, in one call of `kubectl exec`.
 
-    ``fresh`` gives each request a connection of its own. Raises ``CommandFailed``
-    where the pod cannot be asked at all.
+    It is asked ``count`` times, one after another, or until a test of whether both versions
+    come evenly is decided. ``fresh`` gives each request a connection of its own. Raises
+    ``CommandFailed`` where the pod cannot be asked at all.
     """
-    mode = "fresh" if fresh else "kept"
+    mode, rule = "fresh" if fresh else "kept", json.dumps(until and _rule(until))
     done = cluster.exec(
-        namespace, pod, "voting-app", "python3", "-c", FROM_A_POD, ANALYTICS, str(count), mode
+        namespace, pod, "voting-app", "python3", "-c", FROM_A_POD, ANALYTICS, str(count), mode, rule
     )
     views = []
     for at, seconds, status, body, error in json.loads(done.stdout):
         text = json.loads(body)["text"] if status == 200 else ""
         views.append(_view(at, seconds, status, pod, text, error or body))
     return views
+
+
+def _rule(test: SequentialTest) -> dict[str, Any]:
+    return {
+        "kinds": [SIMPLE.pattern, SHARES.pattern],
+        "accept_from": test.accept_from,
+        "reject_until": test.reject_until,
+    }
 
 
 def _view(

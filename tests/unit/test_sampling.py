@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from fractions import Fraction
-from functools import cache
+from functools import partial
 
 import pytest
 from hypothesis import assume, given
@@ -18,41 +18,23 @@ from meshproof.paths import ROOT
 from meshproof.sampling import (
     ALPHA,
     FALSE_ALARM_TOTAL,
-    MOST_SAMPLES,
     RANDOM_CLAIMS,
     AlwaysClaim,
     Budget,
     EvenClaim,
     chance_to_notice,
     claim_alpha,
-    even_power,
-    even_region,
+    even_figures,
     leak_excluded,
-    samples_for_even,
     samples_to_exclude,
 )
+from meshproof.sequential import even_test
 
 DOCUMENT = ROOT / "docs" / "sampling.md"
-HALF = Fraction(1, 2)
 #: What floating point may differ from exact sums, relatively.
 ROUNDING = Fraction(1, 10**9)
 
 chances = st.floats(0.0001, 0.9999)
-alphas = st.floats(1e-9, 0.5)
-small = st.integers(0, 60)
-
-
-@cache
-def weights(samples: int, share: Fraction) -> tuple[Fraction, ...]:
-    """The exact probability of each number of responses of the first kind."""
-    return tuple(
-        math.comb(samples, k) * share**k * (1 - share) ** (samples - k) for k in range(samples + 1)
-    )
-
-
-def outside(samples: int, least: int, most: int, share: Fraction = HALF) -> Fraction:
-    chance = weights(samples, share)
-    return sum((chance[k] for k in range(samples + 1) if not least <= k <= most), Fraction())
 
 
 # Always
@@ -205,190 +187,86 @@ def test_an_always_claim_says_how_sure_it_is(observed: int, deviations: int, lin
 # Evenly
 
 
-@given(samples=small, alpha=alphas)
-def test_the_region_is_the_shortest_with_this_error(samples: int, alpha: float) -> None:
-    least, most = even_region(samples, alpha)
-    assert least + most == samples
-    assert 0 <= least <= most
-    assert outside(samples, least, most) <= Fraction(alpha) * (1 + ROUNDING)
-    # One less on either side, and it errs too often.
-    assert outside(samples, least + 1, most - 1) > Fraction(alpha) * (1 - ROUNDING)
+FIGURES = (
+    "an even split takes 490 samples on average, with 99.9 % at most 1481, and never more than "
+    "3587; it is not found even with 9.992e-8 (false alarm); noticed are 60/40 with 99.94 %, "
+    "90/10 with over 99.99 %, 99/1 with over 99.99 %"
+)
+
+
+def undecided_to_the_end() -> list[str]:
+    """A sequence that keeps away from every decision up to the most samples."""
+    test, seen, first = even_test(0.6, 0.999, ALPHA), [], 0
+    for number in range(test.most):
+        even_next = test.decision(first + 1, number - first) is None
+        ahead = first - (number - first) < 92 + (number - 93) // 10
+        seen.append("A" if even_next and ahead else "B")
+        first += seen[-1] == "A"
+    return seen
 
 
 @pytest.mark.parametrize(
-    ("samples", "alpha", "region"),
+    ("seen", "decision"),
     [
-        (0, 0.5, (0, 0)),
-        (1, 0.5, (0, 1)),
-        # The two ends of four are 2/16, with their neighbours 10/16.
-        (4, 0.125, (1, 3)),
-        (4, 0.1249, (0, 4)),
-        (4, 0.625, (2, 2)),
-        # 2 * 0.5²⁵ is 6e-8, 2 * 0.5²⁴ is 1.2e-7.
-        (24, 1e-7, (0, 24)),
-        (25, 1e-7, (1, 24)),
-        (700, 1e-7, (280, 420)),
-        (1763, 1e-7, (770, 993)),
+        (["A", "B"] * 170, "even"),
+        (["A", "B"] * 169, None),
+        (["A"] * 92, None),
+        (["A"] * 93, "uneven"),
+        (["B"] * 93, "uneven"),
+        ([], None),
     ],
 )
-def test_regions_by_hand(samples: int, alpha: float, region: tuple[int, int]) -> None:
-    assert even_region(samples, alpha) == region
+def test_evenly_holds_where_it_is_so_decided(seen: list[str], decision: str | None) -> None:
+    claim = EvenClaim(seen)
+    assert (claim.decision, claim.holds) == (decision, decision == "even")
 
 
-def test_the_region_of_a_real_sample_errs_as_rarely_as_it_says() -> None:
-    for samples in (700, 1763):
-        least, most = even_region(samples)
-        tail = Fraction(sum(math.comb(samples, k) for k in range(least)), 2**samples)
-        next_tail = tail + Fraction(math.comb(samples, least), 2**samples)
-        assert 2 * tail <= ALPHA < 2 * next_tail
-        assert samples - most == least
+def test_the_most_samples_without_a_decision_do_not_hold() -> None:
+    claim = EvenClaim(undecided_to_the_end())
+    assert (len(claim.seen), claim.decision, claim.holds) == (3587, None, False)
+    assert "of 3587: undecided by the most samples, which does not hold; " in str(claim)
+    with pytest.raises(ValueError, match="3588 samples, though 3587 had decided"):
+        EvenClaim([*claim.seen, "A"])
 
 
-@given(samples=st.integers(0, 3000), alpha=alphas, stricter=alphas)
-def test_the_region_grows_with_samples_and_with_strictness(
-    samples: int, alpha: float, stricter: float
-) -> None:
-    stricter, alpha = sorted((stricter, alpha))
-    least, most = even_region(samples, alpha)
-    assert even_region(samples, stricter)[0] <= least
-    assert even_region(samples + 1, alpha) in ((least, most + 1), (least + 1, most))
+@given(st.lists(st.sampled_from("AB"), max_size=60))
+def test_a_claim_is_decided_by_its_last_sample_or_not_at_all(seen: list[str]) -> None:
+    test = even_test(0.9, 0.99, 0.01)
+    claim_of = partial(EvenClaim, alternative=0.9, power=0.99, alpha=0.01)
+    decisions = [
+        test.decision(seen[:number].count("A"), seen[:number].count("B"))
+        for number in range(len(seen) + 1)
+    ]
+    ended = next((n for n, one in enumerate(decisions) if one or n == test.most), len(seen))
+    claim = claim_of(seen[:ended])
+    assert claim.decision == decisions[ended]
+    assert claim.counts == (seen[:ended].count("A"), seen[:ended].count("B"))
+    if ended < len(seen):
+        with pytest.raises(ValueError, match=f"{len(seen)} samples, though {ended} had decided"):
+            claim_of(seen)
 
 
-@given(samples=small, alternative=st.floats(0.501, 1), alpha=alphas)
-def test_the_power_is_what_lies_outside_of_the_region(
-    samples: int, alternative: float, alpha: float
-) -> None:
-    exact = outside(samples, *even_region(samples, alpha), Fraction(alternative))
-    assert even_power(samples, alternative, alpha) == pytest.approx(float(exact), abs=1e-12)
-
-
-@given(samples=st.integers(0, 500), share=st.floats(0.501, 1), more=st.floats(0.501, 1))
-def test_less_even_splits_are_noticed_more_surely(samples: int, share: float, more: float) -> None:
-    share, more = sorted((share, more))
-    assert even_power(samples, share) <= even_power(samples, more) + 1e-12
-
-
-def test_one_kind_alone_is_noticed_as_soon_as_it_can_be() -> None:
-    assert even_power(24, 1) == 0
-    assert even_power(25, 1) == 1
-    assert samples_for_even(1) == 25
-
-
-@pytest.mark.parametrize("alternative", [0.7, 0.8, 0.9, 0.99, 1])
-@pytest.mark.parametrize("power", [0.5, 0.9, 0.99])
-@pytest.mark.parametrize("alpha", [0.05, 1e-3])
-def test_samples_for_even_suffice_and_so_do_all_larger_numbers(
-    alternative: float, power: float, alpha: float
-) -> None:
-    samples = samples_for_even(alternative, power, alpha)
-    assert even_power(samples - 1, alternative, alpha) < power
-    for larger in range(samples, samples + 200):
-        assert even_power(larger, alternative, alpha) >= power
-
-
-def test_samples_for_even_by_exact_sums() -> None:
-    nine_tenths = Fraction(9, 10)
-
-    def powerful(samples: int) -> bool:
-        regions = (
-            (least, samples - least)
-            for least in range(samples // 2, -1, -1)
-            if outside(samples, least, samples - least) <= Fraction(1, 1000)
-        )
-        return outside(samples, *next(regions), nine_tenths) >= Fraction(99, 100)
-
-    wanted = samples_for_even(0.9, 0.99, 0.001)
-    assert wanted < 60
-    assert not powerful(wanted - 1)
-    assert all(powerful(samples) for samples in range(wanted, 100))
-
-
-def test_samples_that_the_tutorials_claims_take() -> None:
-    assert samples_for_even() == samples_for_even(0.6, 0.999, 1e-7) == 1763
-    assert samples_for_even(0.9) == 85
-    assert samples_for_even(0.99) == 38
-
-
-def test_too_close_to_even_is_refused_and_not_computed() -> None:
-    with pytest.raises(ValueError, match=r"50\.01/49\.99 is too close to even: up to \d+ samples"):
-        samples_for_even(0.5001)
-    assert samples_for_even(0.52) < MOST_SAMPLES
-
-
-@given(first=st.integers(0, 300), second=st.integers(0, 300), alpha=alphas)
-def test_inside_is_what_the_binomial_test_does_not_reject(
-    first: int, second: int, alpha: float
-) -> None:
-    claim = EvenClaim(first, second, alpha=alpha)
-    assume(not math.isclose(claim.p_value, alpha))
-    assert claim.inside == (claim.p_value > alpha)
-
-
-@given(first=st.integers(0, 300), second=st.integers(0, 300))
-def test_which_kind_comes_first_makes_no_difference(first: int, second: int) -> None:
-    one, other = EvenClaim(first, second), EvenClaim(second, first)
-    assert (one.holds, one.inside, one.p_value) == (other.holds, other.inside, other.p_value)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "inside", "holds"),
-    [
-        (881, 882, True, True),
-        (770, 993, True, True),
-        (769, 994, False, False),
-        (994, 769, False, False),
-        (1763, 0, False, False),
-        (350, 350, True, False),  # too few for 60/40
-        (0, 0, True, False),
-        (1, 0, True, False),
-    ],
-)
-def test_evenly_holds_inside_of_the_region_by_enough_samples(
-    first: int, second: int, inside: bool, holds: bool
-) -> None:
-    claim = EvenClaim(first, second)
-    assert (claim.inside, claim.holds) == (inside, holds)
-
-
-def test_an_even_claim_may_be_made_by_fewer_samples_for_less() -> None:
-    assert EvenClaim(42, 43, alternative=0.9).holds
-    assert not EvenClaim(42, 42, alternative=0.9).holds
+def test_a_response_of_neither_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="is one of"):
+        EvenClaim(["A", "C"])
 
 
 @pytest.mark.parametrize(
     ("claim", "line"),
     [
         (
-            EvenClaim(880, 883),
-            "A 880, B 883 of 1763: inside 770…993 (even, false alarm ≤ 1e-7); 60/40 would have "
-            "been noticed with 99.9 %, 90/10 with over 99.99 %, 99/1 with over 99.99 %",
+            EvenClaim(["1.0", "1.1"] * 170, ("1.0", "1.1"), "analytics"),
+            f"analytics 1.0 170, 1.1 170 of 340: even, decided by the last; {FIGURES}",
         ),
         (
-            EvenClaim(352, 348, names=("1.0", "1.1")),
-            "1.0 352, 1.1 348 of 700: inside 280…420 (even, false alarm ≤ 1e-7), too few to say: "
-            "60/40 takes 1763; 60/40 would have been noticed with 48.56 %, "
-            "90/10 with over 99.99 %, 99/1 with over 99.99 %",
+            EvenClaim(["A", "B"] * 100),
+            f"A 100, B 100 of 200: undecided, too few to say; {FIGURES}",
         ),
+        (EvenClaim(["B"] * 93), f"A 0, B 93 of 93: not even, decided by the last; {FIGURES}"),
         (
-            EvenClaim(240, 260, alternative=0.7, alpha=1e-6),
-            "A 240, B 260 of 500: inside 196…304 (even, false alarm ≤ 1e-6); 60/40 would have "
-            "been noticed with 34.15 %, 70/30 with over 99.99 %, 90/10 with over 99.99 %, "
-            "99/1 with over 99.99 %",
-        ),
-        (
-            EvenClaim(0, 0, alternative=0.99),
-            "A 0, B 0 of 0: inside 0…0 (even, false alarm ≤ 1e-7), too few to say: 99/1 takes 38; "
-            "60/40 would have been noticed with 0 %, 90/10 with 0 %, 99/1 with 0 %",
-        ),
-        (
-            EvenClaim(30, 0),
-            "A 30, B 0 of 30: outside 2…28 (even, false alarm ≤ 1e-7); "
-            "an even split strays as far with a probability of 1.86e-9",
-        ),
-        (
-            EvenClaim(0, 1763),
-            "A 0, B 1763 of 1763: outside 770…993 (even, false alarm ≤ 1e-7); "
-            "an even split strays as far with a probability of less than 1e-99",
+            EvenClaim([], alternative=0.7, alpha=1e-6),
+            "A 0, B 0 of 0: undecided, too few to say; "
+            + even_figures(even_test(0.7, 0.999, 1e-6)),
         ),
     ],
 )
@@ -396,30 +274,17 @@ def test_an_even_claim_says_how_sure_it_is(claim: EvenClaim, line: str) -> None:
     assert str(claim) == line
 
 
+def test_an_alternative_of_its_own_is_told_beside_the_others() -> None:
+    assert "60/40 with" in (line := even_figures(even_test(0.7, 0.999, 1e-6)))
+    assert "70/30 with 99." in line
+
+
 # By simulation
-
-
-def share_outside(share: float, samples: int, alpha: float, runs: int) -> int:
-    """How many simulated runs leave the region; the seed is fixed, so always the same."""
-    draw = random.Random(2025)
-    least, most = even_region(samples, alpha)
-    inside = range(least, most + 1)
-    counts = (sum(draw.random() < share for _ in range(samples)) for _ in range(runs))
-    return sum(count not in inside for count in counts)
 
 
 def plausible(hits: int, runs: int, chance: float) -> bool:
     """Whether so many hits are within what all but one in a million simulations show."""
     return bool(binom.ppf(5e-7, runs, chance) <= hits <= binom.isf(5e-7, runs, chance))
-
-
-@pytest.mark.parametrize("share", [0.5, 0.6, 0.7])
-def test_simulated_runs_raise_an_alarm_as_often_as_computed(share: float) -> None:
-    samples, alpha, runs = 100, 0.05, 4000
-    alarms = share_outside(share, samples, alpha, runs)
-    least, most = even_region(samples, alpha)
-    exact = float(outside(samples, least, most, Fraction(share)))
-    assert plausible(alarms, runs, exact)
 
 
 def test_simulated_leaks_are_noticed_as_often_as_computed() -> None:
@@ -473,12 +338,8 @@ def test_the_total_is_one_in_a_million() -> None:
         ("leak", lambda value: chance_to_notice(700, value)),
         ("leak", lambda value: AlwaysClaim(700, 0, value, 0.999)),
         ("confidence", lambda value: AlwaysClaim(700, 0, 0.01, value)),
-        ("alpha", lambda value: even_region(700, value)),
-        ("alpha", lambda value: even_power(700, 0.6, value)),
-        ("alpha", lambda value: samples_for_even(0.6, 0.999, value)),
-        ("power", lambda value: samples_for_even(0.6, value)),
-        ("power", lambda value: EvenClaim(1, 1, power=value)),
-        ("alpha", lambda value: EvenClaim(1, 1, alpha=value)),
+        ("power", lambda value: EvenClaim([], power=value)),
+        ("alpha", lambda value: EvenClaim([], alpha=value)),
     ],
 )
 def test_rates_are_between_0_and_1(
@@ -488,22 +349,6 @@ def test_rates_are_between_0_and_1(
         call(value)
 
 
-@pytest.mark.parametrize("alternative", [0.5, 0.4, 0, -1, 1.01, math.nan])
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda alternative: even_power(700, alternative),
-        samples_for_even,
-        lambda alternative: EvenClaim(1, 1, alternative=alternative),
-    ],
-)
-def test_an_alternative_is_a_larger_share(
-    call: Callable[[float], object], alternative: float
-) -> None:
-    with pytest.raises(ValueError, match="it must be a larger share"):
-        call(alternative)
-
-
 @pytest.mark.parametrize(
     "call",
     [
@@ -511,10 +356,6 @@ def test_an_alternative_is_a_larger_share(
         lambda: chance_to_notice(-1, 0.01),
         lambda: AlwaysClaim(-1, -1, 0.01, 0.999),
         lambda: AlwaysClaim(700, -1, 0.01, 0.999),
-        lambda: even_region(-1),
-        lambda: even_power(-1, 0.6),
-        lambda: EvenClaim(-1, 1),
-        lambda: EvenClaim(1, -1),
     ],
 )
 def test_counts_are_not_negative(call: Callable[[], object]) -> None:

@@ -1,23 +1,35 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import cycle
 
 import pytest
 
+from meshproof.cluster.cluster import Cluster
 from meshproof.probes import views as module
 from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.page import read_text
 from meshproof.probes.views import (
     ANYONE,
     AT_ONCE,
+    BOTH,
     as_lines,
+    ask_at_once,
     deviations,
+    sample_analytics,
     sample_at_once,
+    sample_evenly,
     sample_views,
     versions_of,
     view_of,
 )
+from meshproof.process import Completed, run
+from meshproof.sampling import EvenClaim
+from meshproof.sequential import even_test
 
 PAGE = """
 <p id="version">version: 1.0</p>
@@ -95,6 +107,8 @@ class Gateway:
         self.closed = 0
         self.under_way = 0
         self.most_under_way = 0
+        #: The texts that the pages show, in turn.
+        self.texts: Iterator[str] = cycle(["Cats: 1 | Dogs: 1"])
         self.counting = threading.Lock()
         #: Where the first view of each connection waits for the others, so that no view of
         #: a busy machine is over before another begins.
@@ -124,7 +138,7 @@ class Connection(Ingress):
         with gateway.counting:
             gateway.under_way -= 1
         page = PAGE.replace("1.0", "2.0") if headers else PAGE
-        return Response("GET", self.url, 200, page.format(text="Cats: 1 | Dogs: 1"), "", 0.01)
+        return Response("GET", self.url, 200, page.format(text=next(gateway.texts)), "", 0.01)
 
     def close(self) -> None:
         with self.gateway.counting:
@@ -164,3 +178,137 @@ def test_shares_are_sampled_one_after_another(gateway: Gateway) -> None:
     views = sample_views(Connection(gateway), 3)
     assert gateway.connections == [[{}] * 3]
     assert (len(views), gateway.most_under_way) == (3, 1)
+
+
+def test_each_user_is_asked_for_as_the_caller_says(gateway: Gateway) -> None:
+    asked: list[tuple[int, bool]] = []
+
+    def ask(connection: Ingress, number: int, headers: dict[str, str]) -> Response:
+        asked.append((number, bool(headers)))
+        return connection.view(headers=headers)
+
+    answers = ask_at_once("http://127.0.0.1", 2 * AT_ONCE, {"with": FLAG, "without": {}}, ask)
+    assert {user: len(seen) for user, seen in answers.items()} == dict.fromkeys(
+        ("with", "without"), 2 * AT_ONCE
+    )
+    each = [(number, flag) for number in (0, 1) for flag in (False, True)]
+    assert sorted(asked) == sorted(each * AT_ONCE)
+
+
+# Evenly
+
+TEXTS = {"1.0": "Cats: 1 | Dogs: 3", "1.1": "Cats: 1/4 (25%) | Dogs: 3/4 (75%)", None: "else"}
+TEST = even_test(0.9, 0.99, 0.001)
+#: What comes in turn, and how many samples it takes.
+RUNS = [
+    pytest.param(["1.0", "1.1"], "even", 10, id="even"),
+    pytest.param(["1.1"], "uneven", 13, id="one kind"),
+    pytest.param(["1.0", None, "1.1", None], "even", 19, id="with others between"),
+    pytest.param([None], None, TEST.most, id="others only"),
+]
+
+
+@pytest.mark.parametrize(("kinds", "decision", "samples"), RUNS)
+def test_the_ingress_is_asked_until_it_is_decided(
+    gateway: Gateway, kinds: list[str | None], decision: str | None, samples: int
+) -> None:
+    gateway.texts = cycle(TEXTS[kind] for kind in kinds)
+    views = sample_evenly(Connection(gateway), TEST)
+    assert gateway.connections == [[{}] * samples]
+    assert gateway.most_under_way == 1
+    assert _claim(views).decision == decision
+    assert len(views) == samples
+
+
+def _claim(views: list[module.View]) -> EvenClaim:
+    seen = [view.version for view in views if view.version in BOTH]
+    return EvenClaim(seen, BOTH, alternative=0.9, power=0.99, alpha=0.001)
+
+
+class Analytics(HTTPServer):
+    def __init__(self, kinds: list[str | None]) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.texts = cycle(TEXTS[kind] for kind in kinds)
+        self.connections = 0
+
+
+class Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 2**16  # head and body in one packet, or the client waits 40 ms for the second
+    server: Analytics
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
+
+    def do_GET(self) -> None:
+        body = json.dumps({"text": next(self.server.texts)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Pod(Cluster):
+    """Runs here what is to run in a pod."""
+
+    def exec(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *argv: str,
+        check: bool = True,
+        stdin: str | None = None,
+    ) -> Completed:
+        assert (namespace, pod, container, argv[0]) == ("voting", "app-1", "voting-app", "python3")
+        return run([sys.executable, *argv[1:]], timeout=60, check=check)
+
+
+def sampled_in_a_pod(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, kinds: list[str | None], **how: object
+) -> tuple[list[module.View], int]:
+    """The views that a pod gets, and on how many connections."""
+    server = Analytics(kinds)
+    monkeypatch.setattr(module, "ANALYTICS", f"http://127.0.0.1:{server.server_port}/analytics")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        pod = Pod(cluster.name, cluster.kubeconfig, cluster.tools)
+        views = sample_analytics(pod, "voting", "app-1", TEST.most, **how)  # type: ignore[arg-type]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    return views, server.connections
+
+
+@pytest.mark.parametrize(("kinds", "decision", "samples"), RUNS)
+def test_a_pod_ends_where_the_claim_is_decided(
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    kinds: list[str | None],
+    decision: str | None,
+    samples: int,
+) -> None:
+    views, connections = sampled_in_a_pod(cluster, monkeypatch, kinds, until=TEST)
+    assert _claim(views).decision == decision
+    assert (len(views), connections) == (samples, 1)
+    assert {view.source for view in views} == {"app-1"}
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_without_a_test_a_pod_asks_as_often_as_it_is_told(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, fresh: bool
+) -> None:
+    views, connections = sampled_in_a_pod(cluster, monkeypatch, ["1.0", "1.1"], fresh=fresh)
+    assert versions_of(views).total() == len(views) == TEST.most
+    assert connections == (TEST.most if fresh else 1)
+
+
+def test_the_rule_for_a_pod_fits_on_a_command_line() -> None:
+    # kubectl sends it as part of a URL.
+    assert len(json.dumps(module._rule(even_test(0.6, 0.999, 1e-7)))) < 8000
