@@ -77,11 +77,11 @@ def risen(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
 def ask(ingress: Ingress, count: int, users: Mapping[str, dict[str, str]]) -> None:
     """View the page and vote, so often as each of the users, by the headers that they send."""
 
-    def view_or_vote(connection: Ingress, number: int, headers: dict[str, str]) -> Response:
-        if number % 2 == 0:
+    def view_or_vote(connection: Ingress, turn: int, headers: dict[str, str]) -> Response:
+        if turn % 2 == 0:
             return connection.view(headers=headers)
         return connection.vote("Cats", headers=headers)
 
-    for answers in ask_at_once(ingress.url, count, users, view_or_vote).values():
+    for answers in ask_at_once(ingress, count, users, view_or_vote).values():
         for _, asked in answers:
             assert asked.status == 200, str(asked)

@@ -66,7 +66,7 @@ AT_ONCE = 4
 ANYONE = ""
 WITHOUT_HEADERS: Mapping[str, dict[str, str]] = {ANYONE: {}}
 
-#: Makes one request of a user: on a connection, by its number there, with the user's headers.
+#: Makes one request of a user: on a connection, by the number of the turn, with their headers.
 Ask = Callable[[Ingress, int, dict[str, str]], Response]
 #: What came of it, and when it was asked for, in seconds since the sampling began.
 Answer = tuple[float, Response]
@@ -157,18 +157,21 @@ def ask_at_once(
     Returns the answers by user, in the order in which they were asked for.
     """
     begun = time.monotonic()
+    # Whichever connection is free takes the next turn, so that none is left at the end with
+    # requests of its own; next() of it is one step of the interpreter.
+    turns = iter(range(count))
 
-    def share(index: int) -> dict[str, list[Answer]]:
+    def on_a_connection(_: int) -> dict[str, list[Answer]]:
         answers: dict[str, list[Answer]] = {user: [] for user in users}
         with closing(Ingress(source.url, host=source.host)) as ingress:
-            for number in range(len(range(index, count, AT_ONCE))):
+            for turn in turns:
                 for user, headers in users.items():
                     at = time.monotonic() - begun
-                    answers[user].append((at, ask(ingress, number, headers)))
+                    answers[user].append((at, ask(ingress, turn, headers)))
         return answers
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        shares = list(pool.map(share, range(AT_ONCE)))
+        shares = list(pool.map(on_a_connection, range(AT_ONCE)))
     return {
         user: sorted((one for answers in shares for one in answers[user]), key=lambda one: one[0])
         for user in users
