@@ -187,7 +187,9 @@ def test_each_user_is_asked_for_as_the_caller_says(gateway: Gateway) -> None:
         asked.append((number, bool(headers)))
         return connection.view(headers=headers)
 
-    answers = ask_at_once(Ingress("http://127.0.0.1"), 2 * AT_ONCE, {"with": FLAG, "without": {}}, ask)
+    answers = ask_at_once(
+        Ingress("http://127.0.0.1"), 2 * AT_ONCE, {"with": FLAG, "without": {}}, ask
+    )
     assert {user: len(seen) for user, seen in answers.items()} == dict.fromkeys(
         ("with", "without"), 2 * AT_ONCE
     )
