@@ -10,7 +10,8 @@ from pathlib import Path
 
 from kubernetes import client, config
 
-from meshproof.process import Completed, run
+from meshproof.cluster.execution import execute
+from meshproof.process import CommandFailed, Completed, run
 
 #: Marks every object that the harness makes; it changes and deletes only what carries it.
 OWNER_LABEL = "app.kubernetes.io/managed-by"
@@ -68,12 +69,17 @@ class Cluster:
         check: bool = True,
         stdin: str | None = None,
     ) -> Completed:
-        """Run a command in a container of a pod; ``stdin`` is what it reads."""
-        options = ("-i",) if stdin is not None else ()
-        return self.command(
-            "kubectl", "exec", *options, "-n", namespace, pod, "-c", container, "--", *argv,
-            check=check, stdin=stdin,
+        """Run a command in a container of a pod; ``stdin`` is what it reads.
+
+        Raises ``CommandFailed`` unless ``check`` is off.
+        """
+        done = execute(
+            self.api.configuration, (namespace, pod, container), argv,
+            stdin=stdin, timeout=COMMAND_TIMEOUT,
         )  # fmt: skip
+        if check and not done.ok:
+            raise CommandFailed(f"“kubectl exec” failed with exit code {done.exit_code}.", done)
+        return done
 
     @cached_property
     def api(self) -> client.ApiClient:

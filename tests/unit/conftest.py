@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,7 @@ from meshproof import cli
 from meshproof.cluster.cluster import Cluster
 from meshproof.engine.machine import Machine
 from meshproof.paths import cache_dir
+from meshproof.process import Completed
 from meshproof.progress import Progress
 from meshproof.supply import catalogue, go
 from meshproof.supply.recipe import Recipe
@@ -67,6 +69,20 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
 def cluster(tmp_path: Path) -> Cluster:
     """A cluster without programs of its own: those on the PATH are taken."""
     return Cluster("fake", tmp_path / "kubeconfig", tmp_path / "tools")
+
+
+@pytest.fixture(autouse=True)
+def _exec_by_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in containers are what a `kubectl` script answers: there is no cluster."""
+
+    def through_kubectl(cluster: Cluster, *place_and_argv: str, **how: Any) -> Completed:
+        namespace, pod, container, *argv = place_and_argv
+        options = ("-i",) if how.get("stdin") is not None else ()
+        return cluster.command(
+            "kubectl", "exec", *options, "-n", namespace, pod, "-c", container, "--", *argv, **how
+        )
+
+    monkeypatch.setattr(Cluster, "exec", through_kubectl)
 
 
 @pytest.fixture

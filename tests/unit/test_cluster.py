@@ -34,13 +34,6 @@ def test_a_failing_command_is_an_error_unless_it_may_fail(cluster: Cluster) -> N
         cluster.command("kubectl", "fail")
 
 
-def test_a_command_in_a_container(cluster: Cluster) -> None:
-    done = cluster.exec("voting", "app-1", "istio-proxy", "curl", "-s", "localhost:15000")
-    assert done.command_line == (
-        "kubectl exec -n voting app-1 -c istio-proxy -- curl -s localhost:15000"
-    )
-
-
 def test_links_of_tools_follow_what_was_built_last(tmp_path: Path) -> None:
     old, new = tmp_path / "old" / "kind", tmp_path / "new" / "kind"
     folder = make_tools(tmp_path / "bin", {"kind": old})
