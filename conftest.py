@@ -10,6 +10,7 @@ pytest_plugins = [
     "fixtures.reporting",
     "fixtures.allure_results",
     "fixtures.environment",
+    "fixtures.witness",
     "fixtures.evidence",
     "fixtures.tutorial",
     "fixtures.sampling",

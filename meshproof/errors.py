@@ -40,6 +40,14 @@ class MeshproofError(Exception):
         return f"{self.sentence}\n{self.details}" if self.details else self.sentence
 
 
+class PromiseBroken(AssertionError):
+    """What was tested does not keep a promise: an answer, or none, that a reader would call broken.
+
+    Raised where that is known. Only this and a failed assertion say that a promise is broken;
+    whatever else goes wrong says nothing of it.
+    """
+
+
 class UsageFailure(MeshproofError):
     """The user asked for something that cannot be (exit code 2)."""
 

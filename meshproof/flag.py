@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from meshproof.errors import PromiseBroken
+
 NAME, VALUE = "featureflag", "on"
 COOKIE = f"{NAME}={VALUE}"
 #: Around a cookie these mean nothing.
@@ -38,11 +40,11 @@ class SetCookie:
 
 
 def read_set_cookie(header: str) -> SetCookie:
-    """Read a Set-Cookie header (RFC 6265, 5.2). Raises ``ValueError`` where it sets no cookie."""
+    """Read a Set-Cookie header (RFC 6265, 5.2); ``PromiseBroken`` where it sets no cookie."""
     pair, *attributes = (part.strip(BLANKS) for part in header.split(";"))
     name, equals, value = pair.partition("=")
     if not (name and equals):
-        raise ValueError(f"it sets no cookie: {header!r}")
+        raise PromiseBroken(f"it sets no cookie: {header!r}")
     pairs = (attribute.partition("=") for attribute in attributes)
     return SetCookie(name, value, {key.lower(): setting for key, _, setting in pairs})
 
@@ -50,7 +52,7 @@ def read_set_cookie(header: str) -> SetCookie:
 def wrongly_set(header: str) -> list[str]:
     """Say how a Set-Cookie header sets the flag otherwise than C8 wants it; empty if it does not.
 
-    Raises ``ValueError`` where it sets no cookie.
+    Raises ``PromiseBroken`` where it sets no cookie.
     """
     cookie = read_set_cookie(header)
     pair = f"{cookie.name}={cookie.value}"
@@ -60,7 +62,7 @@ def wrongly_set(header: str) -> list[str]:
 def wrongly_cleared(header: str) -> list[str]:
     """Say how a Set-Cookie header fails to clear the flag; empty if it does not.
 
-    A browser forgets only a cookie of the same name, path and domain. Raises ``ValueError``
+    A browser forgets only a cookie of the same name, path and domain. Raises ``PromiseBroken``
     where it sets no cookie.
     """
     cookie = read_set_cookie(header)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from tenacity import RetryCallState, Retrying, wait_fixed
 
-from meshproof.errors import EnvironmentBroken, MeshproofError
+from meshproof.errors import EnvironmentBroken, MeshproofError, PromiseBroken
 
 T = TypeVar("T")
 
@@ -132,6 +132,10 @@ class NotConverged(MeshproofError):
         self.last = last
 
 
+class NotKept(NotConverged, PromiseBroken):
+    """What did not come in time was promised: a broken promise, and not the environment's fault."""
+
+
 @dataclass(frozen=True)
 class Clock:
     """Time and sleep, so that tests need not wait."""
@@ -163,18 +167,25 @@ def converge(
     what: str,
     timeout: Timeout,
     successes: int = 1,
+    promised: bool = False,
     clock: Clock = Clock(),
 ) -> Converged[T]:
     """Look until ``until`` holds ``successes`` times in a row.
 
     A look that raises counts as one that does not hold; its error is kept.
     ``EnvironmentBroken`` raised by a look ends the wait at once. Raises
-    ``NotConverged`` when ``timeout`` passes first; a look that began before the
-    deadline still counts.
+    ``NotConverged`` when ``timeout`` passes first, and ``NotKept`` where what did not
+    come was ``promised``; a look that began before the deadline still counts.
     """
     with _listener(what) if _listener else nullcontext():
         return _converge(
-            look, until=until, what=what, timeout=timeout, successes=successes, clock=clock
+            look,
+            until=until,
+            what=what,
+            timeout=timeout,
+            successes=successes,
+            late=NotKept if promised else NotConverged,
+            clock=clock,
         )
 
 
@@ -185,6 +196,7 @@ def _converge(
     what: str,
     timeout: Timeout,
     successes: int,
+    late: type[NotConverged],
     clock: Clock,
 ) -> Converged[T]:
     begun = clock.now()
@@ -215,7 +227,7 @@ def _converge(
 
     def give_up(state: RetryCallState) -> T:
         seconds = clock.now() - begun
-        raise NotConverged(what, timeout, state.attempt_number, seconds, last)
+        raise late(what, timeout, state.attempt_number, seconds, last)
 
     attempts = 0
 

@@ -19,6 +19,7 @@ from meshproof.probes.tab import (
     findings,
     look,
     measure,
+    open_page,
     press,
     tab_order,
     tab_to,
@@ -73,7 +74,7 @@ def _(tab: Tab, phone: Tab, site: str, evidence: Evidence) -> Mapping[str, Opene
     opened = {}
     for device, each in (("on a desk", tab), ("on a phone", phone)):
         failed = watch(each)
-        each.goto(site + "/")
+        open_page(each, site + "/")
         evidence.picture(f"the page {device}", each.screenshot(full_page=True))
         shown, layout = look(each), measure(each)
         axe, inaccessible = findings(each)
@@ -114,7 +115,7 @@ def _(opened: Mapping[str, Opened]) -> None:
     target_fixture="keyboard",
 )
 def _(tab: Tab, site: str, evidence: Evidence) -> ByKeyboard:
-    tab.goto(site + "/")
+    open_page(tab, site + "/")
     order, before = tab_order(tab), look(tab)
     tab_to(tab, "Cats")
     evidence.picture("the focus on Cats", tab.screenshot(full_page=True))
@@ -154,7 +155,7 @@ def _(keyboard: ByKeyboard, version: str, store: str) -> None:
 
 @when(parsers.parse('these are clicked in a browser: "{names}"'), target_fixture="walk")
 def _(tab: Tab, site: str, evidence: Evidence, names: str) -> list[Step]:
-    tab.goto(site + "/")
+    open_page(tab, site + "/")
     walk = [Step("opening", look(tab))]
     evidence.picture("after opening", tab.screenshot(full_page=True))
     for name in names.split(", "):

@@ -16,7 +16,7 @@ from meshproof.flag import COOKIE, wrongly_cleared, wrongly_kept, wrongly_set
 from meshproof.near_misses import SEED, Gate, Seen, generate, lacking, summary
 from meshproof.probes.cookies import seen_with
 from meshproof.probes.ingress import Ingress
-from meshproof.probes.tab import TOGGLE, click
+from meshproof.probes.tab import TOGGLE, as_users_see, click, look, open_page
 
 #: No page that there is, so the app answers with 404, and the toggle at its foot all the same.
 DEEP = "/a/page/deep/in/the/site"
@@ -116,10 +116,11 @@ def _(switched: OnAndOff, version: str) -> None:
 
 def _switch(tab: Tab, site: str) -> Switched:
     """Click the toggle on a page deep in the site, and view other pages of it afterwards."""
-    tab.goto(site + DEEP)
-    version = tab.locator("#version").inner_text().removeprefix("version: ")
+    open_page(tab, site + DEEP)
+    version = look(tab).page.version
     begun = time.time()
-    with tab.expect_response(lambda response: "/featureflag/" in response.url) as answer:
+    switches = tab.expect_response(lambda response: "/featureflag/" in response.url)
+    with as_users_see("waits for the toggle's answer"), switches as answer:
         click(tab, TOGGLE)
     ended = time.time()
     set_cookie = answer.value.all_headers().get("set-cookie", "")
@@ -134,5 +135,4 @@ def _switch(tab: Tab, site: str) -> Switched:
 
 
 def _cookies_sent(tab: Tab, url: str) -> str:
-    response = tab.goto(url)
-    return response.request.all_headers().get("cookie", "") if response else ""
+    return open_page(tab, url).request.all_headers().get("cookie", "")

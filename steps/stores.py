@@ -135,6 +135,7 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> Loss:
         what="another MySQL pod is there, and votes are stored again",
         timeout=WORKLOADS_READY,
         successes=3,
+        promised=True,
     )
     statuses = Counter(answer.status for _, answer in loss.tried)
     evidence.text("votes meanwhile", "".join(f"{vote}: {a}\n" for vote, a in loss.tried))

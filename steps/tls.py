@@ -36,6 +36,7 @@ def _(tutorial: Tutorial, evidence: Evidence, hosts: str, client: str | None) ->
             until=lambda rows: not rows,
             what="the proxies have loaded what the objects say of TLS",
             timeout=PROXIES_SYNCED,
+            promised=True,
         )
     finally:
         evidence.text("tls-check", render(tables, wide=True))

@@ -67,5 +67,6 @@ def _(traces: Traces, environment: Environment, evidence: Evidence) -> None:
         until=lambda lines: not lines,
         what="the cluster is as it was before",
         timeout=VOLUMES_GONE,
+        promised=True,
     )
     evidence.observe(f"after: the same, {seen.seconds:.1f} s after the namespaces had gone")

@@ -139,7 +139,11 @@ def _(tutorial: Tutorial, evidence: Evidence) -> None:
         return [line for proxy in proxies for line in out_of_sync(states, proxy)]
 
     seen = converge(
-        look, until=lambda lines: not lines, what="all proxies are in sync", timeout=PROXIES_SYNCED
+        look,
+        until=lambda lines: not lines,
+        what="all proxies are in sync",
+        timeout=PROXIES_SYNCED,
+        promised=True,
     )
     evidence.observe(f"{len(proxies)} of {len(proxies)} proxies in sync ({seen.attempts} look(s))")
     tutorial.run("istioctl proxy-status")

@@ -24,7 +24,7 @@ def await_injection(cluster: Cluster, namespace: str) -> None:
 
     The API server admits pods by a copy of the namespaces that follows a label a
     moment later: a pod made at once after it may still get no proxy. Raises
-    ``NotConverged`` where none would get one (D1).
+    ``NotKept`` where none would get one (D1).
     """
     converge(
         lambda: injected_containers(cluster, namespace),
@@ -32,4 +32,5 @@ def await_injection(cluster: Cluster, namespace: str) -> None:
         what=f"a pod made in namespace {namespace} would get a proxy",
         timeout=LABEL_IN_FORCE,
         successes=3,
+        promised=True,
     )

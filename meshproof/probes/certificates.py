@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.errors import PromiseBroken
 from meshproof.mesh.admin import ask_proxy
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
@@ -33,25 +34,25 @@ INTERVAL = "0.5"
 def pods_of(cluster: Cluster, namespace: str, selector: str = "") -> list[Mapping[str, Any]]:
     """Return the pods of a namespace that run, as the API server has them.
 
-    Raises ``ValueError`` where one has no proxy: it could have no certificate.
+    Raises ``PromiseBroken`` where one has no proxy: it could have no certificate.
     """
     listed = get(cluster, f"/api/v1/namespaces/{namespace}/pods{selector}")["items"]
     running = [pod for pod in listed if pod_state(pod).settled]
     bare = [pod["metadata"]["name"] for pod in running if not pod_state(pod).proxied]
     if bare or not running:
-        raise ValueError(f"{namespace}: {len(running)} pods run, without a proxy: {bare}")
+        raise PromiseBroken(f"{namespace}: {len(running)} pods run, without a proxy: {bare}")
     return running
 
 
 def pods_and_gateway(cluster: Cluster, namespace: str) -> list[Mapping[str, Any]]:
-    """Return a namespace's pods and those of the ingress gateway. Raises ``ValueError``."""
+    """Return a namespace's pods and those of the ingress gateway. Raises ``PromiseBroken``."""
     return [*pods_of(cluster, namespace), *pods_of(cluster, MESH_NAMESPACE, GATEWAYS)]
 
 
 def certificates_held(cluster: Cluster, pods: Sequence[Mapping[str, Any]]) -> list[Held]:
     """Ask the proxies of pods what they hold.
 
-    Raises ``ValueError`` where one holds none, ``EnvironmentBroken`` where one does not answer.
+    Raises ``PromiseBroken`` where one holds none, ``EnvironmentBroken`` where one does not answer.
     """
     domain = trust_domain(mesh_config(cluster))
 
@@ -85,6 +86,7 @@ def await_renewal(
         until=lambda pods: not pods,
         what="the proxies have renewed their certificates",
         timeout=CERTIFICATE_RENEWED,
+        promised=True,
     )
     return [followed[held.pod] for held in before]
 
@@ -145,6 +147,7 @@ class OpenConnection:
             until=lambda answer: answer.at > after,
             what=f"an answer on the open connection after {after:%T}",
             timeout=CERTIFICATE_RENEWED,
+            promised=True,
         )
 
     def _read(self) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from meshproof.flag import COOKIE
-from meshproof.probes.page import Page, parse_page
+from meshproof.probes.page import Page, WrongPage, parse_page
 
 #: What a user sends who has set the feature flag.
 FLAG = {"Cookie": COOKIE}
@@ -40,9 +40,9 @@ class Response:
 
     @property
     def page(self) -> Page:
-        """The page in it. Raises ``ValueError`` where it is none."""
+        """The page in it. Raises ``WrongPage`` where it is none."""
         if self.status != 200:
-            raise ValueError(str(self))
+            raise WrongPage(str(self))
         return parse_page(self.body)
 
     def __str__(self) -> str:

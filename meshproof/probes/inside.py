@@ -41,7 +41,7 @@ LOCAL_PAGE = "http://127.0.0.1:8080/"
 
 
 def page_of(cluster: Cluster, namespace: str, pod: str) -> Page:
-    """Return the page that one app pod serves. Raises ``CommandFailed`` or ``ValueError``."""
+    """Return the page that one app pod serves. Raises ``CommandFailed`` or ``PromiseBroken``."""
     done = cluster.exec(namespace, pod, "voting-app", "python3", "-c", FETCH, LOCAL_PAGE)
     return parse_page(done.stdout)
 

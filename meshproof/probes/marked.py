@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from meshproof.errors import PromiseBroken
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.probes.inside import answer_of_redis
 from meshproof.tutorial.tutorial import Tutorial
@@ -57,7 +58,7 @@ def cast_marked(
     It is the id of votes through the ingress, cast at once, and in a tracing header of theirs.
     Storage is asked to repeat it from inside each pod of the app and of analytics, on a
     connection of its own. ``host`` is the name that the ingress is asked for instead of the
-    tutorial's. Returns what came back, a line each; raises ``ValueError`` where it is not what
+    tutorial's. Returns what came back, a line each; raises ``PromiseBroken`` where it is not what
     it must be.
     """
 
@@ -69,7 +70,9 @@ def cast_marked(
         responses = list(pool.map(vote, range(VOTES)))
     for response in responses:
         if response.page.analytics != analytics:
-            raise ValueError(f"a vote was answered without analytics {analytics}: {response.page}")
+            raise PromiseBroken(
+                f"a vote was answered without analytics {analytics}: {response.page}"
+            )
     answers = [f"{response}, page {response.page}" for response in responses]
     for pod in tutorial.pods():
         if (pod.app, pod.version) in (("voting-app", "1.0"), ("voting-analytics", analytics)):
@@ -82,5 +85,5 @@ def cast_marked(
             )
             answers.append(f"Redis answers {pod.name} with {answer!r}")
             if marker not in answer:
-                raise ValueError(answers[-1])
+                raise PromiseBroken(answers[-1])
     return answers

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
+from meshproof.errors import PromiseBroken
 from meshproof.isolation import BASELINE, WORKLOADS, Cell, Name, refused_at
 from meshproof.mesh.access_log import Sent, read_sent, seconds_since
 from meshproof.mesh.loaded import with_endpoints
@@ -54,7 +55,7 @@ def call_each(tutorial: Tutorial, sources: Sequence[str], names: Sequence[Name])
     Nothing is tried again. Each denial is looked for among the counts of the proxy that it
     reached: it is counted where that proxy counted as many as were refused there. Raises
     ``EnvironmentBroken`` where a pod can call nobody, ``NotConverged`` where a proxy does not
-    log its calls, ``ValueError`` where a workload has no pod.
+    log its calls, ``PromiseBroken`` where a workload has no pod.
     """
     cluster, namespace = tutorial.cluster, tutorial.namespace
     pods = [pod for pod in tutorial.pods() if pod.proxied]
@@ -110,8 +111,8 @@ def _await_sent(
 
 
 def caller(pods: Sequence[PodState], workload: str) -> PodState:
-    """The first settled pod of a workload. Raises ``ValueError``, listing the pods, for none."""
+    """The first settled pod of a workload. Raises ``PromiseBroken``, listing the pods, for none."""
     for pod in pods:
         if pod.workload == workload and pod.settled:
             return pod
-    raise ValueError(f"no pod of {workload} to call from, among {[str(pod) for pod in pods]}")
+    raise PromiseBroken(f"no pod of {workload} to call from, among {[str(pod) for pod in pods]}")

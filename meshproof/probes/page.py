@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from lxml import etree, html
 
+from meshproof.errors import PromiseBroken
+
 #: The elements that say what a page shows, by their ids.
 ELEMENTS = ("version", "host", "store", "results")
 SIMPLE = re.compile(r"Cats: (\d+) \| Dogs: (\d+)")
@@ -22,6 +24,10 @@ def read_text(text: str) -> tuple[str, tuple[int, int]] | None:
     if shares and shares[2] == shares[5] and int(shares[1]) + int(shares[4]) == int(shares[2]):
         return "1.1", (int(shares[1]), int(shares[4]))
     return None
+
+
+class WrongPage(PromiseBroken, ValueError):
+    """What was answered is not the voting page."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Page:
 
 
 def parse_page(text: str) -> Page:
-    """Read a page. Raises ``ValueError``, naming what is missing, where it is another page."""
+    """Read a page. Raises ``WrongPage``, naming what is missing, where it is another page."""
     try:
         elements = {each.get("id"): each for each in html.document_fromstring(text).iter()}
     except etree.ParserError:  # of a page that is empty
@@ -59,7 +65,7 @@ def parse_page(text: str) -> Page:
     texts = {}
     for name in ELEMENTS:
         if name not in elements:
-            raise ValueError(f"not the voting page: it has no “{name}”; it begins {text[:200]!r}")
+            raise WrongPage(f"not the voting page: it has no “{name}”; it begins {text[:200]!r}")
         texts[name] = "".join(map(str, elements[name].itertext())).strip()
     return Page(
         version=_after("version:", texts["version"]),
@@ -71,5 +77,5 @@ def parse_page(text: str) -> Page:
 
 def _after(label: str, text: str) -> str:
     if not text.startswith(label):
-        raise ValueError(f"not the voting page: {text!r} does not begin with {label!r}")
+        raise WrongPage(f"not the voting page: {text!r} does not begin with {label!r}")
     return text.removeprefix(label).strip()

@@ -88,6 +88,7 @@ class SteadyTraffic:
             until=lambda users: not users,
             what=f"every user has been answered {each} times more",
             timeout=REQUESTS_ANSWERED,
+            promised=True,
         )
 
     @contextmanager

@@ -46,13 +46,13 @@ def mysql_rows(cluster: Cluster, namespace: str, pod: str) -> list[Row]:
 
 
 def in_redis(tutorial: Tutorial) -> list[Row]:
-    """Read all votes of 1.0. Raises as `redis_rows`, and ``ValueError`` where it has no pod."""
+    """Read all votes of 1.0. Raises as `redis_rows`, and ``PromiseBroken`` where it has no pod."""
     pod = tutorial.pod_of(STORAGE, "1.0").name
     return redis_rows(tutorial.cluster, tutorial.namespace, pod)
 
 
 def in_mysql(tutorial: Tutorial) -> list[Row]:
-    """Read all votes of 2.0. Raises as `mysql_rows`, and ``ValueError`` where it has no pod."""
+    """Read all votes of 2.0. Raises as `mysql_rows`, and ``PromiseBroken`` where it has no pod."""
     pod = tutorial.pod_of(STORAGE, "2.0").name
     return mysql_rows(tutorial.cluster, tutorial.namespace, pod)
 

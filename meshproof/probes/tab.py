@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Error, Locator
+from playwright.sync_api import Error, Locator, Response
 from playwright.sync_api import Page as Tab
 
+from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.probes.page import ELEMENTS, Page, parse_page
 
 #: The accessible name of the toggle at the foot of the page.
 TOGGLE = "Feature flag"
+#: The first status by which a server says that it failed itself (RFC 9110, 15.6).
+SERVER_FAILED = 500
+#: What its library says of a browser that is not there any more, rather than of the page.
+BROWSER_GONE = ("has been closed", "Target crashed", "Connection closed", "Browser closed")
 #: What can be operated.
 OPERABLE = "a, button, input:visible"
 #: Milliseconds within which what can be clicked takes a click.
@@ -129,10 +135,39 @@ def watch(tab: Tab) -> list[str]:
     return problems
 
 
+@contextmanager
+def as_users_see(doing: str) -> Iterator[None]:
+    """Take what a browser cannot do with a page for what its user sees: a broken promise.
+
+    ``doing`` says what is tried. Raises ``PromiseBroken``, and ``EnvironmentBroken`` where it is
+    the browser itself that is gone.
+    """
+    try:
+        yield
+    except Error as error:
+        why = error.message.strip().split("\n", 1)[0]
+        if any(sign in why for sign in BROWSER_GONE):
+            raise EnvironmentBroken(f"The browser is gone while it {doing}.", why) from error
+        raise PromiseBroken(f"the browser {doing}: {why}") from error
+
+
+def open_page(tab: Tab, url: str) -> Response:
+    """Open a page and return its answer: 404 is one, too.
+
+    Raises ``PromiseBroken`` for none, and for one that says that the server failed (5xx).
+    """
+    with as_users_see(f"opens {url}"):
+        answer = tab.goto(url)
+    if answer is None or answer.status >= SERVER_FAILED:
+        raise PromiseBroken(f"the browser opens {url}: HTTP {answer.status if answer else 'none'}")
+    return answer
+
+
 def look(tab: Tab) -> Shown:
-    """Read what a tab shows. Raises ``ValueError`` where it is not the voting page."""
-    page = parse_page(tab.content())
-    return Shown(page, tab.get_by_role("switch", name=TOGGLE, exact=True).is_checked())
+    """Read what a tab shows. Raises ``PromiseBroken`` where it is not the voting page."""
+    with as_users_see(f"looks for the switch “{TOGGLE}”"):
+        page = parse_page(tab.content())
+        return Shown(page, tab.get_by_role("switch", name=TOGGLE, exact=True).is_checked())
 
 
 def measure(tab: Tab) -> Layout:
@@ -166,15 +201,21 @@ def _name(element: Locator) -> str:
 
 
 def click(tab: Tab, name: str) -> None:
-    """Click the button or switch of this name, and wait for the page that follows."""
+    """Click the button or switch of this name, and wait for the page that follows.
+
+    Raises ``PromiseBroken`` where there is none, or no page follows.
+    """
     button, switch = (tab.get_by_role(role, name=name, exact=True) for role in ("button", "switch"))
-    with tab.expect_navigation():
+    with as_users_see(f"clicks “{name}”"), tab.expect_navigation():
         button.or_(switch).click()
 
 
 def press(tab: Tab, key: str) -> None:
-    """Press a key on what has the focus, and wait for the page that follows."""
-    with tab.expect_navigation():
+    """Press a key on what has the focus, and wait for the page that follows.
+
+    Raises ``PromiseBroken`` where none does.
+    """
+    with as_users_see(f"waits for a page after the key {key}"), tab.expect_navigation():
         tab.keyboard.press(key)
 
 
@@ -197,12 +238,12 @@ def tab_order(tab: Tab) -> list[Focus]:
 
 
 def tab_to(tab: Tab, name: str) -> None:
-    """Press Tab until what has this name has the focus. Raises ``ValueError`` if nothing does."""
+    """Press Tab until what has this name has the focus; ``PromiseBroken`` if nothing does."""
     for _ in range(MOST_TABS):
         focus = next_focus(tab)
         if focus and focus.name == name:
             return
-    raise ValueError(f"Tab does not lead to {name}")
+    raise PromiseBroken(f"Tab does not lead to {name}")
 
 
 def findings(tab: Tab) -> tuple[str, list[str]]:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
+from meshproof.errors import PromiseBroken
 from meshproof.mesh.injection import PROXY
 
 #: Istio's default (`SECRET_TTL`), and by how much istiod backdates for clocks that differ
@@ -110,13 +111,13 @@ def read_held(dump: Mapping[str, Any], pod: Mapping[str, Any], domain: str) -> H
     """Read what a pod's proxy says of its secrets (Envoy's ``dynamic_active_secrets``).
 
     ``pod`` is as the API server has it, ``domain`` the mesh's trust domain. Raises
-    ``ValueError`` where the proxy has no certificate or trusts no root.
+    ``PromiseBroken`` where the proxy has no certificate or trusts no root.
     """
     name = pod["metadata"]["name"]
     secrets = {entry["name"]: entry for entry in dump.get("configs", [])}
     missing = {OWN, TRUSTED} - secrets.keys()
     if missing:
-        raise ValueError(f"{name}: its proxy holds no secret {' and no '.join(sorted(missing))}")
+        raise PromiseBroken(f"{name}: its proxy holds no secret {' and no '.join(sorted(missing))}")
     own, trusted = secrets[OWN], secrets[TRUSTED]["secret"]["validation_context"]
     spec = pod["spec"]
     return Held(

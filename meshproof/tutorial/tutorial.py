@@ -12,7 +12,7 @@ import yaml
 from kubernetes import client
 
 from meshproof.cluster.cluster import OWNED, Cluster
-from meshproof.errors import EnvironmentBroken
+from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.injection import await_injection
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.mesh.loaded import (
@@ -64,7 +64,7 @@ from meshproof.waiting import (
 MANIFESTS = ROOT / "manifests"
 
 
-class StepFailed(Exception):
+class StepFailed(PromiseBroken):
     """A command of the tutorial failed: the tutorial does not keep its promise."""
 
 
@@ -193,15 +193,18 @@ class Tutorial:
         return [pod_state(item) for item in items if not is_probe(item)]
 
     def pod_of(self, app: str, version: str) -> PodState:
-        """The first pod of a workload. Raises ``ValueError``, listing the pods, for none."""
+        """The first pod of a workload. Raises ``PromiseBroken``, listing the pods, for none."""
         pods = self.pods()
         for pod in pods:
             if (pod.app, pod.version) == (app, version) and not pod.stopping:
                 return pod
-        raise ValueError(f"no pod of {app} {version} among {[str(pod) for pod in pods]}")
+        raise PromiseBroken(f"no pod of {app} {version} among {[str(pod) for pod in pods]}")
 
     def settle(self, stage: str) -> None:
-        """Wait until the workloads of a stage run and, where it is served, the page answers."""
+        """Wait until the workloads of a stage run and, where it is served, the page answers.
+
+        Raises ``NotKept``: both are promised.
+        """
         self._await_workloads(stage)
         if stage_named(stage).flagged:
             # Pods are ready a moment before the gateway knows them. What they answer then, if
@@ -212,6 +215,7 @@ class Tutorial:
                 what="the gateway knows the pods of 2.0",
                 timeout=ROUTE_IN_FORCE,
                 successes=3,
+                promised=True,
             )
         if stage_named(stage).served:
             converge(
@@ -220,6 +224,7 @@ class Tutorial:
                 what="the page is served through the ingress",
                 timeout=ROUTE_IN_FORCE,
                 successes=3,
+                promised=True,
             )
 
     def _user(self) -> Ingress:
@@ -232,6 +237,7 @@ class Tutorial:
             until=lambda missing: not missing,
             what=f"the workloads of stage “{stage}” run",
             timeout=WORKLOADS_READY,
+            promised=True,
         )
 
     def await_change(self, before: Objects, now: Objects) -> None:
@@ -244,7 +250,7 @@ class Tutorial:
     def await_loaded(self, wanted: Sequence[Loaded]) -> None:
         """Wait until the proxies have loaded a change.
 
-        Raises ``NotConverged``, and ``EnvironmentBroken`` where a proxy does not answer in the end.
+        Raises ``NotKept``, and ``EnvironmentBroken`` where a proxy does not answer in the end.
         """
         if not wanted:
             return
@@ -264,6 +270,7 @@ class Tutorial:
                 until=lambda missing: not missing,
                 what="the proxies have loaded the change",
                 timeout=PROXIES_SYNCED,
+                promised=True,
             )
         except NotConverged:
             if silent:

@@ -8,6 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from meshproof.errors import PromiseBroken
 from meshproof.tls.certificates import (
     LONGEST,
     Held,
@@ -263,12 +264,12 @@ def test_what_a_proxy_holds_is_read_from_what_envoy_says() -> None:
 def test_a_proxy_without_a_certificate_is_said(configs: list[str], missing: str) -> None:
     said = dump(MESH.issue(ME))
     said["configs"] = [entry for entry in said["configs"] if entry["name"] in configs]
-    with pytest.raises(ValueError, match=f"app-1: its proxy holds no secret {missing}"):
+    with pytest.raises(PromiseBroken, match=f"app-1: its proxy holds no secret {missing}"):
         read_held(said, POD, "cluster.local")
 
 
 def test_a_proxy_that_knows_of_no_secrets_says_nothing_at_all() -> None:
-    with pytest.raises(ValueError, match="holds no secret"):
+    with pytest.raises(PromiseBroken, match="holds no secret"):
         read_held({}, POD, "cluster.local")
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshproof.errors import PromiseBroken
 from meshproof.flag import (
     holds_flag,
     read_set_cookie,
@@ -93,7 +94,7 @@ def test_a_set_cookie_header() -> None:
 
 @pytest.mark.parametrize("header", ["", "featureflag", "=on; Path=/", "; Path=/"])
 def test_what_sets_no_cookie(header: str) -> None:
-    with pytest.raises(ValueError, match="it sets no cookie"):
+    with pytest.raises(PromiseBroken, match="it sets no cookie"):
         read_set_cookie(header)
 
 

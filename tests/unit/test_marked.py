@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from meshproof.cluster.cluster import OWNED
+from meshproof.errors import PromiseBroken
 from meshproof.probes import marked as module
 from meshproof.probes.ingress import Response
 from meshproof.probes.marked import HEADER, PLAIN_HOST, PLAIN_TEXT, VOTES, cast_marked, marked_ways
@@ -81,13 +82,13 @@ def test_a_marker_is_sent_by_every_way(application: Application) -> None:
 @pytest.mark.parametrize("results", ["Cats: 1 | Dogs: 0", "Analytics do not answer."])
 def test_a_vote_that_did_not_go_by_these_analytics(application: Application, results: str) -> None:
     application.results = results
-    with pytest.raises(ValueError, match=r"without analytics 1\.1"):
+    with pytest.raises(PromiseBroken, match=r"without analytics 1\.1"):
         application.cast()
 
 
 def test_a_storage_that_does_not_repeat_the_marker(application: Application) -> None:
     application.redis = ""
-    with pytest.raises(ValueError, match="Redis answers pod-0 with ''"):
+    with pytest.raises(PromiseBroken, match="Redis answers pod-0 with ''"):
         application.cast()
 
 

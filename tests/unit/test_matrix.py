@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from meshproof.errors import EnvironmentBroken
+from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.isolation import BASELINE, Cell, Name
 from meshproof.mesh.access_log import MARGIN, Sent
 from meshproof.mesh.loaded import Loaded
@@ -103,7 +103,7 @@ def test_the_caller_is_a_settled_pod(namespace: Namespace) -> None:
     first, *others = namespace.pods()
     starting = replace(first, ready=1)
     assert caller([starting, *others], APP).name == "app-2"
-    with pytest.raises(ValueError, match=r"no pod of voting-app 1\.0 to call from, among .*1/2"):
+    with pytest.raises(PromiseBroken, match=r"no pod of voting-app 1\.0 to call from, among .*1/2"):
         caller([starting, others[-1]], APP)
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.errors import PromiseBroken
 from meshproof.paths import ROOT
 from meshproof.probes import certificates as module
 from meshproof.probes.certificates import (
@@ -71,10 +72,10 @@ def test_a_pod_without_a_proxy_is_not_passed_over(
     listed: dict[str, list[dict[str, Any]]],
 ) -> None:
     listed[VOTING] = [pod("app-1"), pod("bare", proxied=False)]
-    with pytest.raises(ValueError, match=r"2 pods run, without a proxy: \['bare'\]"):
+    with pytest.raises(PromiseBroken, match=r"2 pods run, without a proxy: \['bare'\]"):
         pods_of(ANY, "voting")
     listed[VOTING] = []
-    with pytest.raises(ValueError, match="0 pods run"):
+    with pytest.raises(PromiseBroken, match="0 pods run"):
         pods_of(ANY, "voting")
 
 

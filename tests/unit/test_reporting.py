@@ -18,9 +18,16 @@ import pytest
 from fixtures.outcomes import outcome_of
 from fixtures.reporting import WRITTEN, claim_folder, prepare_folder
 from fixtures.scenarios import stages_followed, stages_named
-from meshproof.errors import EnvironmentBroken, ExitCode, MeshproofError, UsageFailure
+from meshproof.errors import (
+    EnvironmentBroken,
+    ExitCode,
+    MeshproofError,
+    PromiseBroken,
+    UsageFailure,
+)
 from meshproof.expectations import IDS
 from meshproof.paths import ROOT
+from meshproof.probes.page import WrongPage
 from meshproof.process import CommandFailed, Completed
 from meshproof.signoff.allure_report import EXPECTATION_LABEL, HISTORY, REPORT, RESULTS, cases
 from meshproof.signoff.attestation import ATTESTATION
@@ -29,22 +36,25 @@ from meshproof.signoff.verdict import Outcome
 from meshproof.signoff.verification import verify
 from meshproof.tutorial.stages import NAMES
 from meshproof.tutorial.tutorial import StepFailed
-from meshproof.waiting import WORKLOADS_READY, NotConverged
+from meshproof.waiting import WORKLOADS_READY, NotConverged, NotKept
 
 # What one phase of a scenario says.
 
 FAILED_COMMAND = Completed(("kubectl",), 1, "", "", 0.0, 0.0)
 PROMISE_BROKEN = [
     AssertionError("3 of 5"),
-    ValueError("not the voting page"),
+    PromiseBroken("no pod of voting-app 1.0"),
+    WrongPage("not the voting page"),
     StepFailed("a command of the tutorial failed"),
-    NotConverged("the page is served", WORKLOADS_READY, 9, 120.0, "404"),
+    NotKept("the page is served", WORKLOADS_READY, 9, 120.0, "404"),
 ]
 SOMETHING_ELSE = [
     EnvironmentBroken("the node is gone"),
     CommandFailed("kubectl failed", FAILED_COMMAND),
     MeshproofError("any"),
     UsageFailure("no such context"),
+    NotConverged("the proxies have logged 9 calls", WORKLOADS_READY, 9, 30.0, "8 calls"),
+    ValueError("Expecting value: line 1 column 1 (char 0)"),
     KeyError("status"),
     TypeError("a bug"),
     OSError("no space left on device"),

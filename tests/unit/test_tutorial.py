@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from meshproof.cluster.cluster import OWNED, Cluster
-from meshproof.errors import EnvironmentBroken
+from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.loaded import Loaded, change
 from meshproof.probes.ingress import Response
 from meshproof.process import CommandFailed, Completed
@@ -636,5 +636,5 @@ def test_no_pod_of_a_workload(
         stopping=True,
     )  # fmt: skip
     monkeypatch.setattr(tutorial, "pods", lambda: [leaving])
-    with pytest.raises(ValueError, match=rf"no pod of voting-app {version} .*Terminating"):
+    with pytest.raises(PromiseBroken, match=rf"no pod of voting-app {version} .*Terminating"):
         tutorial.pod_of("voting-app", version)

@@ -1,0 +1,172 @@
+"""The ground that scenarios stand on, watched meanwhile: istiod, the gateway, system pods, nodes.
+
+What strikes it from outside (a pod that is killed or evicted, a node that stops, a machine that
+stands still) makes promises look broken that are not. Application pods are what is tested, and no
+part of the ground.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
+from meshproof.tutorial.objects import get
+
+#: Where pods are that scenarios rely on and do not test.
+NAMESPACES = (MESH_NAMESPACE, "kube-system", "local-path-storage")
+#: Whoever keeps a pod running; one of a Job ends, and one of nobody is made for a moment.
+KEEPERS = ("ReplicaSet", "DaemonSet", "StatefulSet", "Node")
+#: Seconds between beats, and how late one is where the machine stood still rather than was busy.
+BEAT, STILL = 0.5, 10.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """A pod or node: ``ready`` and since when, and how often it was ``restarted``.
+
+    ``uid`` tells it from another one of its name.
+    """
+
+    uid: str
+    ready: bool
+    since: str
+    restarts: int = 0
+    pressure: tuple[str, ...] = ()
+
+
+#: What there is, by what it is called in a sentence.
+Parts = Mapping[str, Part]
+
+
+def look(cluster: Cluster) -> Parts:
+    """See what the ground is made of now. Raises ``ApiException``."""
+    found = {}
+    for namespace in NAMESPACES:
+        for pod in get(cluster, f"/api/v1/namespaces/{namespace}/pods")["items"]:
+            if _kept(pod):
+                found[f"pod {namespace}/{pod['metadata']['name']}"] = _pod(pod)
+    for node in get(cluster, "/api/v1/nodes")["items"]:
+        found[f"node {node['metadata']['name']}"] = _node(node)
+    return found
+
+
+def strikes(before: Parts, after: Parts) -> list[str]:
+    """Say what struck the ground between two looks, a line each; empty where nothing did."""
+    found = []
+    for name, was in before.items():
+        now = after.get(name)
+        if now is None:
+            found.append(f"{name} is gone")
+        elif now.uid != was.uid:
+            found.append(f"{name} is another one of that name")
+        else:
+            found += [f"{name} {what}" for what in _changes(was, now)]
+    return found
+
+
+def _changes(was: Part, now: Part) -> list[str]:
+    found = []
+    if now.restarts != was.restarts:
+        found.append(f"had {was.restarts} restarts before, and has {now.restarts}")
+    if not now.ready:
+        found.append(f"is not ready since {now.since}")
+    elif not was.ready or was.since != now.since:
+        found.append(f"was not ready, until {now.since}")
+    found += [f"is under {kind}" for kind in now.pressure]
+    return found
+
+
+def _kept(pod: Mapping[str, Any]) -> bool:
+    owners = pod["metadata"].get("ownerReferences", ())
+    return any(owner["kind"] in KEEPERS for owner in owners)
+
+
+def _pod(pod: Mapping[str, Any]) -> Part:
+    status = pod["status"]
+    restarts = sum(each["restartCount"] for each in status.get("containerStatuses", ()))
+    ready, since = _condition(status, "Ready")
+    return Part(pod["metadata"]["uid"], ready, since, restarts)
+
+
+def _node(node: Mapping[str, Any]) -> Part:
+    ready, since = _condition(node["status"], "Ready")
+    pressure = tuple(
+        each["type"]
+        for each in node["status"].get("conditions", ())
+        if each["type"].endswith("Pressure") and each["status"] == "True"
+    )
+    return Part(node["metadata"]["uid"], ready, since, pressure=pressure)
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> tuple[bool, str]:
+    for each in status.get("conditions", ()):
+        if each["type"] == kind:
+            return each["status"] == "True", each["lastTransitionTime"]
+    return False, "its beginning"
+
+
+@dataclass
+class Heartbeat:
+    """Notes for how long this machine stood still: whoever sleeps half a second woke up late."""
+
+    still: list[float] = field(default_factory=list)
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Heartbeat:
+        """Begin to beat."""
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End it."""
+        self._ended.set()
+        self._thread.join()
+
+    def take(self) -> list[float]:
+        """Return the seconds of each standstill since the last call."""
+        taken, self.still[:] = list(self.still), []
+        return taken
+
+    def _beat(self) -> None:
+        before = time.monotonic()
+        while not self._ended.wait(BEAT):
+            now = time.monotonic()
+            if now - before - BEAT > STILL:
+                self.still.append(now - before - BEAT)
+            before = now
+
+
+class Witness:
+    """Watches the ground from one scenario to the next."""
+
+    def __init__(self, cluster: Cluster, heartbeat: Heartbeat) -> None:
+        """Begin with what there is now. Raises ``ApiException``."""
+        self.cluster = cluster
+        self.heartbeat = heartbeat
+        self._before = look(cluster)
+
+    def struck(self) -> Sequence[str]:
+        """Say what struck the ground since the last call, or the beginning; a line each.
+
+        Where it cannot be asked that is what struck it.
+        """
+        try:
+            now = look(self.cluster)
+        except Exception as error:  # whatever keeps the API server from answering
+            return [f"the cluster does not answer: {type(error).__name__}: {error}"]
+        found = strikes(self._before, now)
+        found += [f"this machine stood still for {s:.0f} s" for s in self.heartbeat.take()]
+        self._before = now
+        return found

@@ -1,0 +1,152 @@
+"""What strikes the ground is seen, and a red of that time says nothing of a promise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.outcomes import judged
+from meshproof import witness
+from meshproof.cluster.cluster import Cluster
+from meshproof.signoff.verdict import Outcome
+from meshproof.witness import Heartbeat, Part, Witness, strikes
+
+ISTIOD, NODE = "pod istio-system/istiod-1", "node one"
+BEFORE = {ISTIOD: Part("u1", True, "10:00"), NODE: Part("n1", True, "09:00")}
+
+parts = st.dictionaries(
+    st.sampled_from([ISTIOD, NODE, "pod kube-system/coredns-1"]),
+    st.builds(
+        Part,
+        uid=st.sampled_from(["u1", "u2"]),
+        ready=st.booleans(),
+        since=st.sampled_from(["10:00", "10:01"]),
+        restarts=st.integers(0, 2),
+    ),
+)
+
+
+@given(parts)
+def test_what_stayed_the_same_and_ready_was_not_struck(before: Mapping[str, Part]) -> None:
+    well = {name: replace(part, ready=True) for name, part in before.items()}
+    assert strikes(well, well) == []
+    more = {**well, "pod kube-system/new": Part("u9", True, "10:05")}
+    assert strikes(well, more) == []
+
+
+@given(parts, parts)
+def test_whatever_changed_is_named(before: Mapping[str, Part], after: Mapping[str, Part]) -> None:
+    told = strikes(before, after)
+    for name, part in before.items():
+        changed = after.get(name) != part or not part.ready
+        assert any(line.startswith(f"{name} ") for line in told) == changed
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (None, f"{ISTIOD} is gone"),
+        (Part("u2", True, "10:00"), f"{ISTIOD} is another one of that name"),
+        (Part("u1", True, "10:00", restarts=1), f"{ISTIOD} had 0 restarts before, and has 1"),
+        (Part("u1", False, "10:07"), f"{ISTIOD} is not ready since 10:07"),
+        (Part("u1", True, "10:07"), f"{ISTIOD} was not ready, until 10:07"),
+    ],
+)
+def test_each_way_of_being_struck_is_told(now: Part | None, told: str) -> None:
+    after = {**BEFORE, ISTIOD: now} if now else {NODE: BEFORE[NODE]}
+    (line,) = strikes(BEFORE, {name: part for name, part in after.items() if part})
+    assert line.startswith(told)
+
+
+def test_a_node_under_pressure_is_told() -> None:
+    after = {**BEFORE, NODE: replace(BEFORE[NODE], pressure=("MemoryPressure",))}
+    assert strikes(BEFORE, after) == [f"{NODE} is under MemoryPressure"]
+
+
+@given(st.sampled_from(list(Outcome)), st.text(), st.lists(st.text(min_size=1), max_size=3))
+def test_only_a_red_is_taken_back_and_only_where_the_ground_was_struck(
+    outcome: Outcome, message: str, told: list[str]
+) -> None:
+    now, said = judged(outcome, message, told)
+    if outcome is Outcome.FAILED and told:
+        assert now is Outcome.ERROR
+        assert said.startswith(message)
+        assert all(line in said for line in told)
+    else:
+        assert (now, said) == (outcome, message)
+
+
+def pod(name: str, owner: str | None, *, ready: str = "True") -> dict[str, Any]:
+    owners = [{"kind": owner}] if owner else []
+    return {
+        "metadata": {"name": name, "uid": f"uid-{name}", "ownerReferences": owners},
+        "status": {
+            "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": "10:00"}],
+            "containerStatuses": [{"restartCount": 2}, {"restartCount": 1}],
+        },
+    }
+
+
+class Api:
+    """What the API server answers."""
+
+    def __init__(self) -> None:
+        self.pods = [pod("istiod-1", "ReplicaSet"), pod("helper", None), pod("once", "Job")]
+        self.down = False
+
+    def get(self, cluster: Cluster, path: str) -> Mapping[str, Any]:
+        if self.down:
+            raise ConnectionRefusedError("nobody there")
+        if path == "/api/v1/namespaces/istio-system/pods":
+            return {"items": self.pods}
+        if path == "/api/v1/nodes":
+            ready = {"type": "Ready", "status": "True", "lastTransitionTime": "09:00"}
+            full = {"type": "DiskPressure", "status": "False"}
+            metadata = {"name": "one", "uid": "n1"}
+            return {"items": [{"metadata": metadata, "status": {"conditions": [ready, full]}}]}
+        return {"items": []}
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    answers = Api()
+    monkeypatch.setattr(witness, "get", answers.get)
+    return answers
+
+
+def test_the_ground_is_what_is_kept_running(cluster: Cluster, api: Api) -> None:
+    assert witness.look(cluster) == {
+        ISTIOD: Part("uid-istiod-1", True, "10:00", restarts=3),
+        NODE: Part("n1", True, "09:00"),
+    }
+
+
+def test_a_witness_tells_what_came_since_it_was_asked_last(cluster: Cluster, api: Api) -> None:
+    watching = Witness(cluster, Heartbeat())
+    assert watching.struck() == []
+    api.pods = [pod("istiod-2", "ReplicaSet")]
+    assert watching.struck() == [f"{ISTIOD} is gone"]
+    assert watching.struck() == []
+    api.down = True
+    assert watching.struck() == [
+        "the cluster does not answer: ConnectionRefusedError: nobody there"
+    ]
+
+
+def test_a_machine_that_stands_still_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witness, "BEAT", 0.01)
+    monkeypatch.setattr(witness, "STILL", 0.05)
+    clock = iter([0.0, 0.01, 7.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock, 7.0))
+    with Heartbeat() as heartbeat:
+        deadline = time.perf_counter() + 5
+        while not heartbeat.still and time.perf_counter() < deadline:
+            pass
+    assert [round(seconds, 2) for seconds in heartbeat.take()] == [6.98]
+    assert heartbeat.take() == []
