@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from meshproof.cluster.cluster import Cluster
 from meshproof.environment import Environment
 from meshproof.errors import ExitCode
 from meshproof.lanes import Lane
 from meshproof.mutants import MUTANTS, mutated_manifests, read_mutant
 from meshproof.paths import ROOT
 from meshproof.process import run
-from meshproof.tutorial.tutorial import MANIFESTS
+from meshproof.progress import Progress
+from meshproof.tutorial.objects import delete, get, namespace_object
+from meshproof.tutorial.tutorial import MANIFESTS, Tutorial
+from meshproof.waiting import ENVIRONMENT_UP, SYSTEM_READY, converge
 
 #: Seconds; a run of one scenario takes some 15.
 RUN_TIMEOUT = 300.0
@@ -89,3 +95,49 @@ def test_a_broken_promise_is_rejected_and_what_the_cluster_says_is_kept(
     assert breakage.explains(failed["message"]), failed["message"]
     caught = [e["path"] for e in failed["evidence"] if "-failure-" in e["path"]]
     assert caught and all((reports / file).is_file() for file in caught), failed
+
+
+DNS = "/api/v1/namespaces/kube-system/pods"
+
+
+@contextmanager
+def struck(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """Have one of the cluster's DNS pods killed once a namespace is there, and wait for another."""
+
+    def strike() -> None:
+        converge(
+            lambda: namespace_object(cluster, namespace),
+            until=bool,
+            what=f"namespace {namespace} is there",
+            timeout=ENVIRONMENT_UP,
+        )
+        pods = get(cluster, f"{DNS}?labelSelector=k8s-app%3Dkube-dns")["items"]
+        delete(cluster, f"{DNS}/{pods[0]['metadata']['name']}", grace=0)
+
+    with ThreadPoolExecutor(1) as pool:
+        striking = pool.submit(strike)
+        yield
+        striking.result()
+    converge(
+        lambda: cluster.apps.read_namespaced_deployment("coredns", "kube-system").status,
+        until=lambda status: status.ready_replicas == status.replicas,
+        what="the cluster's DNS is ready again",
+        timeout=SYSTEM_READY,
+    )
+
+
+@pytest.mark.exclusive
+def test_a_red_of_the_time_in_which_the_ground_was_struck_is_inconclusive(
+    accept: Accept, environment: Environment, lane: Lane, tmp_path: Path
+) -> None:
+    cluster, namespace = environment.cluster, f"{lane.namespace}-whole"
+    Tutorial(cluster, namespace, progress=Progress()).delete()  # an earlier test's
+    breakage = read_mutant(MUTANTS / "d3-two-app-pods.yaml")
+    manifests = mutated_manifests(breakage, MANIFESTS, tmp_path / "manifests")
+    with struck(cluster, namespace):
+        ended = accept("-m", "D3", f"--manifests={manifests}")
+    assert ended.code == ExitCode.ENVIRONMENT, ended.printed
+    row = next(row for row in ended.signoff["expectations"] if row["id"] == "D3")
+    assert row["verdict"] == "inconclusive", ended.printed
+    messages = [scenario["message"] for scenario in row["scenarios"]]
+    assert any("pod kube-system/coredns-" in message for message in messages), messages
