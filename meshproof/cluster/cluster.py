@@ -6,7 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from kubernetes import client, config
 
@@ -21,6 +24,30 @@ OWNED_SELECTOR = f"{OWNER_LABEL}={OWNER}"
 
 #: Seconds a command against the API server may take; `kubectl apply` takes less than one.
 COMMAND_TIMEOUT = 120.0
+#: Seconds until the API server has answered; on a busy machine it takes one or two.
+API_TIMEOUT = 30.0
+
+
+class DeadlineClient(client.ApiClient):  # type: ignore[misc]  # it has no types
+    """A Kubernetes client that waits `API_TIMEOUT` for an answer, where a call says nothing else.
+
+    An API server that hangs would otherwise hang the run.
+    """
+
+    def call_api(self, *request: Any, **how: Any) -> Any:
+        """Make a request. Raises as the client that it is does, and urllib3's ``HTTPError``."""
+        if how.get("_request_timeout") is None:
+            how["_request_timeout"] = API_TIMEOUT
+        return super().call_api(*request, **how)
+
+
+def _is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine: no proxy knows a way there, as kubectl knows, too."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 @dataclass(frozen=True)
@@ -83,8 +110,14 @@ class Cluster:
 
     @cached_property
     def api(self) -> client.ApiClient:
-        """The Kubernetes client of this cluster."""
-        return config.new_client_from_config(config_file=str(self.kubeconfig))
+        """The Kubernetes client of this cluster; each call of it has a deadline."""
+        configuration = client.Configuration()
+        config.load_kube_config(
+            config_file=str(self.kubeconfig), client_configuration=configuration
+        )
+        if _is_loopback(configuration.host):
+            configuration.proxy = None
+        return DeadlineClient(configuration)
 
     @property
     def core(self) -> client.CoreV1Api:

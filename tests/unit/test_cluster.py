@@ -3,8 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kubernetes import client
 
-from meshproof.cluster.cluster import Cluster, make_tools
+from meshproof.cluster.cluster import API_TIMEOUT, Cluster, DeadlineClient, make_tools
 from meshproof.process import CommandFailed
 
 
@@ -42,3 +43,48 @@ def test_links_of_tools_follow_what_was_built_last(tmp_path: Path) -> None:
         "kind": new,
         "kubectl": old,
     }
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{{name: here, context: {{cluster: here, user: me}}}}]
+clusters: [{{name: here, cluster: {{server: "{server}"}}}}]
+users: [{{name: me, user: {{token: none}}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("server", "proxied"),
+    [
+        ("https://127.0.0.1:6443", False),
+        ("https://[::1]:6443", False),
+        ("https://localhost:6443", False),
+        ("https://192.0.2.7:6443", True),
+        ("https://api.example:6443", True),
+    ],
+)
+def test_a_proxy_of_the_environment_is_never_asked_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch, cluster: Cluster, server: str, proxied: bool
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    cluster.kubeconfig.write_text(KUBECONFIG.format(server=server))
+    assert bool(cluster.api.configuration.proxy) == proxied
+
+
+def test_every_call_has_a_deadline(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
+    waited: list[object] = []
+
+    def call_api(_: client.ApiClient, *request: object, **how: object) -> None:
+        waited.append(how["_request_timeout"])
+
+    monkeypatch.setattr(client.ApiClient, "call_api", call_api)
+    cluster.kubeconfig.write_text(KUBECONFIG.format(server="https://127.0.0.1:6443"))
+    assert isinstance(cluster.api, DeadlineClient)
+    cluster.api.call_api("GET", "/api")
+    cluster.api.call_api("GET", "/api", _request_timeout=5)
+    assert waited == [API_TIMEOUT, 5]
