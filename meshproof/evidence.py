@@ -39,13 +39,20 @@ class Kept:
 
 
 class Evidence:
-    """What one scenario leaves behind: files, and observations in a line each."""
+    """What one scenario leaves behind: files, and observations in a line each.
+
+    ``observations`` are all of these lines; ``results`` and ``baselines`` those of them that say
+    what was found and what it was held against. They are sentences for people: no notation of a
+    programming language.
+    """
 
     def __init__(self, folder: Path, listener: Listener = lambda *_: None) -> None:
         """``folder`` is made when the first piece is written."""
         self.folder = folder
         self.pieces: list[Kept] = []
         self.observations: list[str] = []
+        self.results: list[str] = []
+        self.baselines: list[str] = []
         self._listener = listener
 
     @property
@@ -73,8 +80,18 @@ class Evidence:
         """Keep captured packets (pcap)."""
         return self._keep(name, pcap, ".pcap", "application/vnd.tcpdump.pcap")
 
+    def result(self, sentence: str) -> None:
+        """Keep what the scenario found, in a sentence with its numbers: the line that is signed."""
+        self.results.append(sentence)
+        self.observations.append(sentence)
+
+    def baseline(self, sentence: str) -> None:
+        """Keep what it was before, or without what is tested: what a result is held against."""
+        self.baselines.append(sentence)
+        self.observations.append(sentence)
+
     def observe(self, line: str) -> None:
-        """Keep what was observed, in a line for the report."""
+        """Keep a detail of what was observed, in a line for whoever reads on."""
         self.observations.append(line)
 
     def _keep(self, name: str, data: bytes, suffix: str, media_type: str) -> Path:

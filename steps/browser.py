@@ -26,6 +26,7 @@ from meshproof.probes.tab import (
     watch,
 )
 from meshproof.probes.votes import Ballot
+from meshproof.wording import listed, number
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _(tab: Tab, phone: Tab, site: str, evidence: Evidence) -> Mapping[str, Opene
         evidence.picture(f"the page {device}", each.screenshot(full_page=True))
         shown, layout = look(each), measure(each)
         axe, inaccessible = findings(each)
-        evidence.observe(f"{device}: {shown}; {layout}; {axe}")
+        evidence.result(f"The page {device}: {shown}; {layout}; {axe}.")
         opened[device] = Opened(shown, layout, inaccessible, failed)
     return opened
 
@@ -126,7 +127,7 @@ def _(tab: Tab, site: str, evidence: Evidence) -> ByKeyboard:
     press(tab, "Space")
     evidence.picture("after Space", tab.screenshot(full_page=True))
     used = ByKeyboard(order, before, voted, look(tab))
-    evidence.observe(f"Tab led to {', '.join(map(str, order))}")
+    evidence.result(f"By keyboard alone Tab led to {listed(order)}.")
     evidence.observe(f"{before}; after Enter {used.voted}; after Space {used.toggled}")
     return used
 
@@ -168,6 +169,8 @@ def _(tab: Tab, site: str, evidence: Evidence, names: str) -> list[Step]:
 
 @then("the browser showed one page after the other", target_fixture="ballots")
 def _(walk: list[Step], evidence: Evidence, datatable: list[list[str]]) -> list[Ballot]:
+    led = listed(f"{step.shown.page.version} on {step.shown.page.store}" for step in walk)
+    evidence.result(f"{number(len(walk) - 1, 'click')} led to the pages of {led}.")
     evidence.observe("; ".join(map(str, walk)))
     seen = [step.row for step in walk]
     assert seen == datatable[1:], "; ".join(map(str, walk))

@@ -36,6 +36,7 @@ from meshproof.tls.certificates import (
 )
 from meshproof.tutorial.stages import objects_after
 from meshproof.tutorial.tutorial import Tutorial
+from meshproof.wording import listed, number
 
 #: Applied to the namespace in which renewal is watched.
 RENEWAL = "kubectl apply -f kubernetes/renewal.yaml --namespace {namespace}"
@@ -100,8 +101,9 @@ def _(tutorial: Tutorial, evidence: Evidence) -> list[Held]:
 def _(held: list[Held], roots: Roots, evidence: Evidence) -> None:
     now = datetime.now(UTC)
     wrong = [line for each in held for line in untrusted(each, roots, now)]
-    evidence.observe(
-        f"{len(held)} proxies; of another root, or trusting another: {wrong or 'none'}"
+    evidence.result(
+        f"Of the certificates of {number(len(held), 'proxy', 'proxies')}, {len(wrong)} are of "
+        "another root than the mesh's, or trust another."
     )
     assert not wrong, wrong
 
@@ -109,7 +111,7 @@ def _(held: list[Held], roots: Roots, evidence: Evidence) -> None:
 @then("each is made out to its pod's own service account alone, for both ends of a call")
 def _(held: list[Held], evidence: Evidence) -> None:
     wrong = [line for each in held for line in misnamed(each)]
-    evidence.observe(f"made out to {sorted({name for each in held for name in each.names})}")
+    evidence.observe(f"made out to {listed(sorted({n for each in held for n in each.names}))}")
     assert not wrong, wrong
 
 
@@ -136,7 +138,7 @@ def _(held: list[Held], evidence: Evidence) -> None:
 @then("no proxy is told to renew it at another time than Istio's own, half of its life")
 def _(held: list[Held], evidence: Evidence) -> None:
     told = {each.pod: dict(each.settings) for each in held if each.settings}
-    evidence.observe(f"proxies that are told when to renew: {told or 'none'}")
+    evidence.observe(f"proxies that are told when to renew: {listed(told)}")
     assert not told, f"{len(told)} of {len(held)} proxies are told when to renew: {told}"
 
 
@@ -154,7 +156,7 @@ def _(brief: Tutorial, evidence: Evidence, seconds: int) -> Roots:
         held.pod: held.expires - held.since
         for held in certificates_held(brief.cluster, pods_of(brief.cluster, brief.namespace))
     }
-    evidence.observe(f"from when the proxies got them, good for {list(map(str, lives.values()))}")
+    evidence.observe(f"from when the proxies got them, good for {listed(lives.values())}")
     assert all(life <= timedelta(seconds=seconds) for life in lives.values()), lives
     return _root_of(brief, evidence)
 
@@ -184,6 +186,7 @@ def _(brief: Tutorial, evidence: Evidence) -> Renewed:
 @then("each was renewed in time, about half of its life before its end, with a key of its own")
 def _(renewed: Renewed, evidence: Evidence) -> None:
     pairs = list(zip(renewed.before, renewed.after, strict=True))
+    evidence.result(f"{number(len(pairs), 'certificate')} were watched, and each was renewed.")
     for before, after in pairs:
         evidence.observe(renewal(before, after))
     wrong = [line for before, after in pairs for line in badly_renewed(before, after)]
@@ -211,7 +214,7 @@ def _(brief: Tutorial, renewed: Renewed, connection: OpenConnection, evidence: E
     seen = sorted({answer.text for answer in answers})
     evidence.observe(
         f"{len(answers)} answers on the open connection, {late} after {expired:%T}, all on "
-        f"{seen}; a new connection is answered on {new!r}"
+        f"{listed(seen)}; a new connection is answered on {new or 'nothing'}"
     )
     assert len(seen) == 1 and seen[0].isdigit(), f"the open connection answered {seen}"
     assert new.isdigit() and new not in seen, f"a new connection is answered with {new!r}"

@@ -17,6 +17,7 @@ from meshproof.near_misses import SEED, Gate, Seen, generate, lacking, summary
 from meshproof.probes.cookies import seen_with
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.tab import TOGGLE, as_users_see, click, open_page
+from meshproof.wording import listed
 
 #: No page that there is, so the app answers with 404, and the toggle at its foot all the same.
 DEEP = "/a/page/deep/in/the/site"
@@ -71,7 +72,9 @@ def _(seen: list[Seen], evidence: Evidence, least: int) -> None:
 def _(seen: list[Seen], evidence: Evidence, flagged: str, others: str) -> None:
     gate = Gate(seen, flagged, others)
     evidence.text("every request", gate.table)
-    evidence.observe(f"{len(gate.wrong)} of {len(seen)} requests got another version")
+    evidence.result(
+        f"{len(gate.wrong)} of {len(seen)} requests with near misses got another version."
+    )
     assert not gate.wrong, gate.complaint
 
 
@@ -82,7 +85,8 @@ def _(seen: list[Seen], evidence: Evidence, flagged: str, others: str) -> None:
 def _(tab: Tab, site: str, evidence: Evidence) -> OnAndOff:
     switched = OnAndOff(_switch(tab, site), _switch(tab, site))
     for what, each in (("on", switched.on), ("off", switched.off)):
-        evidence.observe(f"switched {what}, Set-Cookie: {each.set_cookie}; sent {each.sent}")
+        sent = listed(f"{cookie or 'nothing'} for {path}" for path, cookie in each.sent.items())
+        evidence.observe(f"switched {what}, Set-Cookie: {each.set_cookie}; sent {sent}")
     return switched
 
 
@@ -93,7 +97,11 @@ def _(tab: Tab, site: str, evidence: Evidence) -> OnAndOff:
 )
 def _(switched: OnAndOff, evidence: Evidence, version: str) -> None:
     on = switched.on
-    evidence.observe(f"the browser keeps {on.jar}, set between {on.begun} and {on.ended}")
+    for cookie in on.jar:
+        evidence.result(
+            f"The browser keeps {cookie['name']}={cookie['value']} for "
+            f"{cookie['expires'] - on.ended:.0f} s and the path {cookie['path']}."
+        )
     wrong = wrongly_set(on.set_cookie) + wrongly_kept(on.jar, on.begun, on.ended)
     assert on.version == version, f"the toggle was clicked on version {on.version}"
     assert not wrong, f"Set-Cookie: {on.set_cookie}; {'; '.join(wrong)}"

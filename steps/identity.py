@@ -17,6 +17,7 @@ from meshproof.probes.capture import places
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
+from meshproof.wording import number
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def make_calls(
     }
     silent = [f"{pod}: {answer}" for pod, answer in answers.items() if not answer.served]
     assert not silent, f"storage does not answer {silent}"
-    evidence.observe(f"{len(views)} views, {len(answers)} connections to storage")
+    evidence.observe(
+        f"{number(len(views), 'page')} viewed, {number(len(answers), 'connection')} to storage"
+    )
     # A page is one call to the app, and one from there to analytics.
     return Round(begun, marker, 2 * len(views) + len(answers))
 
@@ -109,6 +112,10 @@ def _(made: Round, tutorial: Tutorial, evidence: Evidence, datatable: list[list[
         for (caller, server, protocol, identity), number in sorted(seen.items())
     ]
     evidence.text("calls by the servers' proxies", "".join(f"{call}\n" for call in calls))
+    evidence.result(
+        f"{number(sum(seen.values()), 'call')} over {number(len(seen), 'arrow')}; "
+        f"{len(set(seen) - expected)} by a caller, as an identity or in a protocol not expected."
+    )
     for line in lines:
         evidence.observe(line)
     assert set(seen) == expected, "; ".join(lines)

@@ -13,6 +13,7 @@ from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.views import WITHOUT_HEADERS, ask_at_once
 from meshproof.sampling import AlwaysClaim, samples_to_exclude
 from meshproof.tutorial.tutorial import Tutorial
+from meshproof.wording import by_name
 from steps.sampling import LEAK
 
 APP = "voting-app 1.0"
@@ -33,7 +34,9 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> None:
     before = reached(tutorial)
     ask(ingress, BASELINE_REQUESTS, WITHOUT_HEADERS)
     rise = risen(before, reached(tutorial))
-    evidence.observe(f"baseline: {BASELINE_REQUESTS} requests by 1.0, the counts rose by {rise}")
+    evidence.baseline(
+        f"With {BASELINE_REQUESTS} requests by 1.0 the counts rose by: {by_name(rise)}."
+    )
     wrong = {
         name: rise[name]
         for name, (_, each) in OLD.items()
@@ -54,7 +57,9 @@ def _(
         count, min(rise[APP], count), leak / 100, confidence / 100, "requests to the app"
     )
     each = f"with the flag, and without it, {count} requests"
-    evidence.observe(f"{each}, the counts rose by {rise}; for either: {claim}")
+    evidence.result(
+        f"{each[0].upper()}{each[1:]}, the counts rose by: {by_name(rise)}; for either: {claim}."
+    )
     assert not any(rise.values()), f"{each}, and these counts rose: {rise}"
     assert claim.holds, str(claim)
 

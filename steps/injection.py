@@ -44,11 +44,15 @@ def _(injection: InjectionProbe) -> PodState:
 
 @then("the pod made before the label has no proxy")
 def _(before: PodState, evidence: Evidence) -> None:
-    evidence.observe(f"made before the label: {before}, proxy: {before.proxied}")
+    evidence.baseline(
+        f"The pod made before the label has {'a' if before.proxied else 'no'} proxy ({before})."
+    )
     assert not before.proxied, f"it has a proxy: {before}"
 
 
 @then("the pod made after the label has one")
 def _(after: PodState, evidence: Evidence) -> None:
-    evidence.observe(f"made after the label: {after}, proxy: {after.proxied}")
+    evidence.result(
+        f"The pod made after the label has {'a' if after.proxied else 'no'} proxy ({after})."
+    )
     assert after.proxied, f"it has no proxy: {after}"

@@ -18,6 +18,7 @@ from meshproof.probes.views import ANYONE, sample_at_once, sample_views
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
+from meshproof.wording import listed, number
 
 #: A workload's app and version.
 Workload = tuple[str, str]
@@ -76,7 +77,9 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, old_analytics: P
     views = sample_views(ingress, BASELINE_VIEWS)
     expected = sum(1 for view in views if view.version == "1.0")
     after = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
-    evidence.observe(f"baseline: {expected} pages of 1.0, the count rose from {before} to {after}")
+    evidence.baseline(
+        f"While {number(expected, 'page')} showed 1.0, its proxy's count rose by {after - before}."
+    )
     assert expected > 0, f"none of {len(views)} pages showed analytics 1.0"
     assert after - before == expected
 
@@ -84,7 +87,7 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, old_analytics: P
 @then("analytics 1.0 is still deployed, and a ready endpoint of its Service")
 def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState) -> None:
     endpoints = ready_endpoints(tutorial.cluster, tutorial.namespace, "voting-analytics")
-    evidence.observe(f"{old_analytics}; ready endpoints: {endpoints}")
+    evidence.observe(f"{old_analytics}; ready endpoints: {listed(endpoints)}")
     assert old_analytics.settled, str(old_analytics)
     assert old_analytics.name in endpoints
 
@@ -100,7 +103,10 @@ def _(
     before = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
     views = sample_at_once(ingress, count)[ANYONE]
     after = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
-    evidence.observe(f"{len(views)} pages viewed, the count went from {before} to {after}")
+    evidence.result(
+        f"While {number(len(views), 'page')} were viewed, {number(after - before, 'request')} "
+        "reached analytics 1.0."
+    )
     assert all(view.status == 200 for view in views)
     assert after == before, f"{after - before} requests reached analytics 1.0"
 
@@ -108,7 +114,7 @@ def _(
 @given("an app pod gets an answer from analytics 1.0, asked by a name that leads to it alone")
 def _(evidence: Evidence, ask: Ask) -> None:
     status, text = ask(APP, OLD)
-    evidence.observe(f"before: analytics 1.0 answers an app pod with {status} {text}")
+    evidence.baseline(f"Analytics 1.0 answers an app pod with {status}: {text}.")
     assert status == 200, f"{status} {text}"
 
 
@@ -116,10 +122,10 @@ def _(evidence: Evidence, ask: Ask) -> None:
 def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask: Ask) -> None:
     for server in (APP, NEW):
         status, text = ask(OLD, server)
-        evidence.observe(f"before: {' '.join(server)} answers analytics 1.0 with {status}")
+        evidence.baseline(f"{' '.join(server)} answers analytics 1.0 with {status}.")
         assert status == 200, f"{' '.join(server)} answers analytics 1.0 with {status} {text}"
     answer = redis_answers(tutorial, old_analytics)
-    evidence.observe(f"before: Redis answers analytics 1.0 with {answer!r}")
+    evidence.baseline(f"Redis answers analytics 1.0 with {answer or 'nothing'}.")
     assert answer == "+PONG", repr(answer)
 
 
@@ -137,8 +143,9 @@ def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask: Ask)
     before = denials(tutorial, *STORAGE)
     answer = redis_answers(tutorial, old_analytics)
     after = denials(tutorial, *STORAGE)
-    evidence.observe(
-        f"after: Redis answers analytics 1.0 with {answer!r}; denials counted {before} → {after}"
+    evidence.result(
+        f"Redis answers analytics 1.0 with {answer or 'nothing'}, and counts "
+        f"{number(after - before, 'denial')}."
     )
     assert answer == "", f"Redis answers analytics 1.0 with {answer!r}"
     assert after == before + 1, f"denials of Redis counted {before} → {after}"
@@ -159,5 +166,5 @@ def denied_with_403(
     before = denials(tutorial, *destination)
     said = denied()
     after = denials(tutorial, *destination)
-    evidence.observe(f"after: {said}; denials counted {before} → {after}")
+    evidence.result(f"{said}, and its proxy counts {number(after - before, 'denial')}.")
     assert after == before + 1, f"denials of {' '.join(destination)} counted {before} → {after}"

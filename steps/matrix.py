@@ -41,7 +41,7 @@ def names(tutorial: Tutorial) -> Iterator[list[Name]]:
 def keep(evidence: Evidence, what: str, cells: list[Cell]) -> None:
     """Draw cells, and put them in numbers."""
     evidence.text(f"matrix {what}", f"{table(cells)}\n" + "".join(f"{cell}\n" for cell in cells))
-    evidence.observe(f"{what}: {summary(cells)}")
+    evidence.result(f"Calls {what}: {summary(cells)}.")
 
 
 def require(cells: Sequence[Cell]) -> None:
@@ -53,7 +53,7 @@ def require(cells: Sequence[Cell]) -> None:
 @given("users reach app 1.0 without the flag, and app 2.0 with it")
 def _(ingress: Ingress, evidence: Evidence) -> None:
     without, flagged = ingress.view().page, ingress.view(headers=FLAG).page
-    evidence.observe(f"through the ingress: {without}; with the flag: {flagged}")
+    evidence.baseline(f"Through the ingress: {without}; with the flag: {flagged}.")
     assert (without.version, flagged.version) == ("1.0", "2.0")
 
 
@@ -69,7 +69,7 @@ def _(names: list[Name]) -> None:
 def _(tutorial: Tutorial, names: list[Name], evidence: Evidence) -> list[Cell]:
     cells = call_each(tutorial, tuple(WORKLOADS), names)
     anyones = [cell for cell in cells if cell.anyones]
-    evidence.observe(f"baseline, whom anyone may call: {summary(anyones)}")
+    evidence.baseline(f"A workload that anyone may call: {summary(anyones)}.")
     keep(evidence, "by own names", [cell for cell in cells if not cell.anyones])
     return cells
 

@@ -30,6 +30,7 @@ from meshproof.probes.outside import (
 from meshproof.progress import Progress
 from meshproof.tls.home_made import home_made
 from meshproof.tutorial.tutorial import Tutorial
+from meshproof.wording import listed, number
 
 PLAIN = {"tls": False}
 
@@ -101,9 +102,9 @@ def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
     trial = try_all(outside, tutorial, NO_CHAIN, "in plain text", PLAIN)
     keep(evidence, "plain text before", trial.attempts)
     unserved = [str(attempt) for attempt in trial.attempts if not attempt.served]
-    evidence.observe(
-        f"before: {len(trial.attempts) - len(unserved)} of {len(trial.attempts)} served in plain "
-        f"text, {trial.passed_on} bytes passed on to an application, {trial.refused} refused"
+    evidence.baseline(
+        f"{len(trial.attempts) - len(unserved)} of {len(trial.attempts)} were served in plain "
+        f"text, {trial.passed_on} bytes passed on to an application, {trial.refused} refused."
     )
     assert trial.attempts and not unserved, f"not served in plain text: {unserved}"
     assert trial.passed_on > 0, "the proxies do not count what they pass on"
@@ -118,11 +119,11 @@ def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
     keep(evidence, "TLS with a certificate of the mesh", attempts)
     silent = [str(attempt) for attempt in attempts if not attempt.received]
     served = [attempt.target.name for attempt in attempts if attempt.served]
-    evidence.observe(
-        f"baseline: with a certificate of the mesh {len(attempts) - len(silent)} of "
-        f"{len(attempts)} answered, {len(served)} served: {', '.join(served)}; "
-        f"{trial.passed_on} bytes passed on to an application, {trial.refused} refused"
+    evidence.baseline(
+        f"With a certificate of the mesh {len(attempts) - len(silent)} of {len(attempts)} "
+        f"answered, {len(served)} served, {trial.refused} refused."
     )
+    evidence.observe(f"served: {listed(served)}; {trial.passed_on} bytes passed on")
     assert attempts and not silent, f"no answer in TLS: {silent}"
     assert {one.target.app for one in attempts if one.served} >= {
         "voting-analytics", "voting-storage",
@@ -143,7 +144,7 @@ def _(outside: OutsideClient, evidence: Evidence) -> None:
     with baseline(outside.cluster, outside.namespace) as pod:
         name = "a server without a proxy:3306"
         (attempt,) = outside.ask([Target(name, "baseline", pod, 3306, "mysql")], tls=False)
-    evidence.observe(f"baseline: {attempt}")
+    evidence.baseline(f"{attempt}.")
     assert attempt.served, str(attempt)
 
 
@@ -174,7 +175,7 @@ def _(trial: Trial, evidence: Evidence) -> None:
 @then("the proxies count each attempt as refused, and pass none on")
 def _(trial: Trial, evidence: Evidence) -> None:
     evidence.observe(
-        f"{len(trial.attempts)} attempts: {trial.refused} refused by mutual TLS, "
+        f"{number(len(trial.attempts), 'attempt')}: {trial.refused} refused by mutual TLS, "
         f"{trial.passed_on} bytes passed on to an application"
     )
     assert (trial.refused, trial.passed_on) == (len(trial.attempts), 0), (
@@ -186,5 +187,7 @@ def _(trial: Trial, evidence: Evidence) -> None:
 def check_refused(trial: Trial, evidence: Evidence) -> None:
     """Require that every attempt was refused, in one line of observation."""
     got, all_of_them = answered(trial.attempts), len(trial.attempts)
-    evidence.observe(f"{all_of_them - len(got)} of {all_of_them} refused {trial.how}")
+    evidence.result(
+        f"{all_of_them - len(got)} of {all_of_them} attempts {trial.how} got not a byte."
+    )
     assert all_of_them and not got, f"not refused {trial.how}: {len(got)} of {all_of_them}: {got}"

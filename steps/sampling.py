@@ -131,7 +131,7 @@ def _(
 def _(always: AlwaysSample, evidence: Evidence, user: str, version: str) -> None:
     wrong = [view for view in always.views[user] if view.app != version]
     claim = always.claim(user, wrong, "pages")
-    evidence.observe(f"{user}, version {version}: {claim}")
+    evidence.result(f"Pages {user}, version {version}: {claim}.")
     require(user, claim, wrong)
 
 
@@ -140,7 +140,8 @@ def _(always: AlwaysSample, evidence: Evidence, user: str, status: int) -> None:
     views = always.views[user]
     wrong = [view for view in views if view.status != status]
     claim = always.claim(user, wrong, "requests")
-    evidence.observe(f"{user}, status {status}: {claim}; {views[0].problem}")
+    evidence.result(f"Requests {user}, status {status}: {claim}.")
+    evidence.observe(f"{user}: {views[0].problem}")
     require(user, claim, wrong)
 
 
@@ -150,7 +151,7 @@ def _(always: AlwaysSample, evidence: Evidence, version: str) -> None:
     for source, views in always.views.items():
         wrong = deviations(views, [version])
         claim = always.claim(source, wrong, "answers")
-        evidence.observe(f"{source}: {claim}")
+        evidence.result(f"From {source}: {claim}.")
         require(source, claim, wrong)
 
 
@@ -176,7 +177,7 @@ def _(even: EvenSample, evidence: Evidence) -> None:
             alternative=test.alternative,
             alpha=test.alpha,
         )
-        evidence.observe(f"{source}: {claim}")
+        evidence.result(f"From {source}: {claim}.")
         assert claim.holds, f"{source}: {claim}"
 
 

@@ -14,6 +14,7 @@ from meshproof.tutorial.stages import Objects, stage_named
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.tutorial.ways import Way, changes_seen, changes_told, draw_pair, go, walk
 
+from meshproof.wording import listed, number
 
 @dataclass(frozen=True)
 class Again:
@@ -36,7 +37,10 @@ def _(again: Again, evidence: Evidence) -> None:
     told = [
         f"{done.command_line}: {line}" for done in again.commands for line in changes_told(done)
     ]
-    evidence.observe(f"{len(again.commands)} commands run again, changes told: {told or 'none'}")
+    evidence.result(
+        f"{number(len(again.commands), 'command')} run a second time told of "
+        f"{number(len(told), 'change')}."
+    )
     assert not told, told
 
 
@@ -45,7 +49,7 @@ def _(tutorial: Tutorial, again: Again, evidence: Evidence, stage: str) -> None:
     changes = changes_seen(again.objects, live_objects(tutorial.cluster, tutorial.namespace))
     at, pods = tutorial.stage(), tutorial.pods()
     evidence.observe(
-        f"at {at}; {len(again.objects)} objects and {len(pods)} pods, changes: {changes or 'none'}"
+        f"at {at}; {len(again.objects)} objects and {len(pods)} pods, changed: {listed(changes)}"
     )
     assert at == stage, f"the namespace is at {at}"
     assert not changes, changes
@@ -66,6 +70,7 @@ def _(tutorial: Tutorial, evidence: Evidence) -> list[Way]:
 
 @then("each way led to its stage, in the same namespace, and none back took a step forward")
 def _(ways: list[Way], evidence: Evidence) -> None:
-    evidence.observe(f"{len(ways)} ways: {', '.join(map(str, ways))}")
     wrong = [line for way in ways for line in way.problems]
     assert not wrong, wrong
+    evidence.result(f"{number(len(ways), 'way')} between stages, {len(wrong)} of them wrong.")
+    evidence.observe(listed(ways, most=len(ways)))

@@ -17,6 +17,7 @@ from meshproof.timeline import Timeline
 from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.stages import NAMES
 from meshproof.tutorial.tutorial import Tutorial
+from meshproof.wording import by_name, number
 
 #: Requests a second, of each user.
 PACE = 8.0
@@ -123,12 +124,12 @@ def _(timeline: Timeline, evidence: Evidence, status: int) -> None:
     requests = timeline.between(begin, end)
     served = [str(request) for request in requests if request.status != status]
     failed = timeline.failed
-    evidence.observe(
+    evidence.result(
         f"{len(requests) - len(served)} of {len(requests)} requests in the {end - begin:.1f} s "
         f"between the steps got {status}; in all {len(failed)} failed, from {failed[0].at:.1f} s "
-        f"to {failed[-1].end:.1f} s"
+        f"to {failed[-1].end:.1f} s."
         if failed
-        else f"none of {len(requests)} requests failed"
+        else f"None of {len(requests)} requests failed."
     )
     assert requests and not served, f"{len(served)} of {len(requests)} did not: {served[:10]}"
 
@@ -145,7 +146,9 @@ def _(timeline: Timeline, evidence: Evidence) -> None:
 @then("no request failed at any step")
 def _(timeline: Timeline, evidence: Evidence) -> None:
     failures, count = timeline.failures(), len(timeline.requests)
-    evidence.observe(f"{len(failures)} of {count} requests failed, in {len(timeline.steps)} steps")
+    evidence.result(
+        f"{len(failures)} of {count} requests failed, in {number(len(timeline.steps), 'step')}."
+    )
     assert count and not failures, f"{len(failures)} of {count} requests failed: {failures[:10]}"
 
 
@@ -169,7 +172,10 @@ def _(timeline: Timeline, evidence: Evidence, old: str, stage: str, new: str) ->
     ):
         plain = [request for request in requests if request.user.startswith(WITHOUT_FLAG)]
         others = [str(request) for request in plain if request.version != version]
-        evidence.observe(f"{len(others)} of {len(plain)} were another version than {version}")
+        evidence.result(
+            f"{len(others)} of {len(plain)} pages without the flag were another version than "
+            f"{version}."
+        )
         assert plain and not others, f"{len(others)} of {len(plain)} were another: {others[:10]}"
 
 
@@ -178,7 +184,10 @@ def _(timeline: Timeline, stored: dict[str, list[Row]], evidence: Evidence) -> N
     acknowledged = [request for request in timeline.requests if request.acknowledged]
     wrong = votes_amiss(timeline, stored)
     held = {store: len(rows) for store, rows in stored.items()}
-    evidence.observe(f"{len(acknowledged)} votes acknowledged; rows by store: {held}")
+    evidence.result(
+        f"Of {len(acknowledged)} acknowledged votes {len(wrong)} are not stored exactly once; "
+        f"rows: {by_name(held)}."
+    )
     assert all(held.values()), f"a store without votes: {held}"
     assert not wrong, f"{len(wrong)} of {len(acknowledged)} votes are amiss: {wrong[:10]}"
 

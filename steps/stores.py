@@ -19,9 +19,10 @@ from meshproof.probes.stores import (
     in_mysql,
     in_redis,
 )
-from meshproof.probes.votes import CATEGORIES, VOTE_ID, Counted, Vote, miscounted
+from meshproof.probes.votes import CATEGORIES, VOTE_ID, Counted, Vote, miscounted, told
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
+from meshproof.wording import listed, number
 
 #: What a user sends to get each version while 2.0 is a canary.
 HEADERS = {"1.0": {}, "2.0": FLAG}
@@ -89,14 +90,19 @@ def _(counted: list[Counted], tutorial: Tutorial, evidence: Evidence) -> None:
         votes = [one.vote for one in counted if one.vote.version == version]
         wrong = amiss([(vote.id, vote.choice) for vote in votes], rows)
         evidence.text(f"votes in {store}", "".join(f"{' '.join(row)}\n" for row in rows))
-        evidence.observe(f"{store} holds {len(rows)} votes; {len(votes)} were cast in {version}")
+        evidence.result(
+            f"{store} holds {number(len(rows), 'vote')}; {len(votes)} were cast in {version}."
+        )
         assert not wrong, f"{store}: {wrong}"
 
 
 @then("after each of them the page of either version counted its own votes alone")
 def _(counted: list[Counted], evidence: Evidence) -> None:
     wrong = miscounted(counted)
-    evidence.observe(f"{len(counted)} votes, {2 * len(counted)} pages; last: {counted[-1]}")
+    evidence.result(
+        f"{len(wrong)} of {2 * len(counted)} pages after {number(len(counted), 'vote')} counted "
+        "otherwise than their own version's votes."
+    )
     assert not wrong, f"{len(wrong)} of {2 * len(counted)} pages: {wrong[0]}"
 
 
@@ -111,7 +117,7 @@ def _(
     rows = in_mysql(tutorial)
     assert {(vote.id, vote.choice) for vote in votes} <= set(rows), f"MySQL holds {rows}"
     evidence.text("votes in MySQL before", "".join(f"{' '.join(row)}\n" for row in rows))
-    evidence.observe(f"before: {count} votes cast in {version}, MySQL holds {len(rows)}")
+    evidence.baseline(f"{number(count, 'vote')} cast in {version}; MySQL holds {len(rows)}.")
     return rows
 
 
@@ -141,7 +147,7 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> Loss:
     evidence.text("votes meanwhile", "".join(f"{vote}: {a}\n" for vote, a in loss.tried))
     evidence.observe(
         f"{lost} lost; {len(loss.tried)} votes in {seen.seconds:.1f} s, {len(loss.acknowledged)} "
-        f"acknowledged, by status {dict(statuses)}"
+        f"acknowledged; statuses: {listed(f'{n} of {code}' for code, n in statuses.items())}"
     )
     return loss
 
@@ -153,9 +159,10 @@ def _(loss: Loss, kept: list[Row], tutorial: Tutorial, evidence: Evidence) -> No
     wrong = amiss([*kept, *loss.acknowledged], rows, others=True)
     twice = [vote_id for vote_id, number in Counter(i for i, _ in rows).items() if number > 1]
     evidence.text("votes in MySQL after", "".join(f"{' '.join(row)}\n" for row in rows))
-    evidence.observe(
-        f"after: MySQL holds {len(rows)} votes; of {len(kept)} kept before and "
-        f"{len(loss.acknowledged)} acknowledged since, amiss: {wrong or 'none'}"
+    evidence.result(
+        f"MySQL holds {len(rows)} votes: of {len(kept)} kept before its loss and "
+        f"{len(loss.acknowledged)} acknowledged since, {len(wrong)} are lost and {len(twice)} are "
+        "there twice."
     )
     assert not wrong and not twice, f"{len(wrong)} votes amiss: {wrong[:3]}, twice: {twice}"
 
@@ -174,7 +181,7 @@ def _(loss: Loss) -> None:
 def _(loss: Loss, tutorial: Tutorial, evidence: Evidence, claim: str) -> None:
     pod = tutorial.pod_of(STORAGE, "2.0").name
     claims = claims_of(tutorial.cluster, tutorial.namespace, pod)
-    evidence.observe(f"{pod} instead of {loss.pod}, on {claims}")
+    evidence.observe(f"{pod} instead of {loss.pod}, on {listed(claims)}")
     assert pod != loss.pod and claims == [claim], f"{pod} on {claims}"
 
 
@@ -182,7 +189,7 @@ def _(loss: Loss, tutorial: Tutorial, evidence: Evidence, claim: str) -> None:
 def _(ingress: Ingress, tutorial: Tutorial, evidence: Evidence, version: str) -> None:
     page = ingress.view(headers=HEADERS[version]).page
     expected = counts_of(in_mysql(tutorial))
-    evidence.observe(f"{page}; in MySQL {expected}")
+    evidence.observe(f"{page}; in MySQL {told(expected)}")
     assert (page.version, page.counts) == (version, expected), f"{page}; in MySQL {expected}"
 
 
@@ -190,5 +197,8 @@ def _(ingress: Ingress, tutorial: Tutorial, evidence: Evidence, version: str) ->
 def _(kept: list[Row], tutorial: Tutorial, evidence: Evidence) -> None:
     rows = in_mysql(tutorial)
     wrong = amiss(kept, rows)
-    evidence.observe(f"{len(kept)} votes before, {len(rows)} after, amiss: {wrong or 'none'}")
+    evidence.result(
+        f"MySQL held {number(len(kept), 'vote')} before and holds {len(rows)} now; "
+        f"{len(wrong)} are not as before."
+    )
     assert kept and not wrong, f"{len(wrong)} of {len(kept)} votes: {wrong[:3]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from pytest_bdd import parsers, then, when
 
@@ -12,6 +13,7 @@ from meshproof.tls.modes import Status
 from meshproof.tls.table import HEADINGS, render
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, converge
+from meshproof.wording import by_name, number
 
 
 @when(
@@ -40,6 +42,9 @@ def _(tutorial: Tutorial, evidence: Evidence, hosts: str, client: str | None) ->
         )
     finally:
         evidence.text("tls-check", render(tables, wide=True))
+        rows = [row for table in tables for row in table.rows]
+        said = Counter(str(row.status) for row in rows)
+        evidence.result(f"tls-check printed {number(len(rows), 'row')}: {by_name(said)}.")
         for table in tables:
             evidence.observe("; ".join(map(str, table.rows)))
     return tables

@@ -18,6 +18,7 @@ from meshproof.tutorial.objects import delete
 from meshproof.tutorial.stages import NAMES
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import VOLUMES_GONE, converge
+from meshproof.wording import listed
 
 #: The first stage with a claim for a volume.
 WITH_VOLUME = "canary"
@@ -36,9 +37,9 @@ def mended(traces: Traces, environment: Environment) -> Iterator[None]:
 @given("the cluster as it was before the tutorial was followed")
 def _(traces: Traces, evidence: Evidence) -> None:
     evidence.text("the cluster before", traces.before.table())
-    evidence.observe(f"before: {traces.before}")
+    evidence.baseline(f"The cluster before: {traces.before}.")
     left_out = {f"{resource} ({reason})" for (_, resource), reason in LEFT_OUT.items()}
-    evidence.observe(f"not compared: {', '.join(sorted(left_out))}")
+    evidence.observe(f"not compared: {listed(sorted(left_out), most=len(left_out))}")
 
 
 @given("a claim of the tutorial has had a volume since")
@@ -48,7 +49,7 @@ def _(traces: Traces, tutorial: Tutorial, evidence: Evidence) -> None:
     if not traces.volumes or tutorial.stage() not in NAMES[followed:]:
         tutorial.follow_to(WITH_VOLUME)
         traces.volumes |= volumes(tutorial.cluster, tutorial.namespace)
-    evidence.observe(f"volumes since: {traces.volumes}")
+    evidence.observe(f"volumes since: {listed(sorted(traces.volumes))}")
     assert traces.volumes, "no claim of the tutorial has a volume"
 
 
@@ -57,7 +58,7 @@ def _(
     tutorial: Tutorial, options: Options, progress: Progress, evidence: Evidence, mended: None
 ) -> None:
     names = delete_namespaces(tutorial.cluster, options.namespace, progress)
-    evidence.observe(f"deleted: {', '.join(names)}")
+    evidence.observe(f"deleted: {listed(names)}")
 
 
 @then("the cluster holds exactly the objects and the volumes' folders that it held before")
@@ -69,4 +70,6 @@ def _(traces: Traces, environment: Environment, evidence: Evidence) -> None:
         timeout=VOLUMES_GONE,
         promised=True,
     )
-    evidence.observe(f"after: the same, {seen.seconds:.1f} s after the namespaces had gone")
+    evidence.result(
+        f"The cluster is as it was before, {seen.seconds:.1f} s after the namespaces had gone."
+    )

@@ -14,7 +14,8 @@ from meshproof.tutorial.tutorial import Tutorial
 def _(ingress: Ingress, evidence: Evidence) -> Page:
     response = ingress.view()
     evidence.text("page as served", f"{response}\n\n{response.body}")
-    evidence.observe(f"{response}, page {response.page}")
+    evidence.result(f"The page is {response.page}.")
+    evidence.observe(str(response))
     return response.page
 
 

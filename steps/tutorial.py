@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
+from collections import Counter
 
 from pytest_bdd import given, parsers, then, when
 
@@ -20,6 +21,8 @@ from meshproof.progress import Progress
 from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.stages import Objects, output_lines
 from meshproof.tutorial.tutorial import Tutorial
+from meshproof.wording import listed as in_words
+from meshproof.wording import number
 
 ADDRESS_COMMAND = (
     "kubectl -n istio-system get service istio-ingressgateway "
@@ -34,6 +37,11 @@ CREATED = re.compile(r"(\w+)[\w.]*/(\S+) created")
 CLOSED_SAMPLES = 20
 
 
+def said(lines: list[str]) -> str:
+    """How many of the lines that kubectl printed say what: “6 created”."""
+    return in_words(f"{n} {word}" for word, n in Counter(x.split()[-1] for x in lines).items())
+
+
 @given(parsers.parse('the tutorial is followed up to "{stage}"'), target_fixture="commands")
 @when(parsers.parse('the tutorial is followed up to "{stage}"'), target_fixture="commands")
 @when(parsers.parse('the tutorial is followed on to "{stage}"'), target_fixture="commands")
@@ -45,7 +53,9 @@ def _(tutorial: Tutorial, stage: str) -> list[Completed]:
 def _(tutorial: Tutorial, evidence: Evidence, label: str, value: str) -> None:
     namespace = live_objects(tutorial.cluster, tutorial.namespace)["Namespace", tutorial.namespace]
     labels = namespace["metadata"]["labels"]
-    evidence.observe(f"labels of {tutorial.namespace}: {labels}")
+    told = in_words(f"{name}={text}" for name, text in labels.items())
+    evidence.result(f"The namespace carries {label}={labels.get(label, 'nothing')}.")
+    evidence.observe(f"labels of {tutorial.namespace}: {told}")
     assert labels.get(label) == value, f"labels of namespace {tutorial.namespace}: {labels}"
 
 
@@ -53,7 +63,8 @@ def _(tutorial: Tutorial, evidence: Evidence, label: str, value: str) -> None:
 def _(commands: list[Completed], evidence: Evidence, file: str, docstring: str) -> list[str]:
     printed = [output_lines(done.stdout) for done in commands if file in done.argv]
     assert printed, f"no command with {file} was run, only {[c.command_line for c in commands]}"
-    evidence.observe(f"{file}: {len(printed[0])} lines, {', '.join(printed[0])}")
+    evidence.result(f"The command printed {number(len(printed[0]), 'line')}: {said(printed[0])}.")
+    evidence.observe(f"{file}: {', '.join(printed[0])}")
     assert printed[0] == output_lines(docstring)
     return printed[0]
 
@@ -61,6 +72,7 @@ def _(commands: list[Completed], evidence: Evidence, file: str, docstring: str) 
 @then(parsers.parse('the commands with "{file}" printed in all'))
 def _(commands: list[Completed], evidence: Evidence, file: str, docstring: str) -> None:
     printed = [line for done in commands if file in done.argv for line in output_lines(done.stdout)]
+    evidence.result(f"The commands printed {number(len(printed), 'line')}: {said(printed)}.")
     evidence.observe(f"{file}: {', '.join(printed)}")
     assert sorted(printed) == sorted(output_lines(docstring))
 
@@ -75,7 +87,7 @@ def _(tutorial: Tutorial, listed: Objects, created: list[str], evidence: Evidenc
     came = live_objects(tutorial.cluster, tutorial.namespace).keys() - listed.keys()
     found = {f"{kind.lower()}/{name}" for kind, name in came}
     named = {f"{match[1]}/{match[2]}" for match in map(CREATED.fullmatch, created) if match}
-    evidence.observe(f"{len(listed)} objects before, and since then {sorted(found)}")
+    evidence.observe(f"{len(listed)} objects before, and since then {in_words(sorted(found))}")
     assert found == named, f"came: {sorted(found)}, created: {sorted(named)}"
 
 
@@ -101,7 +113,8 @@ def _(tutorial: Tutorial, evidence: Evidence, name: str, mode: str, count: int, 
         for (kind, rule), manifest in live.items()
         if kind == "DestinationRule"
     }
-    evidence.observe(f"PeerAuthentication {name}: {policy}; DestinationRules: {rules}")
+    modes = in_words(f"{rule} {tls_mode}" for rule, tls_mode in rules.items())
+    evidence.result(f"PeerAuthentication {name} is {policy}; DestinationRules: {modes}.")
     assert policy == mode
     assert list(rules.values()) == [tls] * count, f"DestinationRules: {rules}"
 
@@ -119,7 +132,12 @@ def _(tutorial: Tutorial, curl: None, count: int) -> list[str]:
 def _(loop_lines: list[str], evidence: Evidence, count: int, versions: str) -> None:
     texts = [line.removeprefix(RESULTS[0]).removesuffix(RESULTS[1]) for line in loop_lines]
     read = [(read_text(text) or ("neither",))[0] for text in texts]
-    evidence.observe(f"the loop printed {loop_lines}")
+    shares = Counter(read)
+    evidence.result(
+        f"The loop printed {number(len(loop_lines), 'line')}: "
+        f"{in_words(f'{n} by analytics {version}' for version, n in sorted(shares.items()))}."
+    )
+    evidence.observe(f"the loop printed: {'; '.join(texts)}")
     assert len(loop_lines) == count
     assert set(read) <= set(versions.replace('"', "").split(" or ")), loop_lines
 
@@ -140,13 +158,14 @@ def _(tutorial: Tutorial) -> str:
 
 @then("it finds nothing to complain of")
 def _(analysis: str, evidence: Evidence) -> None:
-    evidence.observe(f"istioctl analyze: {analysis.strip()}")
+    evidence.result(f"istioctl analyze says: {' '.join(analysis.split())}")
     assert "No validation issues found" in analysis, analysis
 
 
 @then("it complains of just these")
 def _(analysis: str, evidence: Evidence, datatable: list[list[str]]) -> None:
     found = complaints(analysis)
+    evidence.result(f"istioctl analyze complains of {number(len(found), 'thing')}.")
     evidence.observe(f"istioctl analyze: {', '.join(map(' '.join, found))}")
     assert sorted(found) == sorted((code, of) for code, of in datatable[1:]), analysis
 
@@ -155,14 +174,16 @@ def _(analysis: str, evidence: Evidence, datatable: list[list[str]]) -> None:
 def _(ingress: Ingress, evidence: Evidence) -> None:
     responses = [ingress.view() for _ in range(CLOSED_SAMPLES)]
     served = [str(response) for response in responses if response.status not in (None, 404)]
-    evidence.observe(f"before: {CLOSED_SAMPLES} requests, e.g. {responses[0]}")
+    evidence.baseline(
+        f"{len(served)} of {CLOSED_SAMPLES} requests were served before; e.g. {responses[0]}."
+    )
     assert not served, f"{len(served)} of {CLOSED_SAMPLES} requests were served: {served[0]}"
 
 
 @then("the page is served through the ingress")
 def _(ingress: Ingress, evidence: Evidence) -> None:
     response = ingress.view()
-    evidence.observe(f"after: {response}, page {response.page}")
+    evidence.result(f"The page is served with {response.status}: {response.page}.")
     assert response.status == 200, str(response)
 
 
@@ -173,7 +194,7 @@ def _(tutorial: Tutorial) -> str:
 
 @then("it prints an IP address")
 def _(address: str, evidence: Evidence) -> None:
-    evidence.observe(f"the command printed {address!r}")
+    evidence.result(f"The command printed {address.strip() or 'nothing'}.")
     assert ipaddress.ip_address(address)
 
 
@@ -181,4 +202,4 @@ def _(address: str, evidence: Evidence) -> None:
 def _(address: str, evidence: Evidence) -> None:
     response = Ingress(f"http://{address}").view()
     assert response.status == 200, str(response)
-    evidence.observe(f"{response}, page {response.page}")
+    evidence.result(f"The page is served at {address}: {response.page}.")

@@ -11,6 +11,7 @@ from meshproof.mesh.loaded import configuration_dumps
 from meshproof.mesh.versions import versions_loaded, versions_named
 from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.tutorial import Tutorial
+from meshproof.wording import listed, number
 
 RULES = ("DestinationRule", "VirtualService")
 
@@ -26,6 +27,11 @@ class Known:
 def both(versions: list[str]) -> bool:
     """Whether 2.0 is among them, and a version before it."""
     return "2.0" in versions and len(versions) > 1
+
+
+def named(known: dict[str, list[str]]) -> str:
+    """All versions that any of them knows."""
+    return listed(sorted({version for versions in known.values() for version in versions}))
 
 
 @when(
@@ -50,6 +56,10 @@ def _(tutorial: Tutorial, evidence: Evidence) -> Known:
         lines = [f"{name}: {', '.join(versions)}" for name, versions in sorted(found.items())]
         evidence.text(f"versions of {what}", "".join(f"{line}\n" for line in lines))
         evidence.observe(f"{len(found)} {what}: {'; '.join(lines)}")
+    evidence.result(
+        f"{number(len(known.rules), 'rule')} name versions {named(known.rules)}; "
+        f"{number(len(known.proxies), 'proxy', 'proxies')} have loaded {named(known.proxies)}."
+    )
     return known
 
 

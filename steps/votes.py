@@ -9,8 +9,9 @@ from meshproof.probes.ingress import Ingress
 from meshproof.probes.inside import page_of
 from meshproof.probes.page import Page
 from meshproof.probes.stores import counts_of, redis_rows
-from meshproof.probes.votes import Ballot, unexpected_counts
+from meshproof.probes.votes import Ballot, told, unexpected_counts
 from meshproof.tutorial.tutorial import Tutorial
+from meshproof.wording import by_name, listed, number
 
 
 @given("all votes are reset")
@@ -43,14 +44,18 @@ def _(ingress: Ingress, cats: int, dogs: int) -> None:
 @then(parsers.parse('the page shows "{text}"'))
 def _(ingress: Ingress, evidence: Evidence, text: str) -> None:
     response = ingress.view()
-    evidence.observe(f"{response.page}")
+    evidence.result(f"The page shows {response.page.results}.")
     assert response.page.results == text.replace("\\|", "|")
 
 
 @then("each vote added exactly one to its own category")
 def _(ballots: list[Ballot], evidence: Evidence) -> None:
-    evidence.observe("; ".join(map(str, ballots)))
     wrong = [str(ballot) for ballot in ballots if not ballot.counted]
+    evidence.result(
+        f"{len(ballots) - len(wrong)} of {number(len(ballots), 'vote')} added exactly one to their "
+        "own category."
+    )
+    evidence.observe("; ".join(map(str, ballots)))
     assert not wrong, f"{len(wrong)} of {len(ballots)} votes: {wrong}"
 
 
@@ -67,7 +72,9 @@ def _(tutorial: Tutorial, evidence: Evidence, cats: int, dogs: int) -> None:
     counted |= {
         f"redis-cli in {name}": counts_of(redis_rows(cluster, namespace, name)) for name in stores
     }
-    evidence.observe(f"counts of cats and dogs: {counted}")
+    counts = {told(pair) for pair in counted.values()}
+    evidence.result(f"{number(len(counted), 'place')} count {listed(sorted(counts))}.")
+    evidence.observe(by_name({name: told(pair) for name, pair in counted.items()}))
     assert len(pages) == 3, f"{len(pages)} app pods"
     wrong = unexpected_counts(counted, (cats, dogs))
     assert not wrong, f"expected {(cats, dogs)}: {wrong}"

@@ -93,8 +93,12 @@ def observe(
     for line in wire.summary():
         evidence.observe(line)
     in_packets = sum(one.pcap.count(marker.encode()) for one in captured)
-    evidence.observe(
-        f"the marker {marker} was read {wire.count(marker)} times in {len(wire.connections)} "
-        f"connections, {in_packets} times in the packets as they are"
+    line = (
+        f"The marker was read {wire.count(marker)} times in {len(wire.connections)} "
+        f"connections, {in_packets} times in the packets as they are."
     )
+    if host:  # in plain text
+        evidence.baseline(line)
+    else:
+        evidence.result(line)
     return Observed(marker, wire, in_packets)

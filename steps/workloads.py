@@ -16,6 +16,7 @@ from meshproof.tutorial.objects import get, live_objects
 from meshproof.tutorial.pods import PodState, container_names, pods_table
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, converge
+from meshproof.wording import listed, number
 
 #: What the application could not use MySQL with, if it were told so.
 AMISS = (("MYSQL_PASSWORD=not-the-password",), ("MYSQL_DATABASE=not-the-database",))
@@ -42,7 +43,11 @@ def _(tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> lis
 def list_pods(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
     """List the pods, in one line of observation."""
     pods = tutorial.pods()
-    evidence.observe(f"{len(pods)} pods: {', '.join(map(str, pods))}")
+    kinds = Counter(f"{pod.app} {pod.version}" for pod in pods)
+    told = listed(f"{n} of {kind}" for kind, n in sorted(kinds.items()))
+    restarts = sum(pod.restarts for pod in pods)
+    evidence.result(f"{number(len(pods), 'pod')}: {told}; {number(restarts, 'restart')}.")
+    evidence.observe(f"pods: {', '.join(map(str, pods))}")
     return pods
 
 
@@ -58,7 +63,7 @@ def _(tutorial: Tutorial, evidence: Evidence, claim: str) -> None:
     phase = get(tutorial.cluster, path)["status"]["phase"]
     pod = tutorial.pod_of(STORAGE, "2.0").name
     mounted = claims_of(tutorial.cluster, tutorial.namespace, pod)
-    evidence.observe(f"claim {claim} is {phase}; {pod} has mounted {mounted}")
+    evidence.observe(f"claim {claim} is {phase}; {pod} has mounted {listed(mounted)}")
     assert phase == "Bound", f"claim {claim} is {phase}"
     assert mounted == [claim], f"{pod} has mounted {mounted}"
 
@@ -68,7 +73,8 @@ def _(tutorial: Tutorial, evidence: Evidence) -> None:
     ready = ready_by_port(tutorial.cluster, tutorial.namespace, STORAGE)
     expected = {6379: [tutorial.pod_of(STORAGE, "1.0").name],
                 3306: [tutorial.pod_of(STORAGE, "2.0").name]}  # fmt: skip
-    evidence.observe(f"ready endpoints of {STORAGE}: {ready}")
+    ends = listed(f"{listed(pods)} at port {port}" for port, pods in ready.items())
+    evidence.observe(f"ready endpoints of {STORAGE}: {ends}")
     assert ready == expected, f"ready endpoints of {STORAGE}: {ready}"
 
 
@@ -104,7 +110,10 @@ def _(pods: list[PodState], tutorial: Tutorial, evidence: Evidence) -> None:
     now = {pod.name: pod for pod in tutorial.pods()}
     gone = [str(pod) for pod in pods if pod.name not in now]
     changed = [str(now[pod.name]) for pod in pods if pod.name in now and now[pod.name] != pod]
-    evidence.observe(f"{len(pods)} pods before, {len(now)} now, gone: {gone}, changed: {changed}")
+    evidence.result(
+        f"{number(len(pods), 'pod')} before, {len(now)} now; {len(gone)} gone and {len(changed)} "
+        "changed."
+    )
     assert not gone and not changed
 
 
@@ -125,8 +134,10 @@ def _(tutorial: Tutorial) -> list[Completed]:
 @then(parsers.parse('every description shows the container "{container}"'))
 def _(descriptions: list[Completed], evidence: Evidence, container: str) -> None:
     shown = {done.argv[3]: container_names(done.stdout) for done in descriptions}
-    evidence.observe(f"containers: {shown}")
     without = [pod for pod, names in shown.items() if container not in names]
+    evidence.observe(
+        f"{len(shown) - len(without)} of {number(len(shown), 'pod')} show the container {container}"
+    )
     assert shown and not without, f"without {container}: {without} of {shown}"
 
 
@@ -145,5 +156,8 @@ def _(tutorial: Tutorial, evidence: Evidence) -> None:
         timeout=PROXIES_SYNCED,
         promised=True,
     )
-    evidence.observe(f"{len(proxies)} of {len(proxies)} proxies in sync ({seen.attempts} look(s))")
+    evidence.result(
+        f"{len(proxies)} of {number(len(proxies), 'proxy', 'proxies')} are in sync with istiod "
+        f"(look {seen.attempts})."
+    )
     tutorial.run("istioctl proxy-status")

@@ -14,6 +14,11 @@ CATEGORIES = ("Cats", "Dogs")
 VERSIONS = ("1.0", "2.0")
 
 
+def told(counts: Counts | None) -> str:
+    """Return counts in words."""
+    return f"{counts[0]} cats and {counts[1]} dogs" if counts else "no counts"
+
+
 @dataclass(frozen=True)
 class Ballot:
     """One vote, with the counts of cats and dogs before and after; None where unreadable."""
@@ -33,7 +38,7 @@ class Ballot:
 
     def __str__(self) -> str:
         """Return the vote in a line."""
-        return f"{self.choice}: {self.before} → {self.after}"
+        return f"{self.choice}: {told(self.before)} → {told(self.after)}"
 
 
 def unexpected_counts(
@@ -65,7 +70,7 @@ class Counted:
 
     def __str__(self) -> str:
         """Return the vote in a line."""
-        return f"{self.vote}: {', '.join(f'{v} shows {c}' for v, c in self.shown.items())}"
+        return f"{self.vote}: {', '.join(f'{v} shows {told(c)}' for v, c in self.shown.items())}"
 
 
 def tally(votes: Iterable[Vote], version: str) -> Counts:

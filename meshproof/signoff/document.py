@@ -17,7 +17,7 @@ from meshproof.errors import UsageFailure
 from meshproof.signoff.verdict import Outcome, Verdict, count, of_expectation, overall
 
 #: Major.minor: a reader of one major version can read all of its minor versions.
-VERSION = "1.0"
+VERSION = "1.1"
 FILE = "signoff.json"
 
 
@@ -52,6 +52,12 @@ class ScenarioRow(_Part):
     observations: list[str] = Field(description="what was observed, in numbers")
     evidence: list[EvidenceFile]
 
+    results: list[str] = Field(
+        [], description="those of the observations that say what was found; since 1.1"
+    )
+    baselines: list[str] = Field(
+        [], description="those that say what a result is held against; since 1.1"
+    )
 
 class ExpectationRow(_Part):
     """One promise of the specification, its verdict and the scenarios that carry its id."""

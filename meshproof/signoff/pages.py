@@ -9,7 +9,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import Markup, escape
 
@@ -60,6 +60,21 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Line:
+    """An expectation in a line: what was found, and what that is held against; empty for none."""
+
+    row: ExpectationRow
+    result: str
+    baseline: str
+
+
+#: Characters of a failure's message that stand in a line.
+MESSAGE_LIMIT = 200
+#: Worst first: of several scenarios that did not pass, which one is told of.
+WORST_OUTCOMES = (Outcome.FAILED, Outcome.ERROR, Outcome.MISSING, Outcome.SKIPPED)
+
+
+@dataclass(frozen=True)
 class Stop:
     """A stage on the way, with the expectations whose scenarios end at it."""
 
@@ -90,6 +105,51 @@ def stops_of(document: SignOff) -> list[Stop]:
         if stages:
             ends[max(stages, key=NAMES.index)].append(row)
     return [Stop(name, rows) for name, rows in ends.items()]
+
+
+def lines_of(document: SignOff) -> list[Line]:
+    """Return each expectation with its result in a line, in the order of the specification."""
+    return [line_of(row) for row in document.expectations]
+
+
+def line_of(row: ExpectationRow) -> Line:
+    """Say in a sentence what became of an expectation: why it is not accepted, or what was found.
+
+    What findings saw is not told here, as it is no promise of the tutorial's; unless it is one of
+    these alone that did not pass, and the verdict follows from it.
+    """
+    proving = [one for one in row.scenarios if not one.finding]
+    voted = row.verdict in (Verdict.REJECTED, Verdict.INCONCLUSIVE, Verdict.PARTIAL)
+    passed = all(one.outcome is Outcome.PASSED for one in proving)
+    for outcome in WORST_OUTCOMES:
+        told = row.scenarios if voted and passed else proving
+        several = [one for one in told if one.outcome is outcome]
+        if several:
+            return Line(row, _complaint(several), _first(several, "baselines"))
+    if not proving:
+        unproved = row.verdict is Verdict.UNPROVED or row.scenarios
+        return Line(row, "No scenario proves it." if unproved else "Not in this run.", "")
+    found = _first(proving, "results")
+    number = len(proving)
+    several_passed = f"({number} scenarios)" if number > 1 else ""
+    plain = f"{number} scenario{'s' * (number > 1)} passed."
+    return Line(
+        row, f"{found} {several_passed}".strip() if found else plain, _first(proving, "baselines")
+    )
+
+
+def _complaint(several: Sequence[ScenarioRow]) -> str:
+    one = several[0]
+    message = next(iter(one.message.strip().splitlines()), "").removeprefix("AssertionError: ")
+    if len(message) > MESSAGE_LIMIT:
+        message = message[: MESSAGE_LIMIT - 1].rstrip() + "…"
+    more = f" (and {len(several) - 1} more)" if len(several) > 1 else ""
+    return f"{title_of(one)}: {message or one.outcome}{more}"
+
+
+def _first(scenarios: Sequence[ScenarioRow], kind: Literal["results", "baselines"]) -> str:
+    """The first result or baseline of several scenarios; empty where there is none."""
+    return next((line for one in scenarios for line in getattr(one, kind)), "")
 
 
 def title_of(scenario: ScenarioRow) -> str:
@@ -183,6 +243,7 @@ def page(document: SignOff, reports: Path) -> str:
             (title, [row for row in document.expectations if row.section == name])
             for name, title in SECTIONS.items()
         ],
+        lines=lines_of(document),
         stops=stops_of(document),
         numbers={node: number for number, node in enumerate(scenarios, 1)},
         pieces=show(scenarios, reports),
@@ -205,6 +266,7 @@ def summary(document: SignOff) -> str:
         document=document,
         meaning=MEANINGS[document.verdict],
         scope=str(document.scope),
+        lines=lines_of(document),
         broken=[s for s in scenarios.values() if s.outcome is not Outcome.PASSED],
         findings=[one for one in scenarios.values() if one.finding],
         deviations=document.environment.get("deviations", []),

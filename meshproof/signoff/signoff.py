@@ -143,6 +143,8 @@ def _scenario(result: ScenarioResult, reports: Path) -> ScenarioRow:
         duration_s=round(result.seconds, 2),
         observations=list(result.observations),
         evidence=[_evidence(piece, reports) for piece in result.evidence],
+        results=list(result.results),
+        baselines=list(result.baselines),
     )
 
 

@@ -42,7 +42,8 @@ class ScenarioResult:
 
     ``node`` is pytest's id of it; ``example`` the values of its row, where it is one of an
     outline; ``stages`` those that it follows the tutorial to. ``finding`` says that it shows
-    what the tutorial does not say. ``seconds`` is the whole scenario.
+    what the tutorial does not say. ``seconds`` is the whole scenario. ``results`` and
+    ``baselines`` are those of the ``observations`` that say what was found, and before what.
     """
 
     name: str
@@ -52,6 +53,8 @@ class ScenarioResult:
     message: str = ""
     seconds: float = 0.0
     observations: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
     evidence: tuple[Kept, ...] = ()
     node: str = ""
     example: Mapping[str, str] = field(default_factory=dict)

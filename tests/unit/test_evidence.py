@@ -99,5 +99,15 @@ def test_the_folder_comes_with_the_first_piece(evidence: Evidence) -> None:
     assert evidence.folder.is_dir()
 
 
+def test_results_and_baselines_are_observations_of_their_own_kind(evidence: Evidence) -> None:
+    evidence.baseline("0 of 9 were refused.")
+    evidence.observe("a detail")
+    evidence.result("9 of 9 were refused.")
+    assert evidence.observations == ["0 of 9 were refused.", "a detail", "9 of 9 were refused."]
+    assert (evidence.baselines, evidence.results) == (
+        ["0 of 9 were refused."], ["9 of 9 were refused."],
+    )  # fmt: skip
+
+
 def test_nobody_need_listen(tmp_path: Path) -> None:
     assert Evidence(tmp_path).text("one", "text").read_text() == "text"

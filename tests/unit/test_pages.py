@@ -18,6 +18,7 @@ from meshproof.signoff.pages import (
     PAGE_LIMIT,
     TEXT_LIMIT,
     cell,
+    line_of,
     page,
     seconds,
     size,
@@ -51,9 +52,8 @@ def document(reports: Path, *results: ScenarioResult, **more: Any) -> SignOff:
     values: dict[str, Any] = {
         "collected": len(results), "environment": environment, "reports": reports, **more,
     }  # fmt: skip
-    return sign_off(Run(
-        results=results, scope=Scope(("deploy",), None), started=0.0, seconds=61.0, **values
-    ))  # fmt: skip
+    values = {"scope": Scope(("deploy",), None), **values}
+    return sign_off(Run(results=results, started=0.0, seconds=61.0, **values))
 
 
 def soup(reports: Path, *results: ScenarioResult, **more: Any) -> BeautifulSoup:
@@ -224,12 +224,71 @@ def test_the_worst_of_one_is_itself(verdict: Verdict) -> None:
 # The summary.
 
 
-def test_the_summary_has_a_row_for_each_expectation(tmp_path: Path) -> None:
-    text = summary(document(tmp_path, result("a", "D1", observations=("5 of 5 | pods",))))
+def test_the_summary_has_a_row_for_each_expectation_in_scope(tmp_path: Path) -> None:
+    found = document(tmp_path, result("a", "D1", results=("5 of 5 | pods.",), baselines=("0.",)))
+    text = summary(found)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert [row.split(" | ")[0][2:] for row in rows if row.split(" | ")[0][2:] in IDS] == list(IDS)
-    assert "5 of 5 \\| pods" in text
+    named = [row.split(" | ")[0][2:] for row in rows if row.split(" | ")[0][2:] in IDS]
+    assert named == [name for name in IDS if name.startswith("D")]
+    assert "\nOut of scope: U1, " in text
+    assert "| 5 of 5 \\| pods. | 0. |" in text
     assert DEVIATION in text
+
+
+def test_page_and_summary_have_a_place_for_who_signs(tmp_path: Path) -> None:
+    found = document(tmp_path, result("a", "D1"))
+    for text in (page(found, tmp_path), summary(found)):
+        assert "☐ accept" in text
+        assert "meshproof sign-off --decision accept|reject --by NAME" in text
+
+
+# An expectation in a line.
+
+
+def line(*results: ScenarioResult) -> tuple[str, str]:
+    found = line_of(document(Path(), *results).expectations[0])
+    return found.result, found.baseline
+
+
+def test_an_accepted_expectation_says_its_result_and_its_baseline() -> None:
+    kept = result("a", "D1", observations=("detail", "9 of 9."), results=("9 of 9.",),
+                  baselines=("0 of 9.",))  # fmt: skip
+    assert line(kept) == ("9 of 9.", "0 of 9.")
+    assert line(kept, replace(kept, node="b")) == ("9 of 9. (2 scenarios)", "0 of 9.")
+    assert line(result("a", "D1", observations=("detail",))) == ("1 scenario passed.", "")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message", "told"),
+    [
+        (Outcome.FAILED, "AssertionError: 3 of 5 pods\nassert 3 == 5", "b: 3 of 5 pods"),
+        (Outcome.ERROR, "x" * 500, "b: " + "x" * 199 + "…"),
+        (Outcome.MISSING, "", "b: missing"),
+        (Outcome.SKIPPED, "no log", "b: no log"),
+    ],
+)
+def test_one_that_is_not_accepted_says_why(outcome: Outcome, message: str, told: str) -> None:
+    kept = result("a", "D1", results=("9 of 9.",))
+    lost = result("b", "D1", outcome=outcome, message=message)
+    assert line(kept, lost)[0] == told
+    assert line(lost, kept, replace(lost, node="c"))[0] == f"{told} (and 1 more)"
+
+
+def test_what_a_finding_saw_is_told_elsewhere() -> None:
+    seen = result("a", "D1", results=("15 failed.",), finding=True)
+    assert line(seen, result("b", "D1", results=("0 failed.",))) == ("0 failed.", "")
+    assert line(seen) == ("No scenario proves it.", "")
+
+
+def test_a_finding_that_alone_did_not_pass_is_why_it_is_not_accepted() -> None:
+    seen = result("a", "D1", outcome=Outcome.FAILED, message="no outage", finding=True)
+    assert line(seen, result("b", "D1", results=("0 failed.",)))[0] == "a: no outage"
+
+
+def test_one_without_a_scenario_says_so() -> None:
+    assert line() == ("No scenario proves it.", "")
+    outside = document(Path(), scope=Scope((), "-m U")).expectations[0]
+    assert line_of(outside).result == "Not in this run."
 
 
 def test_the_summary_says_why_something_did_not_pass(tmp_path: Path) -> None:

@@ -325,7 +325,8 @@ def _(options):
 
 @then("the promise is kept")
 def _(evidence):
-    evidence.observe("5 of 5")
+    evidence.baseline("0 of 5")
+    evidence.result("5 of 5")
     evidence.text("Seen", "all of it")
 
 
@@ -496,7 +497,8 @@ def test_evidence_and_observations_stand_beside_the_scenario(ran: dict[str, Ran]
     kept, _ = ran["whole"].scenarios("D1")
     assert kept["name"] == "A promise is kept"
     assert kept["feature"] == "Ways to end"
-    assert kept["observations"] == ["5 of 5"]
+    assert kept["observations"] == ["0 of 5", "5 of 5"]
+    assert (kept["results"], kept["baselines"]) == (["5 of 5"], ["0 of 5"])
     assert kept["duration_s"] >= 0
     (piece,) = kept["evidence"]
     assert piece["path"] == "evidence/test-a-promise-is-kept/01-seen.txt"

@@ -128,7 +128,9 @@ def test_what_a_scenario_left_behind() -> None:
         RESULTS[0],
         outcome=Outcome.FAILED,
         message="3 of 5 pods",
-        observations=("5 pods",),
+        observations=("5 pods", "2 pods before"),
+        results=("5 pods",),
+        baselines=("2 pods before",),
         evidence=(
             Kept("kubectl", Path("evidence/pods/01-kubectl.txt"), "text/plain", 3, "ab" * 32),
         ),
@@ -144,7 +146,9 @@ def test_what_a_scenario_left_behind() -> None:
         "outcome": "failed",
         "message": "3 of 5 pods",
         "duration_s": 1.24,
-        "observations": ["5 pods"],
+        "observations": ["5 pods", "2 pods before"],
+        "results": ["5 pods"],
+        "baselines": ["2 pods before"],
         "evidence": [
             {
                 "path": "evidence/pods/01-kubectl.txt",

@@ -54,7 +54,7 @@ def test_a_counted_vote_is_exactly_one_more_and_in_its_own_category(
 
 
 def test_a_ballot_in_a_line() -> None:
-    assert str(Ballot("Cats", (3, 5), None)) == "Cats: (3, 5) → None"
+    assert str(Ballot("Cats", (3, 5), None)) == "Cats: 3 cats and 5 dogs → no counts"
 
 
 def test_places_that_count_otherwise() -> None:
@@ -80,7 +80,9 @@ def test_versions_that_count_their_own_votes_alone_are_right() -> None:
         Counted(DOG, {"1.0": (1, 0), "2.0": (0, 1)}),
     ]
     assert miscounted(counted) == []
-    assert str(counted[1]) == "Dogs in 2.0, id b: 1.0 shows (1, 0), 2.0 shows (0, 1)"
+    assert str(counted[1]) == (
+        "Dogs in 2.0, id b: 1.0 shows 1 cats and 0 dogs, 2.0 shows 0 cats and 1 dogs"
+    )
 
 
 @pytest.mark.parametrize(
