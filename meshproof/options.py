@@ -7,6 +7,7 @@ environment and ``name`` in the table ``[tool.meshproof]``, in this order of pre
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,9 @@ from meshproof.paths import ROOT
 from meshproof.signoff.keys import read_private
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+#: How many seeds there are.
+SEEDS = 2**32
 
 
 class Options(BaseSettings):
@@ -62,6 +66,9 @@ class Options(BaseSettings):
     )
     allure_report: bool = Field(
         True, description="make Allure's HTML report at the end (--no-allure-report leaves it out)"
+    )
+    seed: int | None = Field(
+        None, ge=0, lt=SEEDS, description="what is drawn at random is drawn from this; else drawn"
     )
     install: bool = Field(
         True, description="install missing Debian packages (--no-install refuses)"
@@ -115,6 +122,11 @@ PROTECTED_NAMESPACES = ("default", "istio-system", "local-path-storage")
 def option_flags(name: str) -> str:
     """Return ``--kube-context`` for ``kube_context``."""
     return "--" + name.replace("_", "-")
+
+
+def draw_seed() -> int:
+    """Draw a seed, for a run that was given none."""
+    return secrets.randbelow(SEEDS)
 
 
 def read_options(typed: Mapping[str, Any]) -> Options:

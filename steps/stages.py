@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pytest_bdd import parsers, then, when
 
 from meshproof.evidence import Evidence
+from meshproof.options import Options
 from meshproof.process import Completed
 from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.stages import Objects, stage_named
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.tutorial.ways import Way, changes_seen, changes_told, draw_pair, go, walk
-
 from meshproof.wording import listed, number
+
 
 @dataclass(frozen=True)
 class Again:
@@ -60,9 +61,9 @@ def _(tutorial: Tutorial, again: Again, evidence: Evidence, stage: str) -> None:
     "the namespace goes back stage by stage, and between two stages that are drawn",
     target_fixture="ways",
 )
-def _(tutorial: Tutorial, evidence: Evidence) -> list[Way]:
-    low, high = draw_pair()
-    evidence.observe(f"drawn: {low} and {high}")
+def _(tutorial: Tutorial, options: Options, evidence: Evidence) -> list[Way]:
+    low, high = draw_pair(options.seed)
+    evidence.observe(f"drawn from seed {options.seed}: {low} and {high}")
     ways = [go(tutorial, stage) for stage in walk(low, high)[1:]]
     evidence.text("ways between stages", "".join(f"{way}\n" for way in ways))
     return ways
@@ -71,6 +72,6 @@ def _(tutorial: Tutorial, evidence: Evidence) -> list[Way]:
 @then("each way led to its stage, in the same namespace, and none back took a step forward")
 def _(ways: list[Way], evidence: Evidence) -> None:
     wrong = [line for way in ways for line in way.problems]
-    assert not wrong, wrong
     evidence.result(f"{number(len(ways), 'way')} between stages, {len(wrong)} of them wrong.")
     evidence.observe(listed(ways, most=len(ways)))
+    assert not wrong, wrong

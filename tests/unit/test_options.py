@@ -50,6 +50,7 @@ def test_what_is_typed_comes_first_then_the_environment_then_the_table(
         ("install", "false", False),
         ("reports", "/srv/reports", Path("/srv/reports")),
         ("cluster_name", "nightly", "nightly"),
+        ("seed", "4294967295", 2**32 - 1),
     ],
 )
 def test_options_from_the_environment(

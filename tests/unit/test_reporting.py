@@ -130,6 +130,26 @@ def test_scenarios_run_in_the_order_of_their_stages(ran: dict[str, Ran]) -> None
     ]
 
 
+def test_a_scenario_of_an_outline_has_the_stage_of_its_row(ran: dict[str, Ran]) -> None:
+    stages = {
+        one["example"].get("stage", one["name"]): one["stages"]
+        for one in ran["in order"].scenarios("A2")
+    }
+    assert stages["exposed"] == ["exposed"]
+    assert stages["namespace"] == ["namespace"]
+    assert stages["On from the second"] == ["deployed", "exposed"]
+
+
+def test_a_run_says_its_seed_and_takes_one(ran: dict[str, Ran]) -> None:
+    output = (ran["green"].reports.parents[1] / "output.txt").read_text()
+    seeds = {name: ran[name].document["environment"]["seed"] for name in ("in order", "green")}
+    assert seeds["in order"] == "7"
+    for seed in seeds.values():
+        assert f"Seed: {seed} (--seed {seed} draws the same again)\n" in output
+    drawn = {ran[name].document["environment"]["seed"] for name in ("green", "broken", "whole")}
+    assert len(drawn) > 1
+
+
 # The folder of the reports.
 
 
@@ -385,7 +405,7 @@ RUNS = {
     "nothing": ["-k", "nonesuch"],
     "listed": ["--collect-only"],
     "proves nothing": [],
-    "in order": [],
+    "in order": ["--seed=7"],
     "disk full": ["--sign-key=key"],
     "no key": ["--sign-key=nonesuch"],
     "no room for junit": ["-m", "D1 or D2", "--junitxml=/dev/full"],
