@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,7 +13,7 @@ import yaml
 from lxml import etree
 
 from meshproof.evidence import Kept
-from meshproof.signoff.secrets import leaks, secrets_of
+from meshproof.signoff.secrets import Leaks, leaks, secrets_of, withhold
 from meshproof.signoff.verdict import Outcome, ScenarioResult
 from meshproof.suite import tree_digest
 
@@ -23,6 +23,8 @@ NOT_PASSED = ("failure", "error", "skipped")
 NODE_LABEL = "node"
 #: How many names a difference gives.
 NAMED = 5
+#: Stands for what a scenario said, where that holds a secret.
+SILENCED = "What was said here holds a secret: it was left out."
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,21 @@ class Reconciliation:
     junit: int | None = None
     allure: int | None = None
     differences: tuple[str, ...] = ()
+    #: Files that were moved out of the reports, and scenarios (node ids) whose words hold a secret.
+    withheld: frozenset[Path] = frozenset()
+    silenced: frozenset[str] = frozenset()
+
+    def cleared(self, results: Iterable[ScenarioResult]) -> list[ScenarioResult]:
+        """Return results as a report may show them: without what was withheld, and no secret."""
+        return [self._cleared(result) for result in results]
+
+    def _cleared(self, result: ScenarioResult) -> ScenarioResult:
+        kept = tuple(piece for piece in result.evidence if piece.path not in self.withheld)
+        if result.node not in self.silenced:
+            return replace(result, evidence=kept)
+        return replace(result, evidence=kept, message=SILENCED * bool(result.message),
+                       observations=(SILENCED,) * bool(result.observations),
+                       results=(), baselines=())  # fmt: skip
 
 
 def reconcile(
@@ -47,7 +64,8 @@ def reconcile(
 
     ``junit`` is the JUnit report, which may be elsewhere. No report may hold a secret of the
     ``manifests``, either, and these must still have the digest (`tree_digest`) that they had as
-    the run began: it is their digests that are signed.
+    the run began: it is their digests that are signed. A file with a secret in it is moved out of
+    the reports at once.
     """
     ran = {r.node: r.outcome for r in results if r.outcome is not Outcome.MISSING}
     differences = named("Collected, and no result came", set(collected) - ran.keys())
@@ -68,12 +86,20 @@ def reconcile(
             differences.append("The manifests are not those with which the run began")
     except OSError as error:
         differences.append(f"The manifests cannot be read any more: {error}")
+    found = Leaks()
     try:
         said = {r.node: "\n".join([r.message, *r.observations]) for r in results}
-        differences += leaks(reports, said, secrets_of(manifests))
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+        found = leaks(reports, said, secrets_of(manifests))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError) as error:
         differences.append(f"The reports cannot be searched for secrets: {error}")
-    return Reconciliation(counts[junit], counts[allure], tuple(differences))
+    differences += [*found.sentences, *withhold(reports, found.files)]
+    return Reconciliation(
+        counts[junit],
+        counts[allure],
+        tuple(differences),
+        frozenset(found.files),
+        frozenset(found.nodes),
+    )
 
 
 def compared(report: str, ran: Mapping[str, Outcome], cases: Mapping[str, bool]) -> list[str]:

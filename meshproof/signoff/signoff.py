@@ -65,8 +65,10 @@ class Run:
 def sign_off(run: Run) -> SignOff:
     """Put the sign-off together: every expectation of the specification, in scope or not."""
     rows = []
+    found = run.reconciliation
+    results = found.cleared(run.results)
     for expectation in EXPECTATIONS:
-        proving = [result for result in run.results if expectation.id in result.ids]
+        proving = [result for result in results if expectation.id in result.ids]
         verdict = of_expectation(
             (result.outcome for result in proving),
             in_scope=run.scope.holds(expectation, proving),
@@ -78,8 +80,7 @@ def sign_off(run: Run) -> SignOff:
             verdict=verdict,
             scenarios=[_scenario(result, run.reports) for result in proving],
         ))  # fmt: skip
-    counts = count((result.outcome for result in run.results), run.collected)
-    found = run.reconciliation
+    counts = count((result.outcome for result in results), run.collected)
     verdict = overall(
         (row.verdict for row in rows),
         counts,
@@ -98,12 +99,12 @@ def sign_off(run: Run) -> SignOff:
         counts=CountsPart(**asdict(counts)),
         reconciliation=ReconciliationPart(
             collected=run.collected,
-            ran=sum(1 for result in run.results if result.outcome is not Outcome.MISSING),
+            ran=sum(1 for result in results if result.outcome is not Outcome.MISSING),
             junit=found.junit,
             allure=found.allure,
             differences=list(found.differences),
         ),
-        problems=problems(run.results),
+        problems=problems(results),
         environment=dict(run.environment),
         started=datetime.fromtimestamp(run.started, UTC).isoformat(timespec="seconds"),
         duration_s=round(run.seconds, 1),
@@ -142,9 +143,9 @@ def _scenario(result: ScenarioResult, reports: Path) -> ScenarioRow:
         message=result.message,
         duration_s=round(result.seconds, 2),
         observations=list(result.observations),
-        evidence=[_evidence(piece, reports) for piece in result.evidence],
         results=list(result.results),
         baselines=list(result.baselines),
+        evidence=[_evidence(piece, reports) for piece in result.evidence],
     )
 
 

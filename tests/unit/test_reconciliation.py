@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -11,6 +12,7 @@ from meshproof.evidence import Evidence
 from meshproof.signoff import reconciliation
 from meshproof.signoff.reconciliation import (
     NODE_LABEL,
+    SILENCED,
     Reconciliation,
     in_order,
     junit_cases,
@@ -192,15 +194,32 @@ def test_many_are_named_by_the_first_few() -> None:
     assert named("Lost", []) == []
 
 
-def test_a_secret_in_the_evidence_is_a_difference(reports: Path) -> None:
-    (reports / "evidence").mkdir()
-    (reports / "evidence" / "a.txt").write_text("hush")
+def test_a_secret_in_the_evidence_is_a_difference_and_the_file_withheld(reports: Path) -> None:
+    evidence = Evidence(reports / "evidence" / "a")
+    pieces = (evidence.text("kept", "5 of 5"), evidence.text("seen", "hush"))
     secret = "kind: Secret\nmetadata: {name: storage}\nstringData: {PASSWORD: hush}\n"
     (reports / "secret.yaml").write_text(secret)
-    found = held(NODES, RESULTS, reports)
+    shown = replace(RESULTS[0], evidence=tuple(evidence.pieces))
+    found = held(NODES, [shown, *RESULTS[1:]], reports)
+    (folder,) = reports.parent.glob(f"{reports.name}-withheld-*")
     assert found.differences == (
-        "evidence/a.txt holds the value of storage/PASSWORD, which has no place in a report",
+        "evidence/a/02-seen.txt holds the value of storage/PASSWORD, "
+        "which has no place in a report",
+        f"1 file with a secret was moved out of the reports, to {folder}",
     )
+    assert [piece.exists() for piece in pieces] == [True, False]
+    assert found.cleared([shown])[0].evidence == (evidence.pieces[0],)
+
+
+def test_what_a_scenario_says_of_a_secret_is_in_no_report(reports: Path) -> None:
+    secret = "kind: Secret\nmetadata: {name: storage}\nstringData: {PASSWORD: hush}\n"
+    (reports / "secret.yaml").write_text(secret)
+    said = replace(RESULTS[1], message="denied: hush", observations=("it said hush", "3 of 5"))
+    found = held(NODES, [RESULTS[0], said, RESULTS[2]], reports)
+    assert found.silenced == {said.node}
+    silent, other = found.cleared([said, RESULTS[0]])
+    assert (silent.message, silent.observations) == (SILENCED, (SILENCED,))
+    assert other == RESULTS[0]
 
 
 @pytest.mark.parametrize("text", ["a: [", "kind: Secret\n", "kind: Secret\nmetadata: 3\n"])
