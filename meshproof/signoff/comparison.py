@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from meshproof.signoff.document import ScenarioRow, SignOff
+from meshproof.signoff.document import ExpectationRow, ScenarioRow, SignOff
 from meshproof.signoff.pages import scenarios_of, seconds, title_of
 from meshproof.signoff.verdict import Outcome, Verdict
 
@@ -18,6 +18,10 @@ RANKS = {
     Verdict.ACCEPTED: 0, Verdict.UNPROVED: 1, Verdict.PARTIAL: 1, Verdict.INCONCLUSIVE: 2,
     Verdict.REJECTED: 3,
 }  # fmt: skip
+#: Facts of a run that are nothing of what it tested.
+OF_THE_RUN = ("seed",)
+#: Verdicts that say that something was proved: whoever leaves these behind lost a proof.
+PROVED = (Verdict.ACCEPTED, Verdict.PARTIAL)
 
 
 @dataclass(frozen=True)
@@ -67,38 +71,73 @@ def _whole(old: SignOff, new: SignOff) -> Iterator[Change]:
 def _tested(old: SignOff, new: SignOff) -> Iterator[Change]:
     before, after = facts(old.environment), facts(new.environment)
     for name in dict.fromkeys([*before, *after]):
-        if before.get(name) != after.get(name):
+        if name not in OF_THE_RUN and before.get(name) != after.get(name):
             yield Change("tested", f"{name}: {before.get(name, 'not there')} → "
                                    f"{after.get(name, 'not there')}")  # fmt: skip
 
 
+def left_out(old: SignOff, new: SignOff) -> set[str]:
+    """Return the expectations that are no longer proved because a selection leaves them out.
+
+    What NEW was asked to prove, and what it was not asked to leave out, is none of these.
+    """
+    if new.scope.selection in (None, old.scope.selection):
+        return set()
+    return {row.id for row in new.expectations if row.verdict is Verdict.OUT_OF_SCOPE}
+
+
 def _expectations(old: SignOff, new: SignOff) -> Iterator[Change]:
-    before = {row.id: row.verdict for row in old.expectations}
-    after = {row.id: row.verdict for row in new.expectations}
+    before = {row.id: row for row in old.expectations}
+    after = {row.id: row for row in new.expectations}
+    excused = left_out(old, new)
     for name in dict.fromkeys([*before, *after]):
-        was, now = before.get(name), after.get(name)
+        was, now = _verdict(before.get(name)), _verdict(after.get(name))
         if was != now:
-            # What a selection leaves out is no worse for it.
             worse = was in RANKS and now in RANKS and RANKS[now] > RANKS[was]
-            yield Change(
-                "expectation", f"{name}: {was or 'not there'} → {now or 'not there'}", worse
-            )
+            lost = was in PROVED and now not in RANKS and name not in excused
+            text = f"{name}: {was or 'not there'} → {now or 'not there'}"
+            yield Change("expectation", text, worse or lost)
+
+
+def _verdict(row: ExpectationRow | None) -> Verdict | None:
+    return row.verdict if row else None
 
 
 def _scenarios(old: SignOff, new: SignOff) -> Iterator[Change]:
     before, after = scenarios_of(old), scenarios_of(new)
     same = not any(_tested(old, new))
+    passed = {node for node, one in before.items() if one.outcome is Outcome.PASSED}
+    proved, proves, excused = _proofs(old), _proofs(new), left_out(old, new)
     for node in dict.fromkeys([*before, *after]):
         was, now = before.get(node), after.get(node)
-        if was is None or now is None:
-            shown = was or now
-            if shown is not None:
-                yield Change("scenario", f"{title_of(shown)}: {'gone' if was else 'new'}")
-        elif was.outcome != now.outcome:
-            yield _ended_otherwise(was, now, same=same)
-        elif _other_time(was.duration_s, now.duration_s):
-            times = f"{seconds(was.duration_s)} → {seconds(now.duration_s)}"
-            yield Change("time", f"{title_of(now)}: {times}")
+        lost = proved.get(node, set()) - proves.get(node, set()) - excused
+        lost = lost if node in passed else set()
+        if was is not None and now is not None:
+            yield from _scenario(was, now, same=same)
+            for name in sorted(lost):
+                yield Change("proof", f"{name}: no longer by {title_of(now)}", worse=True)
+        elif was is not None:
+            yield Change("scenario", f"{title_of(was)}: gone", worse=bool(lost))
+        elif now is not None:
+            yield Change("scenario", f"{title_of(now)}: new")
+
+
+def _proofs(document: SignOff) -> dict[str, set[str]]:
+    """The expectations that each scenario, by its node id, proves; a finding proves none."""
+    proofs: dict[str, set[str]] = {}
+    for row in document.expectations:
+        for one in row.scenarios:
+            if not one.finding:
+                proofs.setdefault(one.node, set()).add(row.id)
+    return proofs
+
+
+def _scenario(was: ScenarioRow, now: ScenarioRow, *, same: bool) -> Iterator[Change]:
+    if was.outcome != now.outcome:
+        yield _ended_otherwise(was, now, same=same)
+    elif _other_time(was.duration_s, now.duration_s):
+        times = f"{seconds(was.duration_s)} → {seconds(now.duration_s)}"
+        yield Change("time", f"{title_of(now)}: {times}")
 
 
 def _ended_otherwise(was: ScenarioRow, now: ScenarioRow, *, same: bool) -> Change:

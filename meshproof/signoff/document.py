@@ -19,12 +19,14 @@ from meshproof.signoff.verdict import Outcome, Verdict, count, of_expectation, o
 #: Major.minor: a reader of one major version can read all of its minor versions.
 VERSION = "1.1"
 FILE = "signoff.json"
+#: Levels of lists and objects within each other; a sign-off has ten.
+DEEPEST = 50
 
 
 class _Part(BaseModel):
     """A part of the document. What a later minor version adds is read over."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class EvidenceFile(_Part):
@@ -50,14 +52,14 @@ class ScenarioRow(_Part):
     message: str = Field(description="why it did not pass; empty where it did")
     duration_s: float = Field(ge=0, description="seconds, set-up and clean-up included")
     observations: list[str] = Field(description="what was observed, in numbers")
-    evidence: list[EvidenceFile]
-
     results: list[str] = Field(
         [], description="those of the observations that say what was found; since 1.1"
     )
     baselines: list[str] = Field(
         [], description="those that say what a result is held against; since 1.1"
     )
+    evidence: list[EvidenceFile]
+
 
 class ExpectationRow(_Part):
     """One promise of the specification, its verdict and the scenarios that carry its id."""
@@ -153,11 +155,15 @@ def read(path: Path) -> SignOff:
             f"{file} is no whole JSON document ({error}): it was cut off or is another file. "
             "Run the suite again, or name another."
         ) from error
+    except RecursionError as error:
+        raise _too_deep(file) from error
     return parse(content, str(file))
 
 
 def parse(content: object, file: str) -> SignOff:
     """Return the sign-off that a document is. Raises ``UsageFailure`` as ``read`` does."""
+    if deeper(content, DEEPEST):
+        raise _too_deep(file)
     version = content.get("version") if isinstance(content, dict) else None
     if not isinstance(version, str) or not version.startswith("1."):
         said = f"says version {version!r}" if version is not None else "says no version"
@@ -176,6 +182,26 @@ def parse(content: object, file: str) -> SignOff:
     for line in contradictions(document):
         raise UsageFailure(f"{file} contradicts itself: {line}. It was edited by hand.")
     return document
+
+
+def deeper(content: object, levels: int) -> bool:
+    """Whether JSON has more levels of lists and objects within each other."""
+    level = [content]
+    for _ in range(levels + 1):
+        level = [
+            each
+            for value in level
+            if isinstance(value, list | dict)
+            for each in (value.values() if isinstance(value, dict) else value)
+        ]
+    return bool(level)
+
+
+def _too_deep(file: object) -> UsageFailure:
+    return UsageFailure(
+        f"{file} is no sign-off: its JSON has more than {DEEPEST} levels. Name a signoff.json, or "
+        "the reports folder that it is in."
+    )
 
 
 def contradictions(document: SignOff) -> list[str]:

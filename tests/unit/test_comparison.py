@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from meshproof.cli import cli
+from meshproof.errors import UsageFailure
+from meshproof.expectations import EXPECTATIONS
 from meshproof.signoff.comparison import compare, facts
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
-from meshproof.signoff.verdict import Outcome, ScenarioResult
+from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
 
 ENVIRONMENT = {"istio": "1.31", "images": {"app:1.0": "sha256:a"}, "deviations": ["MariaDB"]}
 
@@ -78,6 +81,70 @@ def test_what_a_selection_leaves_out_is_another_scope_and_no_worse() -> None:
     ]
 
 
+def rows(results: list[ScenarioResult], scope: Scope) -> SignOff:
+    return sign_off(run(*results, scope=scope))
+
+
+def worse(old: SignOff, new: SignOff) -> list[str]:
+    return [str(change) for change in compare(old, new) if change.worse]
+
+
+def test_a_section_that_is_no_longer_covered_is_proof_that_is_lost() -> None:
+    # Each section whole, and no selection.
+    results = {
+        section: [
+            ScenarioResult(one.id, "F", (one.id,), Outcome.PASSED, node=f"x.py::{one.id}")
+            for one in EXPECTATIONS if one.section == section
+        ]
+        for section in ("deploy", "update")
+    }  # fmt: skip
+    both, one = Scope(("deploy", "update"), None), Scope(("deploy",), None)
+    old = rows([*results["deploy"], *results["update"]], both)
+    for new in (rows(results["deploy"], one), rows([*results["deploy"], *results["update"]], one)):
+        assert (old.verdict, new.verdict) == (Verdict.ACCEPTED, Verdict.ACCEPTED)
+        assert "expectation: U1: accepted → out of scope (worse)" in worse(old, new)
+        assert worse(new, old) == []
+    assert "scenario: U1: gone (worse)" in worse(old, rows(results["deploy"], one))
+
+
+def test_scenarios_of_an_expectation_that_are_gone_are_proof_that_is_lost() -> None:
+    five = [result(f"D1 {number}") for number in range(5)]
+    old, new = sign_off(run(*five)), sign_off(run(five[0]))
+    assert worse(old, new) == [f"scenario: D1 {number}: gone (worse)" for number in range(1, 5)]
+    assert worse(new, old) == []
+
+
+def test_what_a_selection_does_not_leave_out_has_to_be_proved_as_before() -> None:
+    five = [result(f"D1 {number}") for number in range(5)]
+    old = sign_off(run(*five, result("D2")))
+    new = sign_off(run(five[0], scope=Scope((), "-k one")))
+    assert worse(old, new) == [f"scenario: D1 {number}: gone (worse)" for number in range(1, 5)]
+
+
+def test_a_scenario_that_did_not_pass_was_no_proof() -> None:
+    old = signed(D1=Outcome.PASSED, D2=Outcome.FAILED)
+    assert worse(old, signed(D1=Outcome.PASSED)) == []
+
+
+def test_a_finding_that_is_gone_is_no_proof_that_is_lost() -> None:
+    old = sign_off(run(result("D1"), replace(result("D1 seen"), finding=True)))
+    assert worse(old, sign_off(run(result("D1")))) == []
+
+
+def test_a_scenario_that_proves_fewer_expectations_is_proof_that_is_lost() -> None:
+    both = replace(result("D1"), ids=("D1", "D2"))
+    old, new = sign_off(run(both, result("D2"))), sign_off(run(result("D1"), result("D2")))
+    assert worse(old, new) == ["proof: D2: no longer by D1 (worse)"]
+
+
+def test_an_expectation_that_the_specification_lost_is_proof_that_is_lost() -> None:
+    old = signed(D1=Outcome.PASSED, D2=Outcome.PASSED)
+    kept = [row for row in old.expectations if row.id != "D2"]
+    assert "expectation: D2: accepted → not there (worse)" in worse(
+        old, old.model_copy(update={"expectations": kept})
+    )
+
+
 def test_a_scenario_that_is_new() -> None:
     assert "scenario: D2: new" in lines(
         signed(D1=Outcome.PASSED), signed(D1=Outcome.PASSED, D2=Outcome.PASSED)
@@ -116,8 +183,8 @@ def test_facts_are_flat() -> None:
 # The command.
 
 
-def compared(*folders: Path) -> Any:
-    return CliRunner().invoke(cli, ["compare", *map(str, folders)])
+def compared(*folders: Path, catch: bool = True) -> Any:
+    return CliRunner().invoke(cli, ["compare", *map(str, folders)], catch_exceptions=catch)
 
 
 def test_the_command_says_what_changed_and_ends_by_whether_it_got_worse(tmp_path: Path) -> None:
@@ -132,3 +199,23 @@ def test_the_command_says_what_changed_and_ends_by_whether_it_got_worse(tmp_path
     assert compared(new, old).exit_code == 0
     same = compared(old, old)
     assert (same.exit_code, same.output) == (0, "Nothing changed.\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 200_000, "[" * 100 + "]" * 100, '{"environment": ' + "[" * 900 + "]" * 900 + "}"],
+)
+def test_json_that_is_too_deep_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+    write(signed(D1=Outcome.PASSED), tmp_path)
+    (tmp_path / "deep.json").write_text(text)
+    for files in ((tmp_path, tmp_path / "deep.json"), (tmp_path / "deep.json", tmp_path)):
+        with pytest.raises(UsageFailure, match="is no sign-off: its JSON has more than 50 levels"):
+            compared(*files, catch=False)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e400"])
+def test_a_time_that_is_no_number_is_refused(tmp_path: Path, value: str) -> None:
+    file = write(signed(D1=Outcome.PASSED), tmp_path)
+    file.write_text(file.read_text().replace('"duration_s": 60.0', f'"duration_s": {value}'))
+    with pytest.raises(UsageFailure, match="duration_s: Input should be a finite number"):
+        compared(tmp_path, tmp_path, catch=False)
