@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,23 @@ from meshproof.engine.provision import ensure_engine
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.options import Options, option_flags, read_options
 from meshproof.progress import Progress
+from meshproof.signoff.attestation import SIGNOFF
 from meshproof.signoff.comparison import compare
+from meshproof.signoff.decisions import ACCEPT, REJECT, made, sign_decision
 from meshproof.signoff.document import read
+from meshproof.signoff.gate import (
+    ACCEPTED,
+    SIGNED_OFF,
+    Covered,
+    Required,
+    about,
+    age_of,
+    commit_of,
+    unmet,
+)
 from meshproof.signoff.keys import generate, public_file, read_public
-from meshproof.signoff.verification import verify
+from meshproof.signoff.verification import folder_of, verify
+from meshproof.suite import declared_expectations, declared_sections
 from meshproof.supply.catalogue import recipes
 from meshproof.tls.check import tls_check
 from meshproof.tls.reach import reach
@@ -171,7 +185,8 @@ def compare_signoffs(old: Path, new: Path) -> None:
     """Say what changed from one sign-off to another: verdicts, what was tested, times, flakes.
 
     OLD and NEW are signoff.json, or the reports folder that it is in. Ends with 1 where a promise
-    that held is broken, or is no longer proved.
+    that held is broken, or is no longer proved by all that proved it. What a selection (-m, -k)
+    of NEW leaves out is not counted.
     """
     changes = compare(read(old), read(new))
     for change in changes:
@@ -199,22 +214,121 @@ def keygen(file: Path) -> None:
     type=click.Path(path_type=Path),
     help="the public key of whom the sign-off should be signed by, made by `meshproof keygen`",
 )
+@click.option(
+    "--decision-key",
+    "decision_keys",
+    metavar="PUB",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="the public key of somebody who decides, where it is not --key; can be given again",
+)
+@click.option(
+    "--require",
+    "words",
+    multiple=True,
+    type=click.Choice([ACCEPTED, SIGNED_OFF]),
+    help="the verdict must be accepted; or somebody must have decided to accept",
+)
+@click.option("--scope", type=click.Choice(["full"]), help="nothing may have been left out")
+@click.option("--commit", metavar="ID", help="the commit that must have been tested, unchanged")
+@click.option("--max-age", metavar="AGE", help="the run may have begun so long ago: 90m, 24h, 7d")
 @with_options("manifests")
-def verify_signoff(file: Path, key: Path, **typed: Any) -> None:
+def verify_signoff(
+    file: Path,
+    key: Path,
+    decision_keys: tuple[Path, ...],
+    words: tuple[str, ...],
+    scope: str | None,
+    commit: str | None,
+    max_age: str | None,
+    **typed: Any,
+) -> None:
     """Say whether a sign-off and its evidence are what was signed, and what differs.
 
-    FILE is the signoff.json of a run with --sign-key, or the folder that it is in.
+    FILE is the signoff.json of a run with --sign-key, or the folder that it is in. Ends with 0
+    where nothing differs and every condition holds, with 1 where something does not, and with 2
+    where there is nothing to verify.
     """
+    required = Required(
+        words,
+        full=scope == "full",
+        commit=commit_of(commit) if commit else None,
+        max_age=age_of(max_age) if max_age else None,
+    )
     manifests: Path | None = read_options(typed).manifests
     if manifests and not manifests.is_dir():
         if manifests != Options.model_fields["manifests"].default:
             raise UsageFailure(f"There is no folder {manifests} of manifests to compare with.")
         manifests = None
-    found = verify(file, read_public(key), manifests)
-    for sentence in (*found.differences, *found.looked_at):
+    found = verify(file, read_public(key), manifests, [read_public(each) for each in decision_keys])
+    now, failing = datetime.now(UTC), list(found.differences)
+    if found.signoff:
+        covered = Covered(declared_sections(), declared_expectations())
+        text = (folder_of(file) / SIGNOFF).read_bytes()
+        failing += unmet(found.signoff, text, found.decisions, required, covered, now)
+    for sentence in (*failing, *found.looked_at):
         click.echo(sentence)
-    if found.differences:
+    if found.signoff and not found.differences:
+        for line in about(found.signoff, now):
+            click.echo(line)
+        for decision in found.decisions:
+            click.echo(f"Decision: {decision}.")
+    if failing:
         raise SystemExit(ExitCode.REJECTED)
+
+
+@cli.command("sign-off")
+@click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--decision",
+    required=True,
+    type=click.Choice([ACCEPT, REJECT]),
+    help="what is decided",
+)
+@click.option("--by", required=True, metavar="NAME", help="who decides")
+@click.option("--role", required=True, metavar="ROLE", help="as what: release manager, say")
+@click.option(
+    "--key", required=True, type=click.Path(path_type=Path), help="the private key of who decides"
+)
+@click.option("--because", default="", metavar="TEXT", help="why; needed to accept what was not")
+@click.option(
+    "--attestation-key",
+    metavar="PUB",
+    type=click.Path(path_type=Path),
+    help="the public key of the run: its signature is verified before anything is signed",
+)
+@with_options("reports")
+def decide(
+    file: Path | None,
+    decision: str,
+    by: str,
+    role: str,
+    key: Path,
+    because: str,
+    attestation_key: Path | None,
+    **typed: Any,
+) -> None:
+    """Write a signed decision over a sign-off beside its attestation, and change nothing else.
+
+    FILE is the signoff.json of a run with --sign-key, or the folder that it is in; --reports
+    without it. What differs from its attestation is not signed.
+    """
+    folder = folder_of(file or read_options(typed).reports)
+    attested_by = read_public(attestation_key) if attestation_key else None
+    found = verify(folder, attested_by, None, decision_keys=None)
+    if found.differences or not found.signoff:
+        for sentence in (*found.differences, "Nothing was signed."):
+            click.echo(sentence)
+        raise SystemExit(ExitCode.REJECTED)
+    now = datetime.now(UTC)
+    taken = made(found.signoff, decision, by=by, role=role, because=because, at=now)
+    path = sign_decision(folder, taken, key)
+    for line in about(found.signoff, now):
+        click.echo(line)
+    click.echo(f"Decision: {taken}.")
+    if not attested_by:
+        click.echo("The run's own signature was not looked at: --attestation-key verifies it.")
+    click.echo(f"Written to {path}.")
 
 
 def main() -> None:

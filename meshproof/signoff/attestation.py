@@ -20,10 +20,11 @@ from in_toto_attestation.predicates.test_result.v0.test_result_pb2 import TestRe
 from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
-from securesystemslib.dsse import Envelope
+from securesystemslib.signer import CryptoSigner
 
 from meshproof.errors import MeshproofError
 from meshproof.signoff.document import ScopePart
+from meshproof.signoff.envelope import seal
 from meshproof.signoff.keys import read_private
 from meshproof.signoff.verdict import Outcome, Verdict
 
@@ -73,6 +74,7 @@ class Attested(BaseModel):
     scope: dict[str, str | list[str] | None]
     expectations: list[Row]
     environment: dict[str, Any]
+    started: str = ""
 
     @field_validator("environment")
     @classmethod
@@ -178,16 +180,19 @@ def sign(reports: Path, manifests: Path, key: Path) -> str:
     made = statement(
         signoff, _all_read(digests_of_reports(reports)), _all_read(digests_of_manifests(manifests))
     )
-    envelope = Envelope(json.dumps(made, sort_keys=True).encode(), PAYLOAD_TYPE, {})
-    envelope.sign(signer)
-    path = reports / ATTESTATION
+    write_sealed(reports / ATTESTATION, made, signer)
+    return signer.public_key.keyid
+
+
+def write_sealed(path: Path, made: Mapping[str, Any], signer: CryptoSigner) -> None:
+    """Sign a Statement and write its envelope. Raises ``NotSigned`` where that cannot be done."""
+    envelope = seal(json.dumps(made, sort_keys=True).encode(), PAYLOAD_TYPE, signer)
     try:
-        path.write_text(json.dumps(envelope.to_dict(), indent=2) + "\n")
+        path.write_text(json.dumps(envelope, indent=2) + "\n")
     except OSError as error:
-        with suppress(OSError):  # half an attestation would only be in the way
+        with suppress(OSError):  # half an envelope would only be in the way
             path.unlink()
         raise NotSigned(f"{path} cannot be written ({error.strerror}).") from error
-    return signer.public_key.keyid
 
 
 def attest(reports: Path, manifests: Path, key: Path) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,8 +13,6 @@ from in_toto_attestation.predicates.test_result.v0.test_result_pb2 import TestRe
 from in_toto_attestation.v1.statement import Statement
 from in_toto_attestation.v1.statement_pb2 import Statement as Message
 from pydantic import ValidationError
-from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import FormatError, VerificationError
 from securesystemslib.signer import SSlibKey
 
 from meshproof.errors import UsageFailure
@@ -34,6 +31,8 @@ from meshproof.signoff.attestation import (
     predicate,
     shown,
 )
+from meshproof.signoff.decisions import Decision, contradictions, files_of, read_decision
+from meshproof.signoff.envelope import Sealed, read
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,9 @@ class Verification:
 
     differences: tuple[str, ...]
     looked_at: tuple[str, ...]
+    #: What the sign-off says, where it could be read, and what people decided over it.
+    signoff: Attested | None = None
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,24 @@ class Subjects:
     faults: tuple[str, ...]
 
 
-def verify(file: Path, key: SSlibKey, manifests: Path | None) -> Verification:
+def verify(
+    file: Path,
+    key: SSlibKey | None,
+    manifests: Path | None,
+    decision_keys: Sequence[SSlibKey] | None = (),
+) -> Verification:
     """Verify ``signoff.json``, or the folder that it is in, and everything that was signed with it.
 
-    ``manifests`` is the folder that the signed manifests are compared with, None for no comparison.
+    ``key`` is whose signature it should have, None where that is not looked at. ``manifests`` is
+    the folder that the signed manifests are compared with, None for no comparison. Decisions that
+    lie beside must be signed with one of ``decision_keys``, or with ``key``; None: they are not
+    looked at.
 
     Raises ``UsageFailure`` where there is nothing to verify or the attestation cannot be read.
     """
     folder = folder_of(file)
     envelope = read_envelope(folder / ATTESTATION)
-    faults = faults_of_envelope(envelope, key)
+    faults = faults_of_envelope(envelope, key) if key else ()
     if faults:
         return Verification(faults, ("Nothing was compared with what is there.",))
     try:
@@ -79,7 +89,7 @@ def verify(file: Path, key: SSlibKey, manifests: Path | None) -> Verification:
     reports = sum(name in REPORTS for name in subjects.reports)
     kept = len(subjects.reports) - reports
     looked_at = [
-        f"Signed with key {key.keyid}.",
+        f"Signed with key {key.keyid}." if key else "The signature was not looked at.",
         f"Compared with {folder}: {reports} reports, {kept} files of evidence.",
         f"Compared with {SIGNOFF} alone: {len(subjects.images)} images.",
     ]
@@ -97,9 +107,27 @@ def verify(file: Path, key: SSlibKey, manifests: Path | None) -> Verification:
     else:
         found += differences(subjects.manifests, digests_of_manifests(manifests))
         looked_at.append(f"Compared with {manifests}: {len(subjects.manifests)} manifests.")
+    decisions: list[Decision] = []
+    if key and decision_keys is not None:
+        decisions, faults_of_decisions = _decisions(folder, [key, *decision_keys], signoff)
+        found += faults_of_decisions
     if signoff and not found:
         looked_at.insert(0, _verdict(signoff))
-    return Verification(tuple(found), tuple(looked_at))
+    return Verification(tuple(found), tuple(looked_at), signoff, tuple(decisions))
+
+
+def _decisions(
+    folder: Path, keys: Sequence[SSlibKey], signoff: Attested | None
+) -> tuple[list[Decision], list[str]]:
+    """The decisions beside an attestation that can be trusted, and what is wrong with any."""
+    decisions, found = [], []
+    for file in files_of(folder):
+        decision, faults = read_decision(file, keys)
+        found += faults
+        if decision:
+            decisions.append(decision)
+            found += contradictions(decision, signoff) if signoff else ()
+    return decisions, found
 
 
 def folder_of(file: Path) -> Path:
@@ -116,11 +144,10 @@ def folder_of(file: Path) -> Path:
     return file.parent
 
 
-def read_envelope(file: Path) -> Envelope:
+def read_envelope(file: Path) -> Sealed:
     """Read a DSSE envelope; nothing in it is trusted yet.
 
     Raises ``UsageFailure`` where there is none, or where it is something else.
-    Source: https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
     """
     try:
         text = file.read_bytes()
@@ -131,33 +158,36 @@ def read_envelope(file: Path) -> Envelope:
     except OSError as error:
         raise UsageFailure(f"{file} cannot be read ({error.strerror}).") from error
     try:
-        envelope = Envelope.from_dict(json.loads(text))
-        envelope.pae()  # the payload type is text
-    except (ValueError, TypeError, LookupError, AttributeError, FormatError, RecursionError) as e:
+        return read(text)
+    except ValueError as error:
         raise UsageFailure(
             f"{file} is truncated or no DSSE envelope: get it anew from the run that wrote it."
-        ) from e
-    return envelope
+        ) from error
 
 
-def faults_of_envelope(envelope: Envelope, key: SSlibKey) -> tuple[str, ...]:
-    """Return why what an envelope holds cannot be trusted to be what this key signed."""
+def faults_of_envelope(envelope: Sealed, key: SSlibKey, name: str = ATTESTATION) -> tuple[str, ...]:
+    """Return why what an envelope holds cannot be trusted to be what this key signed.
+
+    ``name`` is what the envelope is called.
+    """
     faults = []
     if envelope.payload_type != PAYLOAD_TYPE:
         faults.append(
             f"The payload's type is “{shown(envelope.payload_type)}”, not “{PAYLOAD_TYPE}”."
         )
-    ids = sorted(shown(str(keyid)) for keyid in envelope.signatures)
-    if key.keyid not in envelope.signatures:
-        signed = f"signed with {', '.join(ids)}" if ids else "not signed at all"
-        faults.append(f"{ATTESTATION} is {signed}, not with the given key, {key.keyid}.")
+    if envelope.is_signed_with(key):
         return tuple(faults)
-    try:
-        envelope.verify([key], 1)
-    except VerificationError:
+    hints = [shown(keyid) for keyid in envelope.hints]
+    if not envelope.signatures:
+        faults.append(f"{name} is not signed at all, not with the given key, {key.keyid}.")
+    elif hints and key.keyid not in hints:
         faults.append(
-            f"The signature in {ATTESTATION} does not fit what it should be of: one of them was "
-            "changed, or is of another run."
+            f"{name} is signed with {', '.join(hints)}, not with the given key, {key.keyid}."
+        )
+    else:
+        faults.append(
+            f"The signature in {name} does not fit what it should be of: one of them was "
+            "changed, or is of another run or another key."
         )
     return tuple(faults)
 

@@ -35,6 +35,7 @@ from meshproof.signoff.attestation import (
     results_of,
     sign,
 )
+from meshproof.signoff.envelope import read
 from meshproof.signoff.keys import generate, read_private, read_public
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
@@ -207,8 +208,9 @@ def test_the_signature_is_ed25519_over_the_encoding_of_dsse(release: Release) ->
     assert envelope["payloadType"] == "application/vnd.in-toto+json"
     payload = base64.b64decode(envelope["payload"])
     encoded = b"DSSEv1 28 application/vnd.in-toto+json %d %b" % (len(payload), payload)
-    (signature,) = envelope["signatures"]
-    assert signature["keyid"] == release.key.keyid
+    signature, same = envelope["signatures"]
+    assert (signature["keyid"], same["keyid"]) == (release.key.keyid, "")
+    assert signature["sig"] == same["sig"]
     public = load_pem_public_key(release.private.with_name("key.pub").read_bytes())
     assert isinstance(public, Ed25519PublicKey)
     public.verify(base64.b64decode(signature["sig"]), encoded)
@@ -481,8 +483,8 @@ def test_a_folder_that_cannot_be_listed_is_found(
 ) -> None:
     scandir = os.scandir
 
-    def refused(path: str) -> Any:
-        if path.endswith("it-is-kept"):
+    def refused(path: str | Path) -> Any:
+        if str(path).endswith("it-is-kept"):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
@@ -538,8 +540,8 @@ def test_no_changed_byte_of_the_attestation_changes_what_is_believed(
     after = other_byte(data, before)
     with changed(kept.attestation, after):
         if not outcome(kept):
-            # What DSSE does not sign: white space, and how a letter is written.
-            ours, theirs = (Envelope.from_dict(json.loads(text)) for text in (before, after))
+            # What DSSE does not sign: white space, how a letter is written, the ids of keys.
+            ours, theirs = read(before), read(after)
             assert (ours.payload, ours.payload_type) == (theirs.payload, theirs.payload_type)
 
 
@@ -583,10 +585,10 @@ FOREIGN = {
     "type no UTF-8": envelope(payloadType="\ud800"),
     "signatures no list": envelope(signatures=1),
     "signature no object": envelope(signatures=["a"]),
-    "signature without a key": envelope(signatures=[{"sig": ""}]),
+    "signature without itself": envelope(signatures=[{"keyid": "a"}]),
     "signature no text": envelope(signatures=[{"keyid": "a", "sig": 1}]),
     "key no text": envelope(signatures=[{"keyid": [], "sig": ""}]),
-    "signed twice": envelope(signatures=[{"keyid": "a", "sig": ""}] * 2),
+    "signature no base64": envelope(signatures=[{"keyid": "a", "sig": "a"}]),
 }
 
 
@@ -629,11 +631,40 @@ def test_an_attestation_without_this_signature_is_found(
     assert found.isprintable()
 
 
-def test_a_second_signature_of_somebody_else_does_no_harm(release: Release) -> None:
+OTHERS = ({"keyid": "somebody", "sig": "AAAA"}, {"keyid": "", "sig": "AAAA"}, {"sig": "A-__"})
+
+
+@pytest.mark.parametrize("other", [None, *OTHERS])
+@pytest.mark.parametrize(
+    "hint", [{}, {"keyid": ""}, {"keyid": None}, {"keyid": "SHA256:abc"}, {"keyid": "somebody"}]
+)
+def test_the_id_of_a_key_is_a_hint(
+    release: Release, hint: dict[str, Any], other: Mapping[str, str] | None
+) -> None:
     envelope = release.envelope()
-    envelope["signatures"].insert(0, {"keyid": "somebody", "sig": "AAAA"})
+    right = {"sig": envelope["signatures"][0]["sig"], **hint}
+    envelope["signatures"] = [other, right, right] if other else [right]
     release.attestation.write_text(json.dumps(envelope))
     assert not release.differences
+    envelope["signatures"] = [other or OTHERS[0]]
+    release.attestation.write_text(json.dumps(envelope))
+    assert len(release.differences) == 1
+
+
+def test_either_alphabet_of_base64_is_read(release: Release) -> None:
+    text = release.attestation.read_text()
+    envelope = release.envelope()
+    for each in (envelope, *envelope["signatures"]):
+        for name in {"payload", "sig"} & each.keys():
+            each[name] = each[name].replace("+", "-").replace("/", "_")
+    release.attestation.write_text(json.dumps(envelope))
+    assert not release.differences
+    assert read(text.encode()) == read(release.attestation.read_bytes())
+
+
+def test_the_library_that_insists_on_ids_verifies_it(release: Release) -> None:
+    envelope = Envelope.from_dict(release.envelope())
+    assert envelope.verify([release.key], 1) == {release.key.keyid: release.key}
 
 
 def test_a_signature_from_another_report_is_found(release: Release) -> None:
@@ -827,7 +858,11 @@ def test_the_command_ends_0_where_all_is_as_signed(
     arguments = [str(release.reports.parent / file), "--key", public]
     assert meshproof("verify-signoff", *arguments, f"--manifests={release.manifests}") == 0
     out, err = capsys.readouterr()
-    assert out.splitlines() == list(release.verified().looked_at)
+    looked_at = list(release.verified().looked_at)
+    lines = out.splitlines()
+    assert lines[: len(looked_at)] == looked_at
+    about = [line.split(":")[0] for line in lines[len(looked_at) :]]
+    assert about == ["Begun", "Tested", "Cluster"]
     assert err == ""
 
 
