@@ -128,8 +128,12 @@ def _build_application(bench: Workbench) -> None:
 
 
 def _aside() -> list[Recipe]:
-    """What no cluster is made of: the reports' generator, and a linter of the project's tests."""
-    return [npm.ALLURE, go_recipe("actionlint", "actionlint, which checks the workflows")]
+    """What no cluster is made of: the reports' generator, and tools of the project's tests."""
+    return [
+        npm.ALLURE,
+        go_recipe("actionlint", "actionlint, which checks the workflows"),
+        go_recipe("dsse", "another implementation of DSSE, which reads our envelopes", ["."]),
+    ]
 
 
 def _images() -> list[Recipe]:
