@@ -95,14 +95,17 @@ class Cluster:
         *argv: str,
         check: bool = True,
         stdin: str | None = None,
+        acknowledged: bool = False,
     ) -> Completed:
         """Run a command in a container of a pod; ``stdin`` is what it reads.
 
-        Raises ``CommandFailed`` unless ``check`` is off.
+        One that prints more than some KiB is to be ``acknowledged``: it prints one line, and reads
+        one before it ends, or else the end of its line may be lost. Raises ``CommandFailed``
+        unless ``check`` is off.
         """
         done = execute(
             self.api.configuration, (namespace, pod, container), argv,
-            stdin=stdin, timeout=COMMAND_TIMEOUT,
+            stdin=stdin, acknowledged=acknowledged, timeout=COMMAND_TIMEOUT,
         )  # fmt: skip
         if check and not done.ok:
             raise CommandFailed(f"“kubectl exec” failed with exit code {done.exit_code}.", done)

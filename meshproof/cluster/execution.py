@@ -1,7 +1,8 @@
-"""Commands in containers, as `kubectl exec` runs them, over a connection that nothing pings.
+"""Commands in containers, as `kubectl exec` runs them, without losing what they print.
 
-kubectl itself pings every 5 s. Where a kubelet closes a connection with a ping that it has not
-read, the rest of the command's output is lost with it (“close 1006”), and samples take seconds.
+On a busy node the last of what a command printed can be lost when it ends (up to what a pipe
+holds, 64 KiB), with exit code 0. A command that prints more waits, once it has printed all, until
+it is told that all has arrived. kubectl cannot tell it; the API's own protocol can.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from meshproof.process import Completed
 
 #: What kubectl itself ends with where it cannot run a command at all.
 NOT_RUN = 1
+LINE_END = b"\n"
 
 
 def execute(
@@ -36,15 +38,19 @@ def execute(
     argv: Sequence[str],
     *,
     stdin: str | None,
+    acknowledged: bool,
     timeout: float,
 ) -> Completed:
     """Run a command in a container: ``place`` is its namespace, its pod and its name.
 
-    ``stdin`` is what it reads, ``timeout`` the seconds that it may take. What kept it from being
-    run, or its output from coming, stands in ``stderr``, with an exit code other than 0.
+    ``stdin`` is what it reads, ``timeout`` the seconds that it may take. One that is
+    ``acknowledged`` prints one line, and then reads one, which it gets when its own has arrived.
+    What kept it from being run, or its output from coming, stands in ``stderr``, with an exit code
+    other than 0.
     """
     namespace, pod, container = place
-    options = ("-i",) if stdin is not None else ()
+    reads = stdin is not None or acknowledged
+    options = ("-i",) if reads else ()
     words = ("kubectl", "exec", *options, "-n", namespace, pod, "-c", container, "--", *argv)
     started, clock = time.time(), time.monotonic()
 
@@ -58,7 +64,7 @@ def execute(
     try:
         opened: WSClient = stream(
             core.connect_get_namespaced_pod_exec, pod, namespace,
-            container=container, command=list(argv), stdin=stdin is not None,
+            container=container, command=list(argv), stdin=reads,
             stdout=True, stderr=True, tty=False,
             binary=True, _preload_content=False, _request_timeout=timeout,
         )  # fmt: skip
@@ -70,7 +76,9 @@ def execute(
             opened.write_channel(STDIN_CHANNEL, stdin.encode())
             if opened.subprotocol == V5_CHANNEL_PROTOCOL:
                 opened.close_channel(STDIN_CHANNEL)
-        opened.run_forever(timeout=timeout)
+        if acknowledged:
+            _acknowledge(opened, timeout)
+        opened.run_forever(timeout=max(clock + timeout - time.monotonic(), 0.001))
         if opened.is_open():
             lost = f"It did not end within {timeout:g} s."
     except (websocket.WebSocketException, OSError) as error:
@@ -84,6 +92,15 @@ def execute(
     if not status:
         return ended(NOT_RUN, output, errors, lost or "The connection was closed before its end.")
     return ended(*_outcome(json.loads(status), output, errors))
+
+
+def _acknowledge(opened: WSClient, timeout: float) -> None:
+    """Tell a command that its line has arrived, once it has."""
+    deadline = time.monotonic() + timeout
+    while opened.is_open() and (left := deadline - time.monotonic()) > 0:
+        if opened.peek_channel(STDOUT_CHANNEL, timeout=left).endswith(LINE_END):
+            opened.write_channel(STDIN_CHANNEL, LINE_END)
+            return
 
 
 def _outcome(

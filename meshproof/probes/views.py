@@ -54,7 +54,8 @@ for _ in range(count):
     seen.append([at - begun, time.monotonic() - at, status, body, error])
     if rule and status == 200 and decided(body):
         break
-json.dump(seen, sys.stdout)
+print(json.dumps(seen), flush=True)
+sys.stdin.readline()  # that all of it has arrived
 """
 ANALYTICS = "http://voting-analytics:8080/analytics"
 #: The versions of analytics that an even split is between.
@@ -195,8 +196,10 @@ def sample_analytics(
     """
     mode, rule = "fresh" if fresh else "kept", json.dumps(until and _rule(until))
     done = cluster.exec(
-        namespace, pod, "voting-app", "python3", "-c", FROM_A_POD, ANALYTICS, str(count), mode, rule
-    )
+        namespace, pod, "voting-app",
+        "python3", "-c", FROM_A_POD, ANALYTICS, str(count), mode, rule,
+        acknowledged=True,
+    )  # fmt: skip
     views = []
     for at, seconds, status, body, error in json.loads(done.stdout):
         text = json.loads(body)["text"] if status == 200 else ""

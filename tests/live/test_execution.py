@@ -45,6 +45,14 @@ def test_commands_that_end_beside_each_other_lose_nothing(cluster: Cluster, gate
     }
 
 
+def test_a_long_line_is_whole_where_it_is_acknowledged(cluster: Cluster, gateway: str) -> None:
+    script = "seq -s, 1 100000; read -r told; exit 3"
+    done = cluster.exec(
+        MESH_NAMESPACE, gateway, CONTAINER, "sh", "-c", script, check=False, acknowledged=True
+    )
+    assert (done.exit_code, done.stdout.count(",")) == (3, 99_999)
+
+
 def test_what_a_command_reads_ends(cluster: Cluster, gateway: str) -> None:
     assert sh(cluster, gateway, "cat", stdin="größer\n").stdout == "größer\n"
 

@@ -77,7 +77,7 @@ def _exec_by_script(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def through_kubectl(cluster: Cluster, *place_and_argv: str, **how: Any) -> Completed:
         namespace, pod, container, *argv = place_and_argv
-        options = ("-i",) if how.get("stdin") is not None else ()
+        options = ("-i",) if how.get("stdin") is not None or how.pop("acknowledged", 0) else ()
         return cluster.command(
             "kubectl", "exec", *options, "-n", namespace, pod, "-c", container, "--", *argv, **how
         )

@@ -41,6 +41,8 @@ class Connection:
         self.written: list[tuple[int, bytes]] = []
         self.closed: list[int | None] = []
         self.sock = self
+        self.looks = 0
+        self.over = False
 
     def write_channel(self, channel: int, data: bytes) -> None:
         self.written.append((channel, data))
@@ -48,12 +50,18 @@ class Connection:
     def close_channel(self, channel: int) -> None:
         self.closed.append(channel)
 
+    def peek_channel(self, channel: int, timeout: float) -> bytes:
+        """More comes with each look."""
+        self.looks += 1
+        return self.channels.get(channel, b"")[: 3 * self.looks]
+
     def run_forever(self, timeout: float) -> None:
         if self.breaks:
             raise self.breaks
+        self.over = self.ends
 
     def is_open(self) -> bool:
-        return not self.ends
+        return not self.over
 
     def shutdown(self) -> None:
         self.closed.append(None)
@@ -63,7 +71,11 @@ class Connection:
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, connection: Connection | Exception, stdin: str | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    connection: Connection | Exception,
+    *,
+    stdin: str | None = None,
+    acknowledged: bool = False,
 ) -> Completed:
     """Run a command over this connection."""
 
@@ -75,7 +87,14 @@ def run(
     monkeypatch.setattr(execution, "stream", opened)
     place = ("voting", "app-1", "istio-proxy")
     configuration = client.Configuration()
-    return execution.execute(configuration, place, ["cat", "a b"], stdin=stdin, timeout=3)
+    return execution.execute(
+        configuration,
+        place,
+        ["cat", "a b"],
+        stdin=stdin,
+        acknowledged=acknowledged,
+        timeout=0.2,
+    )
 
 
 def ending(status: dict[str, Any], output: bytes = b"", errors: bytes = b"") -> Connection:
@@ -105,6 +124,19 @@ def test_what_it_reads_is_written_and_ended(monkeypatch: pytest.MonkeyPatch) -> 
     assert done.argv[2] == "-i"
 
 
+def test_a_line_is_acknowledged_once_all_of_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = ending(SUCCESS, b"12345678\n")
+    done = run(monkeypatch, connection, acknowledged=True)
+    assert (connection.looks, connection.written) == (3, [(0, b"\n")])
+    assert (done.stdout, done.argv[2]) == ("12345678\n", "-i")
+
+
+def test_half_a_line_is_never_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = Connection({1: b"half"}, ends=True)
+    assert not run(monkeypatch, connection, acknowledged=True).ok
+    assert connection.written == []
+
+
 @pytest.mark.parametrize(
     ("connection", "why"),
     [
@@ -115,7 +147,7 @@ def test_what_it_reads_is_written_and_ended(monkeypatch: pytest.MonkeyPatch) -> 
             "The connection broke: gone",
         ),
         (Connection({1: b"half"}), "closed before its end"),
-        (Connection({1: b"half"}, ends=False), "did not end within 3 s"),
+        (Connection({1: b"half"}, ends=False), "did not end within 0.2 s"),
     ],
 )
 def test_what_did_not_run_or_end_is_not_mistaken_for_a_result(

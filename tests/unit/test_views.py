@@ -265,9 +265,11 @@ class Pod(Cluster):
         *argv: str,
         check: bool = True,
         stdin: str | None = None,
+        acknowledged: bool = False,
     ) -> Completed:
         assert (namespace, pod, container, argv[0]) == ("voting", "app-1", "voting-app", "python3")
-        return run([sys.executable, *argv[1:]], timeout=60, check=check)
+        assert acknowledged, "the end of a long output may be lost"
+        return run([sys.executable, *argv[1:]], timeout=60, check=check, stdin="\n")
 
 
 def sampled_in_a_pod(
