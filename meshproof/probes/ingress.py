@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from meshproof.flag import COOKIE
-from meshproof.probes.page import Page, WrongPage, parse_page
+from meshproof.probes.page import Page, WrongPage, parse_page, problem_of
 
 #: What a user sends who has set the feature flag.
 FLAG = {"Cookie": COOKIE}
@@ -42,7 +42,8 @@ class Response:
     def page(self) -> Page:
         """The page in it. Raises ``WrongPage`` where it is none."""
         if self.status != 200:
-            raise WrongPage(str(self))
+            problem = problem_of(self.body)
+            raise WrongPage(f"{self}: “{problem}”" if problem else str(self))
         return parse_page(self.body)
 
     def __str__(self) -> str:

@@ -58,10 +58,7 @@ class Page:
 
 def parse_page(text: str) -> Page:
     """Read a page. Raises ``WrongPage``, naming what is missing, where it is another page."""
-    try:
-        elements = {each.get("id"): each for each in html.document_fromstring(text).iter()}
-    except etree.ParserError:  # of a page that is empty
-        elements = {}
+    elements = _elements(text)
     texts = {}
     for name in ELEMENTS:
         if name not in elements:
@@ -73,6 +70,19 @@ def parse_page(text: str) -> Page:
         store=_after("store:", texts["store"]),
         results=texts["results"],
     )
+
+
+def problem_of(text: str) -> str:
+    """Return what a page tells its user went wrong, or nothing where it tells of nothing."""
+    problem = _elements(text).get("problem")
+    return "" if problem is None else "".join(map(str, problem.itertext())).strip()
+
+
+def _elements(text: str) -> dict[str | None, html.HtmlElement]:
+    try:
+        return {each.get("id"): each for each in html.document_fromstring(text).iter()}
+    except etree.ParserError:  # of a page that is empty
+        return {}
 
 
 def _after(label: str, text: str) -> str:

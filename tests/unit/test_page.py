@@ -6,12 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from meshproof.paths import ROOT
-from meshproof.probes.page import Page, parse_page
+from meshproof.probes.page import Page, parse_page, problem_of
 
 sys.path.insert(0, str(ROOT / "images" / "voting"))
 
 from voting.analytics_client import Report
 from voting.counts import Counts, share_text, simple_text
+from voting.errors import Dependency, UnavailableError
 from voting.page import Page as VotingPage
 
 POD = "voting-app-1-0-5c4-x7k2p"
@@ -41,6 +42,13 @@ def test_the_applications_own_page(format_of: Callable[[Counts], str], version: 
     page = parse_page(served)
     assert page == Page("1.0", POD, "redis", text)
     assert (page.analytics, page.counts) == (version, (2, 4))
+
+
+def test_what_the_applications_own_page_says_went_wrong() -> None:
+    error = UnavailableError(Dependency.STORAGE, "no connection")
+    page = VotingPage("1.0", POD, "redis")
+    assert problem_of(page.render(flag=False, error=error)) == error.sentence
+    assert problem_of(page.render(flag=False)) == problem_of("") == ""
 
 
 @pytest.mark.parametrize("name", ["version", "host", "store", "results"])

@@ -77,9 +77,20 @@ class RedisStore:
         """Remove all votes; see `Store`.
 
         Never repeated: the first attempt may have worked, and a vote stored since then would
-        be lost.
+        be lost. So it has a new connection: one that was used before may break under it, as
+        where a sidecar closes what is left on a listener 45 s after a policy replaced it.
         """
-        await self._run(lambda: self._redis.delete(*KEYS.values()), repeatable=False)
+        await self._run(self._delete, repeatable=False)
+
+    async def _delete(self) -> None:
+        connection = await self._pool.get_connection()
+        try:
+            await connection.disconnect()
+            await connection.connect()
+            await connection.send_command("DEL", *KEYS.values())
+            await connection.read_response()
+        finally:
+            await self._pool.release(connection)
 
     async def check(self) -> None:
         """Return if the server answers; see `Store`."""
@@ -97,7 +108,8 @@ class RedisStore:
                 try:
                     return await operation()
                 except RedisConnectionError:
-                    # A pooled connection may have broken since it was last used.
+                    # A pooled connection may have broken since it was last used; the pool gives
+                    # the same one again, made anew.
                     if not repeatable:
                         raise
                     return await operation()
