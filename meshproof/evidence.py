@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meshproof.process import Completed
+from meshproof.weakening import Weakening
 
 SLUG_LENGTH = 80
 #: Gets the name, the file and its media type as each piece is written.
@@ -43,7 +44,7 @@ class Evidence:
 
     ``observations`` are all of these lines; ``results`` and ``baselines`` those of them that say
     what was found and what it was held against. They are sentences for people: no notation of a
-    programming language.
+    programming language. ``weakened`` are the kinds of samples that were weaker than asked for.
     """
 
     def __init__(self, folder: Path, listener: Listener = lambda *_: None) -> None:
@@ -53,6 +54,7 @@ class Evidence:
         self.observations: list[str] = []
         self.results: list[str] = []
         self.baselines: list[str] = []
+        self.weakened: list[Weakening] = []
         self._listener = listener
 
     @property
@@ -93,6 +95,11 @@ class Evidence:
     def observe(self, line: str) -> None:
         """Keep a detail of what was observed, in a line for whoever reads on."""
         self.observations.append(line)
+
+    def weaken(self, weakening: Weakening) -> None:
+        """Keep that a kind of sample was weaker than the scenario asks for, each kind once."""
+        if weakening not in self.weakened:
+            self.weakened.append(weakening)
 
     def _keep(self, name: str, data: bytes, suffix: str, media_type: str) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from decimal import ROUND_CEILING, Decimal
 from scipy.stats import binomtest
 
 from meshproof.sequential import Decision, SequentialTest, check_inside, even_test, split
+from meshproof.weakening import Weakening
 
 #: The most that the chance of a false alarm in a full run may be.
 FALSE_ALARM_TOTAL = 1e-6
@@ -108,8 +109,8 @@ class AlwaysClaim:
     """All responses are as promised: what was observed, and what it must be able to notice.
 
     ``leak`` is the rate of deviations that must be noticed with this ``confidence``;
-    ``noun`` is what was sampled, in the plural. Raises ``ValueError`` for numbers that
-    cannot be.
+    ``noun`` is what was sampled, in the plural; ``weakening`` says that a full run would have to
+    notice more. Raises ``ValueError`` for numbers that cannot be.
     """
 
     observed: int
@@ -117,6 +118,7 @@ class AlwaysClaim:
     leak: float
     confidence: float
     noun: str = "responses"
+    weakening: Weakening | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
@@ -145,18 +147,22 @@ class AlwaysClaim:
 
     def __str__(self) -> str:
         """Return what was seen and how surely it says so, in a line."""
+        return _with(self._shown, self.weakening)
+
+    @property
+    def _shown(self) -> str:
         seen = f"{self.deviations} of {self.observed} {self.noun} deviated"
         if self.deviations:
             return (
                 f"{seen} and none may; the leak is at most {_rounded_up(self.leak_at_most)} "
-                f"with {_percent(self.confidence)} confidence"
+                f"with {percent(self.confidence)} confidence"
             )
         noticed = _rounded_down(chance_to_notice(self.observed, self.leak))
-        leak = f"a leak of {_percent(self.leak)}"
+        leak = f"a leak of {percent(self.leak)}"
         if not self.holds:
             return (
                 f"{seen}, too few to say: {leak} would have been noticed with {noticed} "
-                f"confidence, by {self.needed} with {_percent(self.confidence)}"
+                f"confidence, by {self.needed} with {percent(self.confidence)}"
             )
         return f"{seen}; {leak} would have been noticed with {noticed} confidence"
 
@@ -167,8 +173,9 @@ class EvenClaim:
 
     Responses of neither kind are an `AlwaysClaim`'s to judge. The claim must be able to
     notice the split ``alternative`` (the larger share) with this ``power``; ``alpha`` is
-    its false-alarm rate. Raises ``ValueError`` for numbers that cannot be, for a response of
-    neither kind, and where sampling went on after it was decided.
+    its false-alarm rate; ``weakening`` says that a full run would have to notice more. Raises
+    ``ValueError`` for numbers that cannot be, for a response of neither kind, and where sampling
+    went on after it was decided.
     """
 
     seen: Sequence[str]
@@ -177,6 +184,7 @@ class EvenClaim:
     alternative: float = EVEN_ALTERNATIVE
     power: float = EVEN_POWER
     alpha: float = ALPHA
+    weakening: Weakening | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -211,7 +219,8 @@ class EvenClaim:
 
     def __str__(self) -> str:
         """Return what was seen and how surely it says so, in a line."""
-        return f"{self.noun} {self._seen}: {self._shown}; {even_figures(self.test)}".strip()
+        line = f"{self.noun} {self._seen}: {self._shown}; {even_figures(self.test)}".strip()
+        return _with(line, self.weakening)
 
     @property
     def _seen(self) -> str:
@@ -241,23 +250,28 @@ def even_figures(test: SequentialTest) -> str:
     )
 
 
+def _with(line: str, weakening: Weakening | None) -> str:
+    return f"{line}; {weakening}" if weakening else line
+
+
 def _check_counts(*counts: int) -> None:
     if min(counts) < 0:
         raise ValueError(f"a count cannot be {min(counts)}")
 
 
-def _percent(stated: float) -> str:
+def percent(stated: float) -> str:
+    """Write a rate, a share or a confidence, between 0 and 1, as a percentage."""
     return f"{100 * stated:g} %"
 
 
 def _rounded_down(chance: float) -> str:
     if chance > 0.9999:
         return "over 99.99 %"  # nothing sampled is certain
-    return _percent(math.floor(10_000 * chance) / 10_000)
+    return percent(math.floor(10_000 * chance) / 10_000)
 
 
 def _rounded_up(rate: float) -> str:
-    return _percent(math.ceil(10_000 * rate) / 10_000)
+    return percent(math.ceil(10_000 * rate) / 10_000)
 
 
 def _scientific(chance: float) -> str:

@@ -11,7 +11,7 @@ from meshproof.probes import counts
 from meshproof.probes.counts import PASSED_ON, SERVED
 from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.views import WITHOUT_HEADERS, ask_at_once
-from meshproof.sampling import AlwaysClaim, samples_to_exclude
+from meshproof.strength import Demands
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.wording import by_name
 from steps.sampling import LEAK
@@ -47,15 +47,19 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> None:
 
 @then(parsers.parse(f"their counts stand still while users view the page and vote, often {LEAK}"))
 def _(
-    tutorial: Tutorial, ingress: Ingress, evidence: Evidence, leak: float, confidence: float
+    tutorial: Tutorial,
+    ingress: Ingress,
+    evidence: Evidence,
+    demands: Demands,
+    leak: float,
+    confidence: float,
 ) -> None:
-    count = samples_to_exclude(leak / 100, confidence / 100)
+    demand = demands.always(leak / 100, confidence / 100)
+    count = demand.samples
     before = reached(tutorial)
     ask(ingress, count, {"with the flag": FLAG, "without it": {}})
     rise = risen(before, reached(tutorial))
-    claim = AlwaysClaim(
-        count, min(rise[APP], count), leak / 100, confidence / 100, "requests to the app"
-    )
+    claim = demand.claim(count, min(rise[APP], count), "requests to the app")
     each = f"with the flag, and without it, {count} requests"
     evidence.result(
         f"{each[0].upper()}{each[1:]}, the counts rose by: {by_name(rise)}; for either: {claim}."

@@ -15,10 +15,12 @@ from meshproof.probes.counts import DENIED, SERVED
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.inside import answer_of_redis, ask_from, ready_endpoints, service_to
 from meshproof.probes.views import ANYONE, sample_at_once, sample_views
+from meshproof.strength import Demands
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
 from meshproof.wording import listed, number
+from steps.sampling import LEAK
 
 #: A workload's app and version.
 Workload = tuple[str, str]
@@ -92,16 +94,19 @@ def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState) -> None:
     assert old_analytics.name in endpoints
 
 
-@then(parsers.parse("its proxy's count stands still while {count:d} pages are viewed"))
+@then(parsers.parse(f"its proxy's count stands still while pages are viewed, {LEAK}"))
 def _(
     tutorial: Tutorial,
     ingress: Ingress,
     evidence: Evidence,
+    demands: Demands,
     old_analytics: PodState,
-    count: int,
+    leak: float,
+    confidence: float,
 ) -> None:
+    demand = demands.always(leak / 100, confidence / 100)
     before = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
-    views = sample_at_once(ingress, count)[ANYONE]
+    views = sample_at_once(ingress, demand.samples)[ANYONE]
     after = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
     evidence.result(
         f"While {number(len(views), 'page')} were viewed, {number(after - before, 'request')} "
@@ -109,6 +114,9 @@ def _(
     )
     assert all(view.status == 200 for view in views)
     assert after == before, f"{after - before} requests reached analytics 1.0"
+    claim = demand.claim(len(views), 0, "pages")
+    evidence.result(f"None of them was answered by analytics 1.0: {claim}.")
+    assert claim.holds, str(claim)
 
 
 @given("an app pod gets an answer from analytics 1.0, asked by a name that leads to it alone")

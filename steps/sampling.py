@@ -20,14 +20,8 @@ from meshproof.probes.views import (
     sample_at_once,
     sample_evenly,
 )
-from meshproof.sampling import (
-    EVEN_POWER,
-    AlwaysClaim,
-    Budget,
-    EvenClaim,
-    samples_to_exclude,
-)
-from meshproof.sequential import SequentialTest, even_test
+from meshproof.sampling import AlwaysClaim, Budget
+from meshproof.strength import AlwaysDemand, Demands, EvenDemand
 from meshproof.tutorial.tutorial import Tutorial
 
 APP = "voting-app"
@@ -35,24 +29,22 @@ APP = "voting-app"
 
 @dataclass(frozen=True)
 class AlwaysSample:
-    """Views by their source, and the leak rate and confidence that their number is made for."""
+    """Views by their source, and what their number is made for."""
 
     views: dict[str, list[View]]
-    leak: float
-    confidence: float
+    demand: AlwaysDemand
 
     def claim(self, source: str, wrong: list[View], noun: str) -> AlwaysClaim:
         """Claim that the views of a source are as promised, of which these are not."""
-        count = len(self.views[source])
-        return AlwaysClaim(count, len(wrong), self.leak, self.confidence, noun)
+        return self.demand.claim(len(self.views[source]), len(wrong), noun)
 
 
 @dataclass(frozen=True)
 class EvenSample:
-    """Views by their source, and the test that ended each sample."""
+    """Views by their source, and what each sample was to tell."""
 
     views: dict[str, list[View]]
-    tests: dict[str, SequentialTest]
+    demands: dict[str, EvenDemand]
 
 
 LEAK = "enough to notice a leak of {leak:g} % with {confidence:g} % confidence"
@@ -60,11 +52,13 @@ SPLIT = "enough to tell an even split from {most:d}/{least:d}"
 
 
 @when(parsers.parse(f"page views are sampled through the ingress, {LEAK}"), target_fixture="always")
-def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> AlwaysSample:
-    count = samples_to_exclude(leak / 100, confidence / 100)
-    views = sample_at_once(ingress, count)[ANYONE]
+def _(
+    ingress: Ingress, evidence: Evidence, demands: Demands, leak: float, confidence: float
+) -> AlwaysSample:
+    demand = demands.always(leak / 100, confidence / 100)
+    views = sample_at_once(ingress, demand.samples)[ANYONE]
     evidence.text("page views", as_lines(views))
-    return AlwaysSample({"the ingress": views}, leak / 100, confidence / 100)
+    return AlwaysSample({"the ingress": views}, demand)
 
 
 @when(
@@ -73,13 +67,15 @@ def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> A
     ),
     target_fixture="always",
 )
-def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> AlwaysSample:
-    count = samples_to_exclude(leak / 100, confidence / 100)
+def _(
+    ingress: Ingress, evidence: Evidence, demands: Demands, leak: float, confidence: float
+) -> AlwaysSample:
+    demand = demands.always(leak / 100, confidence / 100)
     users = {"with the flag": FLAG, "without it": {}}
-    views = sample_at_once(ingress, count, users)
+    views = sample_at_once(ingress, demand.samples, users)
     for user, seen in views.items():
         evidence.text(f"page views {user}", as_lines(seen))
-    return AlwaysSample(views, leak / 100, confidence / 100)
+    return AlwaysSample(views, demand)
 
 
 @when(
@@ -89,26 +85,36 @@ def _(ingress: Ingress, evidence: Evidence, leak: float, confidence: float) -> A
     target_fixture="always",
 )
 def _(
-    tutorial: Tutorial, evidence: Evidence, connections: str, leak: float, confidence: float
+    tutorial: Tutorial,
+    evidence: Evidence,
+    demands: Demands,
+    connections: str,
+    leak: float,
+    confidence: float,
 ) -> AlwaysSample:
-    count = samples_to_exclude(leak / 100, confidence / 100)
-    fresh = connections == "fresh"
+    demand = demands.always(leak / 100, confidence / 100)
+    count, fresh = demand.samples, connections == "fresh"
 
     def sample(pod: str) -> list[View]:
         return sample_analytics(tutorial.cluster, tutorial.namespace, pod, count, fresh=fresh)
 
     samples = sample_pods(app_pods(tutorial), evidence, sample)
-    return AlwaysSample(samples, leak / 100, confidence / 100)
+    return AlwaysSample(samples, demand)
 
 
 @when(parsers.parse(f"page views are sampled through the ingress, {SPLIT}"), target_fixture="even")
 def _(
-    ingress: Ingress, evidence: Evidence, false_alarms: Budget, most: int, least: int
+    ingress: Ingress,
+    evidence: Evidence,
+    demands: Demands,
+    false_alarms: Budget,
+    most: int,
+    least: int,
 ) -> EvenSample:
-    tests = tests_for(["the ingress"], false_alarms, most / (most + least))
-    views = sample_evenly(ingress, tests["the ingress"])
+    each = demand_each(["the ingress"], demands, false_alarms, most / (most + least))
+    views = sample_evenly(ingress, each["the ingress"].test)
     evidence.text("page views", as_lines(views))
-    return EvenSample({"the ingress": views}, tests)
+    return EvenSample({"the ingress": views}, each)
 
 
 @when(
@@ -116,15 +122,20 @@ def _(
     target_fixture="even",
 )
 def _(
-    tutorial: Tutorial, evidence: Evidence, false_alarms: Budget, most: int, least: int
+    tutorial: Tutorial,
+    evidence: Evidence,
+    demands: Demands,
+    false_alarms: Budget,
+    most: int,
+    least: int,
 ) -> EvenSample:
-    tests = tests_for(app_pods(tutorial), false_alarms, most / (most + least))
+    each = demand_each(app_pods(tutorial), demands, false_alarms, most / (most + least))
 
     def sample(pod: str) -> list[View]:
-        test = tests[pod]
+        test = each[pod].test
         return sample_analytics(tutorial.cluster, tutorial.namespace, pod, test.most, until=test)
 
-    return EvenSample(sample_pods(list(tests), evidence, sample), tests)
+    return EvenSample(sample_pods(list(each), evidence, sample), each)
 
 
 @then(parsers.parse('every page {user} is version "{version}"'))
@@ -169,14 +180,8 @@ def _(even: EvenSample) -> None:
 @then("for each pod both come in even shares")
 def _(even: EvenSample, evidence: Evidence) -> None:
     for source, views in even.views.items():
-        test = even.tests[source]
-        claim = EvenClaim(
-            [view.version for view in views if view.version in BOTH],
-            BOTH,
-            "analytics",
-            alternative=test.alternative,
-            alpha=test.alpha,
-        )
+        seen = [view.version for view in views if view.version in BOTH]
+        claim = even.demands[source].claim(seen, BOTH, "analytics")
         evidence.result(f"From {source}: {claim}.")
         assert claim.holds, f"{source}: {claim}"
 
@@ -186,12 +191,12 @@ def require(source: str, claim: AlwaysClaim, wrong: list[View]) -> None:
     assert claim.holds, f"{source}: {claim}; first: {wrong[0] if wrong else None}"
 
 
-def tests_for(
-    sources: Iterable[str], false_alarms: Budget, alternative: float
-) -> dict[str, SequentialTest]:
-    """The test that each source is sampled by; to be made is to have had its one try."""
+def demand_each(
+    sources: Iterable[str], demands: Demands, false_alarms: Budget, alternative: float
+) -> dict[str, EvenDemand]:
+    """What the sample of each source is to tell; to be made is to have had its one try."""
     return {
-        source: even_test(alternative, EVEN_POWER, false_alarms.draw(f"even shares, from {source}"))
+        source: demands.even(alternative, false_alarms.draw(f"even shares, from {source}"))
         for source in sources
     }
 
