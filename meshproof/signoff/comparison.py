@@ -8,7 +8,7 @@ from typing import Any
 
 from meshproof.signoff.document import ExpectationRow, ScenarioRow, SignOff
 from meshproof.signoff.pages import scenarios_of, seconds, title_of
-from meshproof.signoff.verdict import Outcome, Verdict
+from meshproof.signoff.verdict import Outcome, Verdict, count, of_expectation, overall
 
 #: A scenario's time is another where it changed by this share of the longer one, and by these
 #: seconds: on a busy machine the same scenario varies by a quarter.
@@ -62,7 +62,8 @@ def _whole(old: SignOff, new: SignOff) -> Iterator[Change]:
     if str(old.scope) != str(new.scope):
         yield Change("scope", f"{old.scope} → {new.scope}")
     if old.verdict != new.verdict:
-        worse = RANKS[new.verdict] > RANKS[old.verdict]
+        ranks = [RANKS[_overall(one) if _unlike(old, new) else one.verdict] for one in (old, new)]
+        worse = ranks[1] > ranks[0]
         yield Change("verdict", f"{old.verdict} → {new.verdict}", worse)
     if _other_time(old.duration_s, new.duration_s):
         yield Change("time", f"the run: {seconds(old.duration_s)} → {seconds(new.duration_s)}")
@@ -79,11 +80,19 @@ def _tested(old: SignOff, new: SignOff) -> Iterator[Change]:
 def left_out(old: SignOff, new: SignOff) -> set[str]:
     """Return the expectations that are no longer proved because a selection leaves them out.
 
-    What NEW was asked to prove, and what it was not asked to leave out, is none of these.
+    Or because --quick does, where OLD is a full run. What NEW was asked to prove, and what it was
+    not asked to leave out, is none of these.
     """
-    if new.scope.selection in (None, old.scope.selection):
-        return set()
-    return {row.id for row in new.expectations if row.verdict is Verdict.OUT_OF_SCOPE}
+    excused = set()
+    if new.scope.quick and _unlike(old, new):
+        excused |= {
+            row.id
+            for row in new.expectations
+            if row.scenarios and all(one.left_out for one in row.scenarios)
+        }
+    if new.scope.selection not in (None, old.scope.selection):
+        excused |= {row.id for row in new.expectations if row.verdict is Verdict.OUT_OF_SCOPE}
+    return excused
 
 
 def _expectations(old: SignOff, new: SignOff) -> Iterator[Change]:
@@ -91,16 +100,45 @@ def _expectations(old: SignOff, new: SignOff) -> Iterator[Change]:
     after = {row.id: row for row in new.expectations}
     excused = left_out(old, new)
     for name in dict.fromkeys([*before, *after]):
-        was, now = _verdict(before.get(name)), _verdict(after.get(name))
-        if was != now:
-            worse = was in RANKS and now in RANKS and RANKS[now] > RANKS[was]
-            lost = was in PROVED and now not in RANKS and name not in excused
-            text = f"{name}: {was or 'not there'} → {now or 'not there'}"
-            yield Change("expectation", text, worse or lost)
+        was, now = before.get(name), after.get(name)
+        words = [str(row.verdict) if row else "not there" for row in (was, now)]
+        if words[0] != words[1]:
+            full = _unlike(old, new)
+            old_verdict, new_verdict = _verdict(was, full=full), _verdict(now, full=full)
+            ranked = old_verdict in RANKS and new_verdict in RANKS
+            worse = ranked and RANKS[new_verdict] > RANKS[old_verdict]
+            lost = old_verdict in PROVED and new_verdict not in RANKS and name not in excused
+            yield Change("expectation", f"{name}: {' → '.join(words)}", worse or lost)
 
 
-def _verdict(row: ExpectationRow | None) -> Verdict | None:
-    return row.verdict if row else None
+def _unlike(old: SignOff, new: SignOff) -> bool:
+    """Whether one of both is of a run with --quick, and the other of a full one."""
+    return (old.scope.quick is None) != (new.scope.quick is None)
+
+
+def _verdict(row: ExpectationRow | None, *, full: bool) -> Verdict | None:
+    """The verdict of an expectation; None where there is none.
+
+    ``full`` asks for that over what --quick did not leave out, with weaker samples for full ones:
+    the price of --quick is no worse than that of a selection.
+    """
+    if row is None or not full or row.verdict is Verdict.OUT_OF_SCOPE:
+        return row.verdict if row else None
+    outcomes = [one.outcome for one in row.scenarios if not one.left_out]
+    return of_expectation(outcomes, in_scope=bool(outcomes) or not row.scenarios)
+
+
+def _overall(document: SignOff) -> Verdict:
+    """The verdict of a run, asked for in the same way."""
+    scenarios = scenarios_of(document).values()
+    outcomes = [one.outcome for one in scenarios if not one.left_out]
+    verdicts = (_verdict(row, full=True) for row in document.expectations)
+    return overall(
+        (verdict for verdict in verdicts if verdict),
+        count(outcomes, document.counts.collected - (len(scenarios) - len(outcomes))),
+        interrupted=document.interrupted,
+        differences=document.reconciliation.differences,
+    )
 
 
 def _scenarios(old: SignOff, new: SignOff) -> Iterator[Change]:
@@ -113,7 +151,10 @@ def _scenarios(old: SignOff, new: SignOff) -> Iterator[Change]:
         lost = proved.get(node, set()) - proves.get(node, set()) - excused
         lost = lost if node in passed else set()
         if was is not None and now is not None:
-            yield from _scenario(was, now, same=same)
+            if was.left_out != now.left_out:
+                yield _left_out_otherwise(was, now, worse=not _unlike(old, new))
+            else:
+                yield from _scenario(was, now, same=same)
             for name in sorted(lost):
                 yield Change("proof", f"{name}: no longer by {title_of(now)}", worse=True)
         elif was is not None:
@@ -132,6 +173,13 @@ def _proofs(document: SignOff) -> dict[str, set[str]]:
     return proofs
 
 
+def _left_out_otherwise(was: ScenarioRow, now: ScenarioRow, *, worse: bool) -> Change:
+    """One that only one of both left out; ``worse`` where neither of them was a full run."""
+    words = ("left out by --quick" if one.left_out else one.outcome for one in (was, now))
+    lost = worse and was.outcome is Outcome.PASSED
+    return Change("scenario", f"{title_of(now)}: {' → '.join(words)}", lost)
+
+
 def _scenario(was: ScenarioRow, now: ScenarioRow, *, same: bool) -> Iterator[Change]:
     if was.outcome != now.outcome:
         yield _ended_otherwise(was, now, same=same)
@@ -141,8 +189,11 @@ def _scenario(was: ScenarioRow, now: ScenarioRow, *, same: bool) -> Iterator[Cha
 
 
 def _ended_otherwise(was: ScenarioRow, now: ScenarioRow, *, same: bool) -> Change:
-    """One that ends otherwise, though what was tested is the same, is a flake: a defect."""
-    worse = was.outcome is Outcome.PASSED
+    """One that ends otherwise, though what was tested is the same, is a flake: a defect.
+
+    Not where one of both sampled less.
+    """
+    worse, same = was.outcome is Outcome.PASSED, same and was.weakened == now.weakened
     text = f"{title_of(now)}: {was.outcome} → {now.outcome}"
     return Change("flake" if same else "scenario", text, worse)
 

@@ -7,6 +7,7 @@ has the promise of compatibility.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,14 @@ class EvidenceFile(_Part):
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of what was written")
 
 
+class WeakenedSample(_Part):
+    """A kind of sample that was weaker than what a full run takes."""
+
+    asked: str = Field(description="what a full run takes it to show")
+    taken: str = Field(description="what it was taken to show instead")
+    misses: str = Field(description="how often that overlooks what a full run notices")
+
+
 class ScenarioRow(_Part):
     """One scenario that proves an expectation."""
 
@@ -59,6 +68,10 @@ class ScenarioRow(_Part):
         [], description="those that say what a result is held against; since 1.1"
     )
     evidence: list[EvidenceFile]
+    left_out: bool = Field(False, description="--quick leaves it out (since 1.1)")
+    weakened: list[WeakenedSample] = Field(
+        default=[], description="its samples that --quick made weaker (since 1.1)"
+    )
 
 
 class ExpectationRow(_Part):
@@ -81,16 +94,41 @@ class CountsPart(_Part):
     errors: int = Field(ge=0)
 
 
+class LeftOut(_Part):
+    """An expectation that ``--quick`` does not prove, or not as a whole."""
+
+    id: str
+    left_out: int = Field(ge=1, description="how many of its scenarios were left out")
+    scenarios: int = Field(ge=1, description="how many it has in this run, with these")
+
+
+class Weakened(WeakenedSample):
+    """A kind of sample that was weaker, with the expectations that rest on it."""
+
+    expectations: list[str] = Field(description="their ids")
+
+
+class QuickPart(_Part):
+    """What ``--quick`` left out, and which samples it made weaker."""
+
+    left_out: list[LeftOut]
+    weakened: list[Weakened]
+
+
 class ScopePart(_Part):
     """What the verdict is over."""
 
     sections: list[str]
     also: list[str] = Field(description="single expectations of other sections")
     selection: str | None = Field(description="what the user selected, as typed; null: everything")
+    quick: QuickPart | None = Field(
+        None, description="what --quick made less of the run; null: a full one (since 1.1)"
+    )
 
     def __str__(self) -> str:
         """Return it in a line."""
-        return self.selection or f"sections {', '.join([*self.sections, *self.also])}"
+        over = self.selection or f"sections {', '.join([*self.sections, *self.also])}"
+        return f"{over} with --quick" if self.quick else over
 
 
 class ReconciliationPart(_Part):
@@ -121,6 +159,23 @@ class SignOff(_Part):
     started: str = Field(description="UTC, ISO 8601")
     duration_s: float = Field(ge=0)
     interrupted: bool
+
+
+def quick_part(rows: Sequence[ExpectationRow]) -> QuickPart:
+    """Return what ``--quick`` made less of a run, by what its scenarios say."""
+    left_out, weakened = [], dict[WeakenedSample, list[str]]()
+    for row in rows:
+        gone = sum(one.left_out for one in row.scenarios)
+        if gone:
+            left_out.append(LeftOut(id=row.id, left_out=gone, scenarios=len(row.scenarios)))
+        for kind in dict.fromkeys(kind for one in row.scenarios for kind in one.weakened):
+            weakened.setdefault(kind, []).append(row.id)
+    return QuickPart(
+        left_out=left_out,
+        weakened=[
+            Weakened(**kind.model_dump(), expectations=ids) for kind, ids in weakened.items()
+        ],
+    )
 
 
 def schema() -> dict[str, Any]:
@@ -208,10 +263,17 @@ def contradictions(document: SignOff) -> list[str]:
     """Say where a verdict does not follow from what the document itself says."""
     found = []
     for row in document.expectations:
-        due = of_expectation((one.outcome for one in row.scenarios), in_scope=True)
+        due = of_expectation(
+            (one.outcome for one in row.scenarios),
+            in_scope=True,
+            weakened=any(one.weakened for one in row.scenarios),
+        )
         if row.verdict not in (due, Verdict.OUT_OF_SCOPE):
             found.append(f"{row.id} is “{row.verdict}”, and its scenarios make it “{due}”")
     scenarios = {one.node: one.outcome for row in document.expectations for one in row.scenarios}
+    quick, due_quick = document.scope.quick, quick_part(document.expectations)
+    if quick != due_quick and (quick or due_quick.left_out or due_quick.weakened):
+        found.append("what it says of --quick is not what its scenarios say")
     counts = count(scenarios.values(), document.counts.collected)
     if asdict(counts) != document.counts.model_dump():
         found.append("its counts are not those of its scenarios")
@@ -220,6 +282,7 @@ def contradictions(document: SignOff) -> list[str]:
         counts,
         interrupted=document.interrupted,
         differences=document.reconciliation.differences,
+        quick=quick is not None,
     )
     if document.verdict is not due:
         found.append(f"the verdict is “{document.verdict}”, and its rows make it “{due}”")

@@ -137,6 +137,8 @@ def _not_full(signoff: Attested, covered: Covered) -> Iterator[str]:
     if scope.selection is not None:
         yield f"Only a part was run ({scope.selection}), and the full scope is required."
         return
+    if scope.quick is not None:
+        yield "It is a look before a merge (--quick), and the full scope is required."
     missing = [name for name in covered.sections if name not in scope.sections]
     missing += [name for name in covered.also if name not in scope.also]
     if missing:

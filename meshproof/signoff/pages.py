@@ -13,9 +13,16 @@ from typing import Any, Literal
 
 from markupsafe import Markup, escape
 
-from meshproof.expectations import SECTIONS
+from meshproof.expectations import IDS, SECTIONS
 from meshproof.signoff.chart import chart
-from meshproof.signoff.document import EvidenceFile, ExpectationRow, ScenarioRow, SignOff
+from meshproof.signoff.document import (
+    EvidenceFile,
+    ExpectationRow,
+    LeftOut,
+    QuickPart,
+    ScenarioRow,
+    SignOff,
+)
 from meshproof.signoff.templating import template
 from meshproof.signoff.verdict import Outcome, Verdict
 from meshproof.tutorial.stages import NAMES
@@ -158,6 +165,21 @@ def title_of(scenario: ScenarioRow) -> str:
     return f"{scenario.name} [{values}]" if values else scenario.name
 
 
+def how_much(left_out: LeftOut) -> str:
+    """Return what was left out of which expectation: “A1”, “T5 (1 of 2 scenarios)”."""
+    if left_out.left_out == left_out.scenarios:
+        return left_out.id
+    return f"{left_out.id} ({left_out.left_out} of {left_out.scenarios} scenarios)"
+
+
+def in_short(quick: QuickPart) -> str:
+    """Return in a line what ``--quick`` left out and what it weakened."""
+    left_out = ", ".join(map(how_much, quick.left_out)) or "nothing"
+    ids = {identifier for kind in quick.weakened for identifier in kind.expectations}
+    weaker = ", ".join(identifier for identifier in IDS if identifier in ids) or "none"
+    return f"Left out by --quick: {left_out}. Proved by weaker samples: {weaker}."
+
+
 def seconds(value: float) -> str:
     """Return a duration as people read it."""
     if value < 100:
@@ -227,7 +249,7 @@ def shown_with_cost(file: EvidenceFile, reports: Path) -> tuple[Shown, int]:
 
 #: What the pages' templates can do with a value, beside Jinja's own.
 FILTERS: Mapping[str, Callable[[Any], Any]] = {
-    "cell": cell, "seconds": seconds, "size": size, "title_of": title_of,
+    "cell": cell, "seconds": seconds, "size": size, "title_of": title_of, "how_much": how_much,
     "sign": lambda word: SIGNS[str(word)], "kind": lambda word: str(word).replace(" ", "-"),
 }  # fmt: skip
 
@@ -239,6 +261,7 @@ def page(document: SignOff, reports: Path) -> str:
         document=document,
         meaning=MEANINGS[document.verdict],
         scope=str(document.scope),
+        arguments=arguments_of(document),
         sections=[
             (title, [row for row in document.expectations if row.section == name])
             for name, title in SECTIONS.items()
@@ -254,6 +277,12 @@ def page(document: SignOff, reports: Path) -> str:
     )
 
 
+def arguments_of(document: SignOff) -> str:
+    """Return what a run of the same scope is asked for by, behind `--`; empty for a full one."""
+    quick = "--quick" if document.scope.quick else ""
+    return " ".join(filter(None, [document.scope.selection, quick]))
+
+
 def facts_of(document: SignOff) -> dict[str, str]:
     """Return the facts of the environment that fit into a line each."""
     return {k: v for k, v in document.environment.items() if isinstance(v, str)}
@@ -267,7 +296,11 @@ def summary(document: SignOff) -> str:
         meaning=MEANINGS[document.verdict],
         scope=str(document.scope),
         lines=lines_of(document),
-        broken=[s for s in scenarios.values() if s.outcome is not Outcome.PASSED],
+        broken=[
+            one
+            for one in scenarios.values()
+            if one.outcome is not Outcome.PASSED and not one.left_out
+        ],
         findings=[one for one in scenarios.values() if one.finding],
         deviations=document.environment.get("deviations", []),
         facts=facts_of(document),

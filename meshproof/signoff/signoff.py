@@ -21,6 +21,8 @@ from meshproof.signoff.document import (
     ScenarioRow,
     ScopePart,
     SignOff,
+    WeakenedSample,
+    quick_part,
 )
 from meshproof.signoff.reconciliation import Reconciliation
 from meshproof.signoff.verdict import Outcome, ScenarioResult, count, of_expectation, overall
@@ -30,12 +32,14 @@ from meshproof.signoff.verdict import Outcome, ScenarioResult, count, of_expecta
 class Scope:
     """What the verdict is over: what the suite covers, or what was selected.
 
-    ``sections`` are covered whole; ``also`` are single expectations of other sections.
+    ``sections`` are covered whole; ``also`` are single expectations of other sections. ``quick``
+    says that what takes longest was left out, and less was sampled.
     """
 
     sections: tuple[str, ...]
     selection: str | None
     also: tuple[str, ...] = ()
+    quick: bool = False
 
     def holds(self, expectation: Expectation, results: Sequence[ScenarioResult]) -> bool:
         """Whether an expectation, with these scenarios, is in scope."""
@@ -72,6 +76,7 @@ def sign_off(run: Run) -> SignOff:
         verdict = of_expectation(
             (result.outcome for result in proving),
             in_scope=run.scope.holds(expectation, proving),
+            weakened=any(result.weakened for result in proving),
         )
         rows.append(ExpectationRow(
             id=expectation.id,
@@ -86,6 +91,7 @@ def sign_off(run: Run) -> SignOff:
         counts,
         interrupted=run.interrupted,
         differences=found.differences,
+        quick=run.scope.quick,
     )
     return SignOff(
         version=VERSION,
@@ -94,6 +100,7 @@ def sign_off(run: Run) -> SignOff:
             sections=list(run.scope.sections),
             also=list(run.scope.also),
             selection=run.scope.selection,
+            quick=quick_part(rows) if run.scope.quick else None,
         ),
         expectations=rows,
         counts=CountsPart(**asdict(counts)),
@@ -146,6 +153,8 @@ def _scenario(result: ScenarioResult, reports: Path) -> ScenarioRow:
         results=list(result.results),
         baselines=list(result.baselines),
         evidence=[_evidence(piece, reports) for piece in result.evidence],
+        left_out=result.left_out,
+        weakened=[WeakenedSample(**asdict(kind)) for kind in result.weakened],
     )
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from meshproof.errors import ExitCode
 from meshproof.evidence import Kept
+from meshproof.weakening import Weakening
 
 
 class Outcome(StrEnum):
@@ -44,6 +45,8 @@ class ScenarioResult:
     outline; ``stages`` those that it follows the tutorial to. ``finding`` says that it shows
     what the tutorial does not say. ``seconds`` is the whole scenario. ``results`` and
     ``baselines`` are those of the ``observations`` that say what was found, and before what.
+    ``left_out`` says that ``--quick`` leaves it out, ``weakened`` which of its samples were weaker
+    than it asks for.
     """
 
     name: str
@@ -60,6 +63,8 @@ class ScenarioResult:
     example: Mapping[str, str] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
     finding: bool = False
+    left_out: bool = False
+    weakened: tuple[Weakening, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,13 @@ def count(outcomes: Iterable[Outcome], collected: int) -> Counts:
     )
 
 
-def of_expectation(outcomes: Iterable[Outcome], *, in_scope: bool) -> Verdict:
-    """Return the verdict of one expectation from how the scenarios that carry its id ended."""
+def of_expectation(
+    outcomes: Iterable[Outcome], *, in_scope: bool, weakened: bool = False
+) -> Verdict:
+    """Return the verdict of one expectation from how the scenarios that carry its id ended.
+
+    ``weakened`` says that one of them sampled less than it asks for.
+    """
     outcomes = set(outcomes)
     if not in_scope:
         return Verdict.OUT_OF_SCOPE
@@ -101,7 +111,7 @@ def of_expectation(outcomes: Iterable[Outcome], *, in_scope: bool) -> Verdict:
         return Verdict.REJECTED
     if outcomes & {Outcome.ERROR, Outcome.MISSING}:
         return Verdict.INCONCLUSIVE
-    if Outcome.SKIPPED in outcomes:
+    if Outcome.SKIPPED in outcomes or weakened:
         return Verdict.PARTIAL
     return Verdict.ACCEPTED
 
@@ -112,12 +122,14 @@ def overall(
     *,
     interrupted: bool = False,
     differences: Sequence[str] = (),
+    quick: bool = False,
 ) -> Verdict:
     """Return the verdict over the whole scope.
 
     An interrupted run, or one in which results are missing or reports differ, is
     inconclusive whatever the rest says; one broken promise rejects; what broke
-    otherwise, was skipped or is unproved keeps it from being accepted.
+    otherwise, was skipped or is unproved keeps it from being accepted. So does ``quick``,
+    whatever was run: nobody must have to ask what such a run left out.
     """
     verdicts = set(expectations)
     if interrupted or differences or not counts.reconciled:
@@ -130,7 +142,7 @@ def overall(
         return Verdict.PARTIAL
     if Verdict.ACCEPTED not in verdicts:
         return Verdict.INCONCLUSIVE
-    return Verdict.ACCEPTED
+    return Verdict.PARTIAL if quick else Verdict.ACCEPTED
 
 
 EXIT_CODES = {

@@ -10,7 +10,7 @@ import shutil
 import string
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,10 @@ MANIFEST_FILES = {
 }
 
 
+SCOPE = Scope((), "-m deploy")
+QUICK_SCOPE = {"left_out": [{"id": "D1", "left_out": 1, "scenarios": 2}], "weakened": []}
+
+
 @dataclass(frozen=True)
 class Release:
     """The reports of one run, what it was made of and the keys."""
@@ -124,13 +128,17 @@ class Release:
         file.write_text(json.dumps(document))
 
 
-def make(folder: Path, results: tuple[ScenarioResult, ...] = RESULTS) -> Release:
+def make(
+    folder: Path,
+    results: tuple[ScenarioResult, ...] = RESULTS,
+    scope: Scope = SCOPE,
+) -> Release:
     reports, manifests = folder / "reports", folder / "manifests"
     for below, files in ((reports, FILES), (manifests, MANIFEST_FILES)):
         for name, content in files.items():
             (below / name).parent.mkdir(parents=True, exist_ok=True)
             (below / name).write_bytes(content)
-    run = Run(results, len(results), Scope((), "-m deploy"), ENVIRONMENT, 0.0, 1.0)
+    run = Run(results, len(results), scope, ENVIRONMENT, 0.0, 1.0)
     write(sign_off(run), reports)
     key = generate(folder / "key")
     sign(reports, manifests, folder / "key")
@@ -183,6 +191,10 @@ def other_byte(data: st.DataObject, content: bytes) -> bytes:
         ({"sections": ["deploy"], "also": ["A1"], "selection": None}, "sections deploy, A1"),
         ({"sections": [], "also": [], "selection": "-k Reset"}, "-k Reset"),
         ({"stages": "all"}, '{"stages": "all"}'),
+        (
+            {"sections": [], "also": [], "selection": "-m D", "quick": QUICK_SCOPE},
+            "-m D with --quick",
+        ),
     ],
 )
 def test_a_scope_is_said_in_a_line(scope: dict[str, Any], line: str) -> None:
@@ -270,6 +282,43 @@ def test_of_the_examples_of_a_scenario_the_worst_counts(outcomes: list[Outcome])
     (result,) = results_of(stated(expectations=rows)).values()
     assert (result == "PASSED") == (set(outcomes) == {Outcome.PASSED})
     assert (result == "FAILED") == (Outcome.FAILED in outcomes)
+
+
+def test_what_passed_by_a_weaker_sample_is_a_warning() -> None:
+    weaker = {"asked": "a leak of 1 %", "taken": "a leak of 3 %", "misses": "37 of 100 runs"}
+    ended = {
+        outcome: {"id": "D1", "scenarios": [
+            {"name": "Values", "outcome": outcome, "weakened": [weaker]},
+        ]}
+        for outcome in (Outcome.PASSED, Outcome.FAILED)
+    }  # fmt: skip
+    assert results_of(stated(expectations=[ended[Outcome.PASSED]])) == {"D1: Values": "WARNED"}
+    assert results_of(stated(expectations=[ended[Outcome.FAILED]])) == {"D1: Values": "FAILED"}
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Release:
+    """The reports of a run with --quick, that left a scenario out."""
+    left_out = replace(RESULTS[2], left_out=True)
+    return make(tmp_path, (RESULTS[0], left_out), Scope((), "-m deploy", quick=True))
+
+
+def test_a_quick_run_is_said_to_be_one_once_it_is_verified(quick: Release) -> None:
+    found = quick.verified()
+    assert not found.differences
+    assert found.looked_at[0] == "Verdict: partial — scope: -m deploy with --quick."
+    (scope,) = [
+        each for each in quick.statement()["predicate"]["configuration"] if each["name"] == "scope"
+    ]
+    assert scope["annotations"] == {
+        "selection": "-m deploy",
+        "quick": {"left_out": [{"id": "D4", "left_out": 1, "scenarios": 1}], "weakened": []},
+    }
+
+
+def test_a_quick_run_that_is_passed_off_as_a_full_one_is_found(quick: Release) -> None:
+    quick.edit_signoff(lambda document: document["scope"].update(quick=None))
+    assert "The configuration “scope” is not the one that was signed." in quick.differences
 
 
 def test_the_same_run_gives_the_same_attestation(release: Release) -> None:

@@ -14,6 +14,7 @@ from meshproof.signoff.comparison import compare, facts
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
+from meshproof.weakening import Weakening
 
 ENVIRONMENT = {"istio": "1.31", "images": {"app:1.0": "sha256:a"}, "deviations": ["MariaDB"]}
 
@@ -143,6 +144,95 @@ def test_an_expectation_that_the_specification_lost_is_proof_that_is_lost() -> N
     assert "expectation: D2: accepted → not there (worse)" in worse(
         old, old.model_copy(update={"expectations": kept})
     )
+
+
+WEAKER = Weakening("a leak of 1 %", "a leak of 3 %", "37 of 100 runs")
+QUICK = Scope((), "-m D", quick=True)
+
+
+def gone(name: str) -> ScenarioResult:
+    return replace(result(name, Outcome.SKIPPED), left_out=True)
+
+
+def weaker(name: str, outcome: Outcome = Outcome.PASSED) -> ScenarioResult:
+    return replace(result(name, outcome), weakened=(WEAKER,))
+
+
+def test_a_quick_run_is_another_scope_and_no_worse_for_what_it_leaves_out() -> None:
+    full = signed(D1=Outcome.PASSED, D2=Outcome.PASSED)
+    quick = sign_off(run(gone("D1"), weaker("D2"), scope=QUICK))
+    assert lines(full, quick) == [
+        "scope: -m D → -m D with --quick",
+        "verdict: accepted → partial",
+        "expectation: D1: accepted → partial",
+        "expectation: D2: accepted → partial",
+        "scenario: D1: passed → left out by --quick",
+    ]
+    assert lines(quick, full) == [
+        "scope: -m D with --quick → -m D",
+        "verdict: partial → accepted",
+        "expectation: D1: partial → accepted",
+        "expectation: D2: partial → accepted",
+        "scenario: D1: left out by --quick → passed",
+    ]
+
+
+def test_what_a_quick_run_finds_broken_is_worse() -> None:
+    full = signed(D1=Outcome.PASSED, D2=Outcome.PASSED)
+    quick = sign_off(run(gone("D1"), weaker("D2", Outcome.FAILED), scope=QUICK))
+    assert {
+        "verdict: accepted → rejected (worse)",
+        "expectation: D2: accepted → rejected (worse)",
+        "scenario: D2: passed → failed (worse)",
+    } < set(lines(full, quick))
+
+
+def test_what_is_skipped_beside_a_quick_run_is_worse() -> None:
+    full = signed(D1=Outcome.PASSED, D2=Outcome.PASSED)
+    quick = sign_off(run(gone("D1"), result("D2", Outcome.SKIPPED), scope=QUICK))
+    assert worse(full, quick) == [
+        "verdict: accepted → partial (worse)",
+        "expectation: D2: accepted → partial (worse)",
+        "flake: D2: passed → skipped (worse)",
+    ]
+
+
+def test_a_full_run_is_held_against_what_a_quick_one_proved() -> None:
+    quick = sign_off(run(gone("D1"), result("D2"), scope=QUICK))
+    lost = worse(quick, signed(D1=Outcome.PASSED, D2=Outcome.ERROR))
+    assert "verdict: partial → inconclusive (worse)" in lost
+    assert "expectation: D2: accepted → inconclusive (worse)" in lost
+    # Nobody knew before whether D1 is kept; that the whole is rejected now is worse.
+    new = signed(D1=Outcome.FAILED, D2=Outcome.PASSED)
+    assert worse(quick, new) == ["verdict: partial → rejected (worse)"]
+
+
+def test_of_two_quick_runs_one_that_leaves_out_more_is_worse() -> None:
+    old = sign_off(run(gone("D1"), result("D2"), result("D3"), scope=QUICK))
+    new = sign_off(run(gone("D1"), gone("D2"), weaker("D3"), scope=QUICK))
+    assert worse(old, new) == [
+        "expectation: D2: accepted → partial (worse)",
+        "expectation: D3: accepted → partial (worse)",
+        "scenario: D2: passed → left out by --quick (worse)",
+    ]
+    assert worse(new, old) == []
+
+
+def test_what_is_gone_from_a_quick_run_is_proof_that_is_lost() -> None:
+    full = signed(D1=Outcome.PASSED, D2=Outcome.PASSED)
+    quick = sign_off(run(gone("D1"), scope=QUICK))
+    assert "scenario: D2: gone (worse)" in worse(full, quick)
+
+
+def test_two_quick_runs_are_of_one_scope() -> None:
+    quick = sign_off(run(gone("D1"), weaker("D2"), scope=QUICK))
+    assert lines(quick, quick) == []
+
+
+def test_what_ends_otherwise_on_a_weaker_sample_is_no_flake() -> None:
+    full, quick = signed(D1=Outcome.FAILED), sign_off(run(weaker("D1"), scope=QUICK))
+    kinds = {change.text: change.kind for change in compare(full, quick)}
+    assert kinds["D1: failed → passed"] == "scenario"
 
 
 def test_a_scenario_that_is_new() -> None:

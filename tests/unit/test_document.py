@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from meshproof.paths import ROOT
 from meshproof.signoff.document import SignOff, contradictions, parse, read, schema, schema_text
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult
+from meshproof.weakening import Weakening
 
 SCHEMA = Draft202012Validator(schema())
 
@@ -23,7 +26,8 @@ def run(*outcomes: Outcome, **more: Any) -> Run:
         for number, outcome in enumerate(outcomes, 1)
     )
     values: dict[str, Any] = {"collected": len(results), **more}
-    return Run(results, scope=Scope((), "-m D"), environment={}, started=0, seconds=1, **values)
+    scope = Scope((), "-m D", quick=values.pop("quick", False))
+    return Run(results, scope=scope, environment={}, started=0, seconds=1, **values)
 
 
 def document(*outcomes: Outcome) -> dict[str, Any]:
@@ -103,6 +107,71 @@ def test_a_failure_that_was_edited_away_contradicts_the_rest(outcomes: list[Outc
     row = next(row for row in content["expectations"] if row["verdict"] == "rejected")
     row["scenarios"][0]["outcome"] = "passed"
     assert contradictions(SignOff.model_validate(content))
+
+
+def quick_document(*outcomes: Outcome) -> dict[str, Any]:
+    """One of a run with --quick: the first scenario is left out, the second sampled less."""
+    weaker = Weakening("a leak of 1 %", "a leak of 3 %", "37 of 100 runs")
+    whole = run(*outcomes, quick=True)
+    first = replace(whole.results[0], outcome=Outcome.SKIPPED, left_out=True)
+    second = replace(whole.results[1], weakened=(weaker,))
+    whole = replace(whole, results=(first, second, *whole.results[2:]))
+    return sign_off(whole).model_dump(mode="json")
+
+
+@given(st.lists(st.sampled_from(Outcome), min_size=2, max_size=8))
+def test_what_a_quick_run_writes_is_whole_valid_and_says_what_it_is(
+    outcomes: list[Outcome],
+) -> None:
+    content = quick_document(*outcomes)
+    assert not list(SCHEMA.iter_errors(content))
+    assert str(parse(content, "signoff.json").scope) == "-m D with --quick"
+    assert content["verdict"] != "accepted"
+
+
+def hide_quick(content: dict[str, Any]) -> None:
+    content["scope"]["quick"] = None
+
+
+def leave_out_nothing(content: dict[str, Any]) -> None:
+    content["scope"]["quick"]["left_out"].clear()
+
+
+def weaken_less(content: dict[str, Any]) -> None:
+    content["scope"]["quick"]["weakened"][0]["taken"] = "a leak of 2 %"
+
+
+def weaken_nothing(content: dict[str, Any]) -> None:
+    content["expectations"][1]["scenarios"][0]["weakened"].clear()
+
+
+@pytest.mark.parametrize("edit", [hide_quick, leave_out_nothing, weaken_less, weaken_nothing])
+def test_a_quick_run_that_was_edited_contradicts_itself(
+    edit: Callable[[dict[str, Any]], None],
+) -> None:
+    content = quick_document(Outcome.PASSED, Outcome.PASSED)
+    edit(content)
+    assert "what it says of --quick is not what its scenarios say" in contradictions(
+        SignOff.model_validate(content)
+    )
+
+
+def test_a_quick_run_that_is_called_accepted_contradicts_itself() -> None:
+    content = sign_off(run(Outcome.PASSED, quick=True)).model_dump(mode="json")
+    assert parse(content, "signoff.json").verdict == "partial"
+    with pytest.raises(UsageFailure, match="the verdict is “accepted”, and its rows make it"):
+        parse({**content, "verdict": "accepted"}, "signoff.json")
+
+
+def test_a_document_from_before_quick_runs_is_that_of_a_full_one() -> None:
+    content = document(Outcome.PASSED)
+    content["version"] = "1.0"
+    del content["scope"]["quick"]
+    for row in content["expectations"]:
+        for one in row["scenarios"]:
+            del one["left_out"], one["weakened"]
+    assert parse(content, "signoff.json").scope.quick is None
+    assert not list(SCHEMA.iter_errors(content))
 
 
 def test_an_expectation_without_a_scenario_cannot_be_accepted() -> None:

@@ -32,6 +32,7 @@ from meshproof.signoff.reconciliation import Reconciliation
 from meshproof.signoff.signoff import Run, Scope, sign_off
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
 from meshproof.timeline import Request, Step, Timeline
+from meshproof.weakening import Weakening
 
 NASTY = "<script>alert('x')</script> & | `tick` *"
 DEVIATION = "behind the name mysql is Debian's MariaDB"
@@ -83,6 +84,57 @@ def test_the_first_screen_says_the_verdict_what_was_tested_and_what_is_not_the_d
 def test_a_selection_is_called_a_part(tmp_path: Path) -> None:
     found = sign_off(Run((), 0, Scope(("deploy",), "-m D1"), {}, 0.0, 0.0))
     assert "this is no sign-off of the whole tutorial" in page(found, tmp_path)
+
+
+WEAKER = Weakening("a leak of 1 % | all", "a leak of <3 %>", "37 of 100 runs miss it")
+
+
+def quick(*results: ScenarioResult) -> SignOff:
+    return sign_off(Run(
+        results, len(results), Scope(("deploy",), "-m deploy", quick=True), {}, 0.0, 1.0
+    ))  # fmt: skip
+
+
+def quick_results() -> tuple[ScenarioResult, ...]:
+    skipped = result("gone", "D1", outcome=Outcome.SKIPPED, message="too long", left_out=True)
+    some = result("half", "D2", outcome=Outcome.SKIPPED, message="too long", left_out=True)
+    return skipped, some, result("kept", "D2"), result("sampled", "D3", weakened=(WEAKER,))
+
+
+def test_a_quick_run_says_first_what_was_left_out_and_weakened(tmp_path: Path) -> None:
+    found = BeautifulSoup(page(quick(*quick_results()), tmp_path), "html.parser")
+    header = found.find("header")
+    assert header
+    text = header.get_text(" ", strip=True)
+    assert "-m deploy with --quick" in text
+    assert "look before a merge" in text
+    part = header.find("section", {"aria-labelledby": "quick"})
+    assert part
+    links = {link.get_text(): link["href"] for link in part.find_all("a")}
+    assert links == {"D1": "#D1", "D2 (1 of 2 scenarios)": "#D2", "D3": "#D3"}
+    cells = [td.get_text() for td in part.find_all("td")]
+    assert cells == ["D3", WEAKER.asked, WEAKER.taken, WEAKER.misses]
+    assert "tox run -e acceptance -- -m deploy --quick" in found.get_text()
+
+
+def test_so_does_its_summary(tmp_path: Path) -> None:
+    text = summary(quick(*quick_results()))
+    assert "Left out: D1, D2 (1 of 2 scenarios)." in text
+    assert "| D3 | a leak of 1 % \\| all | a leak of \\<3 %\\> | 37 of 100 runs miss it |" in text
+    assert "What did not pass" not in text
+    assert "No sample was weaker than in a full run." not in text
+
+
+def test_a_quick_run_that_made_nothing_less_says_so(tmp_path: Path) -> None:
+    found = quick(result("kept", "D1"))
+    for text in (page(found, tmp_path), summary(found)):
+        assert "Left out: nothing." in text
+        assert "No sample was weaker than in a full run." in text
+
+
+def test_a_full_run_says_nothing_of_it(tmp_path: Path) -> None:
+    for text in (page(document(tmp_path), tmp_path), summary(document(tmp_path))):
+        assert "quick" not in text
 
 
 def test_what_broke_and_what_differs_stands_on_the_first_screen(tmp_path: Path) -> None:

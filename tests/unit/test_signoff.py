@@ -13,6 +13,7 @@ from meshproof.expectations import EXPECTATIONS, IDS, SECTIONS
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
+from meshproof.weakening import Weakening
 
 STARTED = datetime(2026, 11, 23, 16, 38, 1, 600_000, tzinfo=UTC)
 DEPLOY = [row.id for row in EXPECTATIONS if row.section == "deploy"]
@@ -46,7 +47,9 @@ def test_the_documents_fields() -> None:
         "verdict", "scope", "expectations", "counts", "environment", "started", "duration_s",
     }  # fmt: skip
     assert document["verdict"] == "accepted"
-    assert document["scope"] == {"sections": ["deploy"], "also": [], "selection": None}
+    assert document["scope"] == {
+        "sections": ["deploy"], "also": [], "selection": None, "quick": None,
+    }  # fmt: skip
     assert document["counts"] == {
         "collected": 9, "passed": 9, "failed": 0, "skipped": 0, "errors": 0,
     }  # fmt: skip
@@ -123,6 +126,44 @@ def test_a_scenario_stands_under_every_expectation_that_it_proves() -> None:
     assert document["verdict"] == "rejected"
 
 
+WEAKER = Weakening("a leak of 1 %", "a leak of 3 %", "37 of 100 runs")
+WEAKER_STILL = Weakening("60/40", "65/35", "21 of 100 runs")
+
+
+def test_a_quick_run_says_what_was_left_out_and_which_samples_were_weaker() -> None:
+    left_out = replace(RESULTS[0], outcome=Outcome.SKIPPED, left_out=True)
+    weaker = replace(RESULTS[2], weakened=(WEAKER, WEAKER_STILL))
+    both = replace(RESULTS[3], ids=("D3", "D4"), weakened=(WEAKER,))
+    document = signoff(
+        replace(
+            RUN,
+            results=(left_out, RESULTS[1], weaker, both, *RESULTS[4:]),
+            scope=Scope(("deploy",), None, quick=True),
+        )
+    )
+    assert document["scope"]["quick"] == {
+        "left_out": [{"id": "D1", "left_out": 1, "scenarios": 2}],
+        "weakened": [
+            {"asked": "a leak of 1 %", "taken": "a leak of 3 %", "misses": "37 of 100 runs",
+             "expectations": ["D2", "D3", "D4"]},
+            {"asked": "60/40", "taken": "65/35", "misses": "21 of 100 runs",
+             "expectations": ["D2"]},
+        ],
+    }  # fmt: skip
+    partial = [i for i, row in rows(document).items() if row["verdict"] == "partial"]
+    assert partial == ["D1", "D2", "D3", "D4"]
+    assert document["verdict"] == "partial"
+    assert rows(document)["D1"]["scenarios"][0]["left_out"] is True
+    assert rows(document)["D2"]["scenarios"][0]["weakened"][0]["asked"] == "a leak of 1 %"
+
+
+def test_a_quick_run_that_leaves_nothing_out_is_partial_all_the_same() -> None:
+    document = signoff(replace(RUN, scope=Scope(("deploy",), None, quick=True)))
+    assert document["scope"]["quick"] == {"left_out": [], "weakened": []}
+    assert {row["verdict"] for row in document["expectations"]} == {"accepted", "out of scope"}
+    assert document["verdict"] == "partial"
+
+
 def test_what_a_scenario_left_behind() -> None:
     result = replace(
         RESULTS[0],
@@ -162,6 +203,8 @@ def test_what_a_scenario_left_behind() -> None:
         "example": {"stage": "exposed"},
         "stages": ["exposed"],
         "finding": True,
+        "left_out": False,
+        "weakened": [],
     }
 
 

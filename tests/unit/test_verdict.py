@@ -71,6 +71,15 @@ def test_what_is_out_of_scope_stays_so(outcomes: tuple[Outcome, ...]) -> None:
     assert of_expectation([*outcomes], in_scope=False) is OUT_OF_SCOPE
 
 
+@given(st.lists(st.sampled_from(Outcome)), st.booleans())
+def test_weaker_samples_keep_an_expectation_from_being_accepted_and_change_nothing_else(
+    outcomes: list[Outcome], in_scope: bool
+) -> None:
+    full = of_expectation(outcomes, in_scope=in_scope)
+    weakened = of_expectation(outcomes, in_scope=in_scope, weakened=True)
+    assert weakened is (PARTIAL if full is ACCEPTED else full)
+
+
 # Counting.
 
 
@@ -136,6 +145,19 @@ def test_the_whole_is_one_of_four_verdicts_and_never_greener_than_its_parts(
         assert not interrupted
 
 
+@given(st.lists(st.sampled_from(Verdict)), COUNTS, st.booleans())
+def test_a_quick_run_is_partial_where_a_full_one_is_accepted_and_else_the_same(
+    verdicts: list[Verdict], counts: Counts, interrupted: bool
+) -> None:
+    full = overall(verdicts, counts, interrupted=interrupted)
+    quick = overall(verdicts, counts, interrupted=interrupted, quick=True)
+    assert quick is (PARTIAL if full is ACCEPTED else full)
+
+
+def test_a_quick_run_that_is_all_green_is_partial() -> None:
+    assert overall([ACCEPTED], ALL_PASSED, quick=True) is PARTIAL
+
+
 RESULTS = st.lists(
     st.builds(
         ScenarioResult,
@@ -152,6 +174,7 @@ SCOPES = st.builds(
     st.lists(st.sampled_from(list(SECTIONS)), max_size=2, unique=True).map(tuple),
     st.sampled_from([None, "-m D1"]),
     st.lists(st.sampled_from(["A2", "B1"]), max_size=1).map(tuple),
+    st.sampled_from([False, False, True]),
 )
 
 
@@ -177,6 +200,7 @@ def test_a_run_is_accepted_only_if_all_in_scope_is_proved_and_nothing_is_missing
         and all(result.outcome is PASSED for result in ran)
         and lost == 0
         and not interrupted
+        and not scope.quick
     )
     assert (document["verdict"] == "accepted") is green
 
