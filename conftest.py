@@ -5,6 +5,7 @@ pytest_plugins = [
     "fixtures.options",
     "fixtures.run_folder",
     "fixtures.scenarios",
+    "fixtures.quick",
     "fixtures.outcomes",
     "fixtures.run_progress",
     "fixtures.reporting",

@@ -33,7 +33,7 @@ Feature: At every step
       | IST0127 | AuthorizationPolicy voting-analytics-2-0 |
       | IST0127 | AuthorizationPolicy voting-storage-2-0   |
 
-  @always @A4
+  @always @A4 @long
   Scenario Outline: The commands of a stage change nothing the second time
     Given the tutorial is followed up to "<stage>"
     When the commands of "<stage>" are run once more
@@ -52,20 +52,20 @@ Feature: At every step
       | rolled-out    |
       | cleaned-up    |
 
-  @always @A4
+  @always @A4 @long
   Scenario: Each stage leads back to the one before, and two that are drawn to each other
     Given the tutorial is followed up to "cleaned-up"
     When the namespace goes back stage by stage, and between two stages that are drawn
     Then each way led to its stage, in the same namespace, and none back took a step forward
 
-  @always @A3 @last
+  @always @A3 @last @long
   Scenario: Nothing is left behind
     Given the cluster as it was before the tutorial was followed
     And a claim of the tutorial has had a volume since
     When the tutorial's namespace is deleted, and those beside it
     Then the cluster holds exactly the objects and the volumes' folders that it held before
 
-  @always @A1 @canary @C1 @own
+  @always @A1 @canary @C1 @own @long
   Scenario: No request fails at any step of the rollout
     Given users without the flag, from "exposed" on, in a namespace of its own
     When the tutorial is gone through to its end, with users who have the flag from "canary" on
@@ -73,7 +73,7 @@ Feature: At every step
     And users without the flag got only "1.0" until "rolled-out" was begun, and only "2.0" once it was there
     And every acknowledged vote is stored exactly once, in the store of the version that said so
 
-  @always @A1 @finding
+  @always @A1 @finding @long
   Scenario: Locking down in the published order has an outage
     Given the tutorial is followed up to "updated"
     And users without the flag who view the page and vote, again and again

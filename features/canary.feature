@@ -123,7 +123,7 @@ Feature: Roll out a canary release
     Then Redis holds just the votes cast in 1.0, and MySQL just those cast in 2.0
     And after each of them the page of either version counted its own votes alone
 
-  @canary @C7
+  @canary @C7 @long
   Scenario: The votes of 2.0 outlive the MySQL pod
     Given the tutorial is followed up to "canary"
     And 5 votes are cast in "2.0"

@@ -103,7 +103,7 @@ Feature: Mutual TLS
     And no two of them have a serial number or a key in common
     And no proxy is told to renew it at another time than Istio's own, half of its life
 
-  @mtls @T5 @own
+  @mtls @T5 @own @long
   Scenario: Certificates are renewed before they expire, and calls go on
     Given a namespace of its own, where certificates are good for 20 seconds
     And a connection that one of its pods has opened to the other

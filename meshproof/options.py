@@ -59,6 +59,11 @@ class Options(BaseSettings):
     manifests: Path = Field(
         ROOT / "manifests", description="the folder of manifests that are followed"
     )
+    quick: bool = Field(
+        False,
+        description="a look before a merge: leave out what takes longest, and sample less; "
+        "the verdict is never accepted",
+    )
     keep: bool = Field(False, description="leave what the run brought up running")
     reports: Path = Field(Path("reports"), description="the folder that reports are written to")
     sign_key: Path | None = Field(

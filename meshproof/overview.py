@@ -33,6 +33,8 @@ class Planned(NamedTuple):
     node: str
     name: str
     ids: tuple[str, ...]
+    #: It is going to be skipped, which takes no time.
+    left_out: bool = False
 
     @property
     def title(self) -> str:
@@ -113,7 +115,7 @@ class Overview:
         self.started = started
         self.lanes: dict[str, Lane] = {}
         self.finished: dict[str, Finished] = {}
-        known = {node: expected(node) for node in self.planned}
+        known = {node: expected(node) for node, one in self.planned.items() if not one.left_out}
         self._expected = {node: value for node, value in known.items() if value is not None}
         self._compared: list[tuple[float, float]] = []
         self._took: list[float] = []
@@ -190,8 +192,8 @@ class Overview:
         return seconds_left(
             [
                 self._expected.get(node, usual)
-                for node in self.planned
-                if node not in self.finished and node not in running
+                for node, one in self.planned.items()
+                if not one.left_out and node not in self.finished and node not in running
             ],
             [(self._expected.get(node, usual), elapsed) for node, elapsed in running.items()],
             lanes=self.number_of_lanes,

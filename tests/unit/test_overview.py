@@ -113,6 +113,15 @@ def test_a_scenario_that_is_new_takes_as_long_as_others() -> None:
     assert overview(a=10, b=30).left(100.0) == 60
 
 
+def test_what_is_left_out_takes_no_time_and_says_nothing_of_others() -> None:
+    gone = LONG._replace(left_out=True)
+    times = {"a": 10.0, "c": 200.0}
+    run = Overview([KEPT, BROKEN, gone], lanes=1, expected=times.get, started=100.0)
+    assert run.left(100.0) == 20
+    begin(run, 101.0, gone)
+    assert run.due(101.0) == []
+
+
 def test_a_first_run_is_estimated_by_itself() -> None:
     run = overview()
     assert run.left(100.0) is None

@@ -1,0 +1,398 @@
+"""What --quick leaves out and weakens: on a suite of its own, in one process and in lanes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from xml.etree import ElementTree as ET
+
+import pytest
+from pytest_bdd.parser import FeatureParser
+
+from fixtures.planning import Turn, Work, work_of
+from fixtures.quick import why_left_out
+from fixtures.scenarios import LEFT_OUT, LONG
+from meshproof.errors import ExitCode
+from meshproof.expectations import IDS
+from meshproof.mutants import MUTANTS
+from meshproof.paths import ROOT
+from meshproof.signoff.allure_report import RESULTS
+from meshproof.signoff.document import read
+
+#: What takes longest, each with what is left out of it: all its scenarios, or some of them.
+ALL_LEFT_OUT = {"A1", "A3", "A4", "C7"}
+SOME_LEFT_OUT = {"T5": ["Certificates are renewed before they expire, and calls go on"]}
+
+
+# The features.
+
+
+def tagged() -> Iterator[tuple[str, frozenset[str]]]:
+    """Each scenario of the features with its tags; an outline once for each of its examples."""
+    for file in sorted((ROOT / "features").glob("*.feature")):
+        feature = FeatureParser(str(file.parent), file.name).parse()
+        for scenario in feature.scenarios.values():
+            own = feature.tags | scenario.tags
+            for of_examples in [examples.tags for examples in scenario.examples] or [set[str]()]:
+                yield scenario.name, frozenset(own | of_examples)
+
+
+@pytest.mark.parametrize("identifier", IDS)
+def test_exactly_what_takes_longest_is_left_out(identifier: str) -> None:
+    proving = {name: LONG in tags for name, tags in tagged() if identifier in tags}
+    gone = [name for name, long in proving.items() if long]
+    if identifier in ALL_LEFT_OUT:
+        assert gone == list(proving) != []
+    elif identifier in SOME_LEFT_OUT:
+        assert gone == SOME_LEFT_OUT[identifier]
+        assert len(gone) < len(proving)
+    else:
+        # Left out are at most those that prove something that takes longest as well.
+        ids_of = {name: tags & {*IDS} for name, tags in tagged()}
+        assert all(ids_of[name] & ALL_LEFT_OUT for name in gone)
+        assert not proving or len(gone) < len(proving)
+
+
+# The reason, and the plan.
+
+
+def test_the_reason_says_how_long_it_takes_where_that_is_known() -> None:
+    assert why_left_out(92.3) == "left out by --quick: it takes about 90 s in full"
+    assert why_left_out(None) == "left out by --quick: it is among those that take longest"
+
+
+def test_what_is_left_out_is_planned_as_nothing_whatever_its_tags_are() -> None:
+    stash = pytest.Stash()
+    stash[LEFT_OUT] = True
+    item = cast("pytest.Item", SimpleNamespace(nodeid="features/x.py::long", stash=stash))
+    planned = work_of(item, lambda _: 90.0)
+    assert planned == Work(
+        item.nodeid, Turn.ANYWHERE, "left out", 0.0, first_lane=False, needs_environment=False
+    )
+
+
+# Whole runs.
+
+LEAK = "enough to notice a leak of 1 % with 99.9 % confidence"
+FEATURE = f"""\
+Feature: Looks
+  @always @A1 @canary @C1 @own @long
+  Scenario: It takes long
+    Given a namespace of its own
+    Then it is kept
+
+  @always @A3 @last @exclusive @long
+  Scenario: It asks for the whole cluster
+    Given a namespace of its own
+
+  @canary @C1
+  Scenario: Something else proves it, too
+    Then it is kept
+
+  @update @U5
+  Scenario: Only one answers
+    When page views are sampled through the ingress, {LEAK}
+    Then every page shows analytics "1.1"
+
+  @update @U2
+  Scenario: Both answer evenly
+    When page views are sampled through the ingress, enough to tell an even split from 90/10
+    Then both come in even shares
+
+  @finalize @F1
+  Scenario: One of a hundred answers is wrong
+    When page views are sampled through the ingress, in turn with the flag and without it, {LEAK}
+    Then every page with the flag is version "2.0"
+"""
+CONFTEST = """\
+from dataclasses import replace
+from itertools import cycle
+
+import pytest
+from pytest_bdd import given, then
+
+from meshproof.probes.views import View
+
+pytest_plugins = [
+    "fixtures.options", "fixtures.run_folder", "fixtures.scenarios", "fixtures.quick",
+    "fixtures.outcomes", "fixtures.run_progress", "fixtures.reporting",
+    "fixtures.allure_results", "fixtures.environment", "fixtures.evidence", "fixtures.tutorial",
+    "fixtures.sampling", "fixtures.breakages", "fixtures.lanes", "fixtures.traces",
+    "steps.sampling",
+]
+VIEW = View(0.0, 0.0, 200, "a pod", "1.1", (0, 0), app="2.0")
+
+
+def beside(options):
+    return options.reports.with_suffix(".made")
+
+
+def make(self):
+    from fixtures.environment import Ground
+
+    beside(self.options).write_text(f"asked what is left: {self.asked_what_is_left}")
+    return Ground()
+
+
+def at_once(ingress, count, users=("",)):
+    # The last of 688 views, and no earlier one, is a leak.
+    views = [replace(VIEW, app="1.0") if number == 688 else VIEW for number in range(1, count + 1)]
+    return {user: views for user in users}
+
+
+def evenly(ingress, test):
+    views, versions = [], cycle(("1.0", "1.1"))
+    while not test.decision(*(sum(v.version == each for v in views) for each in ("1.0", "1.1"))):
+        views.append(replace(VIEW, version=next(versions)))
+    return views
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure():
+    import steps.sampling
+    from fixtures.environment import BringUp
+
+    BringUp._make = make
+    steps.sampling.sample_at_once, steps.sampling.sample_evenly = at_once, evenly
+
+
+@pytest.fixture
+def ingress():
+    pass
+
+
+@pytest.fixture(scope="session")
+def environment(ground):
+    pass
+
+
+@given("a namespace of its own")
+def _(options):
+    with beside(options).open("a") as file:
+        file.write(", and a namespace")
+
+
+@then("it is kept")
+def _(evidence):
+    evidence.observe("5 of 5")
+"""
+MODULE = 'from pytest_bdd import scenarios\n\nscenarios("deploy.feature")\n'
+SETTINGS = """\
+[pytest]
+addopts = --strict-markers --strict-config --import-mode=importlib -p no:cacheprovider -ra
+bdd_features_base_dir = features
+filterwarnings = error
+"""
+#: Several runs in one process: most of a run's time is spent on imports.
+DRIVER = """
+import json, sys
+import acceptance
+runs = json.load(open(sys.argv[1]))
+json.dump({name: acceptance.main(run) for name, run in runs.items()}, open(sys.argv[2], "w"))
+"""
+BREAKAGE = str(MUTANTS / "d3-two-app-pods.yaml")
+#: Each run's own arguments.
+RUNS = {
+    "full": ["features", "-n0", "-m", "not A3"],
+    "quick": ["features", "-n0", "--quick"],
+    "lanes": ["features", "-n2", "--quick"],
+    "nothing left": ["features", "-n0", "--quick", "-m", "A1"],
+    "nothing left in lanes": ["features", "-n2", "--quick", "-m", "A1"],
+    "nothing less": ["features", "-n0", "--quick", "-m", "C1 and not A1"],
+    "breakage": ["features", BREAKAGE, "-n0", "--quick"],
+}
+LONG_NODE = "features/test_deploy.py::test_it_takes_long"
+KINDS = ["a leak of 1 % to be noticed", "an even split to be told from 90/10"]
+TAKEN = ["(99 samples)", "from 90/10 with a power of 99 % (about "]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run: its exit code, the folder of its reports and what all runs printed."""
+
+    code: int
+    reports: Path
+    output: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.reports / "signoff.json").read_text())
+        return document
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The verdicts of what the suite has scenarios for."""
+        return {row["id"]: row["verdict"] for row in self.document["expectations"]
+                if row["scenarios"]}  # fmt: skip
+
+    @property
+    def scenarios(self) -> dict[str, dict[str, Any]]:
+        rows = self.document["expectations"]
+        return {one["name"]: one for row in rows for one in row["scenarios"]}
+
+    @property
+    def made(self) -> str | None:
+        """What was brought up, and what was made in it; None where nothing was."""
+        file = self.reports.with_suffix(".made")
+        return file.read_text() if file.exists() else None
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    """All runs, by their names."""
+    root = tmp_path_factory.mktemp("suite")
+    (root / "features").mkdir()
+    (root / "features" / "deploy.feature").write_text(FEATURE)
+    (root / "features" / "test_deploy.py").write_text(MODULE)
+    (root / "conftest.py").write_text(CONFTEST)
+    (root / "pytest.ini").write_text(SETTINGS)
+    (root / "state").mkdir()
+    (root / "state" / "durations.json").write_text(
+        json.dumps({LONG_NODE: [90.0, 92.3, 92.3, 95.0]})
+    )
+    (root / "reports").mkdir()
+    runs = {
+        name: [*typed, f"--reports={root / 'reports' / name}", "--no-allure-report"]
+        for name, typed in RUNS.items()
+    }
+    (root / "runs.json").write_text(json.dumps(runs))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, "runs.json", "codes.json"],
+        cwd=root,
+        env={**environment, "PYTHONPATH": str(ROOT), "MESHPROOF_STATE": str(root / "state")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    codes = json.loads((root / "codes.json").read_text())
+    return {name: Ran(code, root / "reports" / name, done.stdout) for name, code in codes.items()}
+
+
+def test_what_takes_longest_is_skipped_and_says_why(ran: dict[str, Ran]) -> None:
+    quick = ran["quick"]
+    why = "Skipped: left out by --quick: it takes about 90 s in full"
+    for name in ("It takes long", "It asks for the whole cluster"):
+        assert quick.scenarios[name]["outcome"] == "skipped"
+        assert quick.scenarios[name]["left_out"] is True
+    assert quick.scenarios["It takes long"]["message"] == why
+    assert not quick.scenarios["Something else proves it, too"]["left_out"]
+    junit = ET.parse(quick.reports / "junit.xml").getroot()  # noqa: S314 - our own
+    skips = {c.get("name"): c.find("skipped") for c in junit.iter("testcase")}
+    skip = skips["test_it_takes_long"]
+    assert skip is not None and skip.get("message") == why.removeprefix("Skipped: ")
+    results = [json.loads(file.read_text()) for file in (quick.reports / RESULTS).glob("*-result*")]
+    (allure,) = [result for result in results if result["name"] == "It takes long"]
+    assert allure["status"] == "skipped"
+    assert why in allure["statusDetails"]["message"]
+    assert f"○ C1 A1 It takes long (0.0 s): {why}" in quick.output
+    assert quick.document["reconciliation"]["differences"] == []
+
+
+@pytest.mark.parametrize("name", ["quick", "lanes"])
+def test_nothing_is_set_up_for_it_and_the_cluster_is_not_listed(
+    ran: dict[str, Ran], name: str
+) -> None:
+    assert ran["full"].made == "asked what is left: False, and a namespace"
+    assert ran[name].made == "asked what is left: False"
+
+
+@pytest.mark.parametrize("name", ["nothing left", "nothing left in lanes"])
+def test_where_only_that_was_selected_nothing_is_brought_up_and_nothing_proved(
+    ran: dict[str, Ran], name: str
+) -> None:
+    left = ran[name]
+    assert left.made is None
+    assert (left.document["verdict"], left.code) == ("partial", ExitCode.PARTIAL)
+    assert left.verdicts == {"A1": "partial", "C1": "partial"}
+    assert left.document["counts"]["skipped"] == left.document["counts"]["collected"] == 1
+
+
+@pytest.mark.parametrize("name", ["quick", "lanes"])
+def test_samples_are_weaker_and_each_scenario_says_so(ran: dict[str, Ran], name: str) -> None:
+    always, even = (ran[name].scenarios[s] for s in ("Only one answers", "Both answer evenly"))
+    full = ran["full"].scenarios
+    assert "0 of 99 answers deviated" in always["observations"][0]
+    assert "0 of 688 answers deviated" in full["Only one answers"]["observations"][0]
+    for one, taken, asked in zip((always, even), TAKEN, KINDS, strict=True):
+        (line,) = one["observations"]
+        assert f"; weakened by --quick, a full run asks for {asked}" in line
+        (kind,) = one["weakened"]
+        assert kind["asked"].startswith(asked)
+        assert taken in kind["taken"]
+        assert "--quick" not in full[one["name"]]["observations"][0]
+        assert full[one["name"]]["weakened"] == []
+
+
+def test_a_weaker_sample_can_overlook_what_a_full_one_notices(ran: dict[str, Ran]) -> None:
+    name = "One of a hundred answers is wrong"
+    assert ran["full"].scenarios[name]["outcome"] == "failed"
+    assert ran["quick"].scenarios[name]["outcome"] == "passed"
+
+
+@pytest.mark.parametrize("name", ["quick", "lanes"])
+def test_the_sign_off_says_what_was_left_out_and_what_was_weakened(
+    ran: dict[str, Ran], name: str
+) -> None:
+    quick = ran[name].document["scope"]["quick"]
+    assert quick["left_out"] == [
+        {"id": "C1", "left_out": 1, "scenarios": 2},
+        {"id": "A1", "left_out": 1, "scenarios": 1},
+        {"id": "A3", "left_out": 1, "scenarios": 1},
+    ]
+    found = {kind["asked"]: kind["expectations"] for kind in quick["weakened"]}
+    assert [any(asked.startswith(kind) for asked in found) for kind in KINDS] == [True, True]
+    assert sorted(found.values()) == [["U2"], ["U5", "F1"]]
+    assert ran["full"].document["scope"]["quick"] is None
+    assert str(read(ran[name].reports).scope).endswith(" with --quick")
+
+
+@pytest.mark.parametrize("name", ["quick", "lanes", "nothing less"])
+def test_a_quick_run_is_partial_at_best(ran: dict[str, Ran], name: str) -> None:
+    assert (ran[name].document["verdict"], ran[name].code) == ("partial", ExitCode.PARTIAL)
+
+
+def test_what_was_proved_as_in_a_full_run_is_accepted_by_itself(ran: dict[str, Ran]) -> None:
+    assert ran["nothing less"].verdicts == {"C1": "accepted"}
+    assert ran["quick"].verdicts == {
+        "U2": "partial", "U5": "partial", "C1": "partial", "F1": "partial", "A1": "partial",
+        "A3": "partial",
+    }  # fmt: skip
+
+
+def test_the_output_says_what_a_quick_run_is_worth(ran: dict[str, Ran]) -> None:
+    output = ran["quick"].output
+    assert "Verdict: partial — scope: -m C1 and not A1 with --quick\n" in output
+    assert (
+        "Left out by --quick: C1 (1 of 2 scenarios), A1, A3. Proved by weaker samples: U2, U5, F1."
+    ) in output
+    assert "Left out by --quick: nothing. Proved by weaker samples: none." in output
+
+
+def test_a_scenario_that_sampled_less_leaves_no_time_for_later_runs(ran: dict[str, Ran]) -> None:
+    state = ran["quick"].reports.parents[1] / "state" / "durations.json"
+    kept = json.loads(state.read_text())
+    by_runs = {node.rpartition("::test_")[2]: len(seconds) for node, seconds in kept.items()}
+    # In the full run, and in each quick one that had the scenario.
+    assert by_runs == {
+        "it_takes_long": 5, "something_else_proves_it_too": 4, "only_one_answers": 1,
+        "both_answer_evenly": 1,
+    }  # fmt: skip
+
+
+def test_breakages_are_refused_beside_it(ran: dict[str, Ran]) -> None:
+    assert ran["breakage"].code == ExitCode.USAGE
+    assert not (ran["breakage"].reports / "signoff.json").exists()
+    assert "ERROR: --quick leaves out and weakens what must notice a breakage" in (
+        ran["breakage"].output
+    )
