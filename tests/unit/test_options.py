@@ -47,6 +47,7 @@ def test_what_is_typed_comes_first_then_the_environment_then_the_table(
     [
         ("nodes", "3", 3),
         ("keep", "1", True),
+        ("quick", "1", True),
         ("install", "false", False),
         ("reports", "/srv/reports", Path("/srv/reports")),
         ("cluster_name", "nightly", "nightly"),
