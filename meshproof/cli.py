@@ -186,7 +186,7 @@ def compare_signoffs(old: Path, new: Path) -> None:
 
     OLD and NEW are signoff.json, or the reports folder that it is in. Ends with 1 where a promise
     that held is broken, or is no longer proved by all that proved it. What a selection (-m, -k)
-    of NEW leaves out is not counted.
+    of NEW, or --quick, leaves out is not counted.
     """
     changes = compare(read(old), read(new))
     for change in changes:

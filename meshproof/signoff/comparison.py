@@ -104,10 +104,9 @@ def _expectations(old: SignOff, new: SignOff) -> Iterator[Change]:
         words = [str(row.verdict) if row else "not there" for row in (was, now)]
         if words[0] != words[1]:
             full = _unlike(old, new)
-            old_verdict, new_verdict = _verdict(was, full=full), _verdict(now, full=full)
-            ranked = old_verdict in RANKS and new_verdict in RANKS
-            worse = ranked and RANKS[new_verdict] > RANKS[old_verdict]
-            lost = old_verdict in PROVED and new_verdict not in RANKS and name not in excused
+            first, then = _verdict(was, full=full), _verdict(now, full=full)
+            worse = first in RANKS and then in RANKS and RANKS[then] > RANKS[first]
+            lost = first in PROVED and then not in RANKS and name not in excused
             yield Change("expectation", f"{name}: {' → '.join(words)}", worse or lost)
 
 
