@@ -322,5 +322,5 @@ def test_breakages_come_by_the_stage_that_they_change_first() -> None:
     names = [mutant.name for mutant in ordered]
     assert names.index("d3-two-app-pods") < names.index("u1-second-object")
     assert names.index("u1-second-object") < names.index("t1-permissive")
-    assert names.index("t1-permissive") < names.index("f1-leak-of-one-percent")
+    assert names.index("t1-permissive") < names.index("f1-leak-of-three-percent")
     assert {mutant.expectation for mutant in ordered[-3:]} == {"A1"}
