@@ -23,11 +23,19 @@ def read_all(text: str) -> list[Any]:
 def manifests_in(file: Path) -> tuple[Mapping[str, Any], ...]:
     """Return the objects that a file states, each once read: nobody may change them.
 
-    The file itself is read each time. Raises ``OSError`` or ``yaml.YAMLError``.
+    Names of fields are text, as the API server has them, also where they are numbers in the file
+    (the ports of a PeerAuthentication). The file itself is read each time. Raises ``OSError`` or
+    ``yaml.YAMLError``.
     """
     return _once(file.read_text())
 
 
 @lru_cache(maxsize=256)
 def _once(text: str) -> tuple[Mapping[str, Any], ...]:
-    return tuple(read_all(text))
+    return tuple(map(_named_by_text, read_all(text)))
+
+
+def _named_by_text(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _named_by_text(inner) for name, inner in value.items()}
+    return [_named_by_text(inner) for inner in value] if isinstance(value, list) else value

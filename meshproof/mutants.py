@@ -23,7 +23,6 @@ from meshproof.documents import read, read_all
 from meshproof.expectations import IDS
 from meshproof.paths import ROOT
 from meshproof.tutorial.objects import get, patch
-from meshproof.tutorial.stages import STAGES, applied_files
 
 MUTANTS = ROOT / "manifests" / "mutants"
 #: Set by the API server; no part of what an object means.
@@ -81,21 +80,6 @@ def all_mutants(folder: Path = MUTANTS) -> list[Mutant]:
     """Read all mutants, in the order of the specification."""
     mutants = [read_mutant(file) for file in folder.glob("*.yaml")]
     return sorted(mutants, key=lambda one: (IDS.index(one.expectation), one.name))
-
-
-def first_change(mutant: Mutant) -> tuple[bool, int]:
-    """What breakages are ordered by, so that the namespace goes back over few stages in between.
-
-    The first stage that is changed: it goes back to the one before. A1 comes last, as it has a
-    namespace of its own.
-    """
-    changed = (
-        index
-        for index, stage in enumerate(STAGES)
-        for command in stage.commands
-        if set(applied_files(command)) & mutant.files.keys()
-    )
-    return mutant.expectation == "A1", min(changed, default=0)
 
 
 def chosen(name: str, expression: str) -> bool:

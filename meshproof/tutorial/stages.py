@@ -295,13 +295,20 @@ class Route:
     start_over: bool = False
 
 
-def path_to(target: str, live: Objects, wanted: Mapping[str, Objects]) -> Route:
+def path_to(
+    target: str,
+    live: Objects,
+    wanted: Mapping[str, Objects],
+    others: Iterable[Mapping[str, Objects]] = (),
+) -> Route:
     """Plan the way to a stage, from the objects that are there and those of each stage.
 
     Forward where the namespace is behind; back where it is ahead, or at no stage; from the
     beginning where there is nothing to go back to. From no stage it goes back to one before
     the target, so that the target is entered by its own commands, unless what these do is
-    done. Raises ``KeyError`` for an unknown target.
+    done. Where it is at a stage of ``others``, which are what stages are by other manifests,
+    that stage is as good as the same of its own, once what differs is exchanged. Raises
+    ``KeyError`` for an unknown target.
     """
     goal = NAMES.index(stage_named(target).name)
     current = stage_of(live, wanted)
@@ -309,6 +316,10 @@ def path_to(target: str, live: Objects, wanted: Mapping[str, Objects]) -> Route:
         return Route(STAGES[: goal + 1])
     if current and NAMES.index(current) <= goal:
         return Route(STAGES[NAMES.index(current) + 1 : goal + 1])
+    for at in (stage_of(live, other) for other in others if not current):
+        index = min(NAMES.index(at), goal) if at else 0
+        if at and exchangeable(wanted[NAMES[index]], live):
+            return Route(STAGES[index + 1 : goal + 1], (NAMES[index],))
     latest = goal if current or achieved(target, live, wanted) else max(goal - 1, 0)
     for index in range(latest, -1, -1):
         name = NAMES[index]
@@ -380,6 +391,18 @@ def within_reach(wanted: Objects, live: Objects, *, deleted: bool = False) -> bo
     )
 
 
+def exchangeable(wanted: Objects, live: Objects) -> bool:
+    """Whether a namespace's objects can become those of a stage of other manifests as they are.
+
+    Deployments are made anew where they differ; accounts, claims and secrets must be there.
+    """
+    return all(
+        key[0] in REPLACEABLE | {"Deployment"}
+        or (key in live and not departures(manifest, live[key]))
+        for key, manifest in wanted.items()
+    )
+
+
 @dataclass(frozen=True)
 class Undoing:
     """What is undone together: objects that go, and those that are put back as they were."""
@@ -393,8 +416,17 @@ def way_back(wanted: Objects, live: Objects) -> Sequence[Undoing]:
 
     What leads users in is a group of its own. Going back it comes before the mesh's own routes:
     who still came to a version would find its way on to be another's. What was deleted is put
-    back the other way round.
+    back the other way round. A Deployment that differs goes first, to be made anew: its pods
+    would be exchanged one after another.
     """
+    other = [
+        key for key in _deployments(wanted) & live.keys() if departures(wanted[key], live[key])
+    ]
+    if other:
+        return [
+            _undoing(other, ()),
+            *way_back(wanted, {k: live[k] for k in live if k not in other}),
+        ]
     beyond = live.keys() - wanted.keys()
     missing = wanted.keys() - live.keys()
     differing = {key for key in wanted.keys() & live.keys() if departures(wanted[key], live[key])}

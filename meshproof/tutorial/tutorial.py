@@ -82,6 +82,7 @@ class Tutorial:
         keep: Callable[[Completed], None] = lambda _: None,
         manifests: Path = MANIFESTS,
         booted: str | None = None,
+        others: Sequence[Mapping[str, Objects]] = (),
         mark: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """``ingress`` is the gateway's address as reached from here; ``keep`` gets each command.
@@ -89,6 +90,7 @@ class Tutorial:
         ``host`` is the name that users ask for, where the page is not for any host.
 
         ``booted`` is when the cluster's nodes were last started (UTC, ISO 8601), where it is known.
+        ``others`` are the stages by other manifests that the namespace may be at (see `path_to`).
         ``mark`` is entered for each command of a stage and each wait for what it brings about,
         with a title that begins with the stage's name and a colon.
         """
@@ -100,6 +102,7 @@ class Tutorial:
         self.keep = keep
         self.manifests = manifests
         self.booted = booted
+        self.others = others
         self.mark = mark
         self._wanted = objects_of_stages(namespace, manifests)
 
@@ -115,7 +118,7 @@ class Tutorial:
         ``EnvironmentBroken`` where the namespace is not Meshproof's.
         """
         live = live_objects(self.cluster, self.namespace)
-        route = path_to(target, live, self._wanted)
+        route = path_to(target, live, self._wanted, self.others)
         if live and not owned(live["Namespace", self.namespace]):
             raise EnvironmentBroken(
                 f"The namespace {self.namespace} is there and not Meshproof's: "

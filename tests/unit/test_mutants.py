@@ -20,7 +20,6 @@ from meshproof.mutants import (
     broken,
     changes_of,
     chosen,
-    first_change,
     mutated,
     mutated_manifests,
     read_mutant,
@@ -315,12 +314,3 @@ def test_a_committed_mutant_of_an_object_has_a_path_and_operations(mutant: Mutan
 )
 def test_words_that_a_scenario_is_chosen_by(expression: str, matches: bool) -> None:
     assert chosen("test_a_client_is_refused_in_tls[lock-down]", expression) is matches
-
-
-def test_breakages_come_by_the_stage_that_they_change_first() -> None:
-    ordered = sorted(all_mutants(), key=first_change)
-    names = [mutant.name for mutant in ordered]
-    assert names.index("d3-two-app-pods") < names.index("u1-second-object")
-    assert names.index("u1-second-object") < names.index("t1-permissive")
-    assert names.index("t1-permissive") < names.index("f1-leak-of-three-percent")
-    assert {mutant.expectation for mutant in ordered[-3:]} == {"A1"}

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshproof.documents import manifests_in
 from meshproof.paths import ROOT
 from meshproof.tutorial.objects import KINDS, owned
 from meshproof.tutorial.stages import (
@@ -31,6 +32,7 @@ from meshproof.tutorial.stages import (
     departures,
     deviations,
     differences,
+    exchangeable,
     objects_after,
     objects_of_stages,
     output_lines,
@@ -525,6 +527,72 @@ def test_where_the_namespace_itself_is_other_it_starts_over(target: str) -> None
 def test_there_is_no_way_to_an_unknown_stage(live: Objects | None) -> None:
     with pytest.raises(KeyError, match="rolled-back"):
         path_to("rolled-back", live_at(NAMES[0]) if live is None else live, wanted())
+
+
+# Between manifests that differ.
+def by_other_manifests(kind: str, stage: str) -> dict[str, Objects]:
+    """What stages are where all objects of a kind are others, from a stage on."""
+    return {
+        name: {
+            key: altered(manifest)
+            if key[0] == kind and NAMES.index(name) >= NAMES.index(stage)
+            else manifest
+            for key, manifest in objects.items()
+        }
+        for name, objects in wanted().items()
+    }
+
+
+def altered(manifest: Manifest) -> Manifest:
+    metadata = manifest["metadata"]
+    return {
+        **manifest,
+        "metadata": {**metadata, "labels": {**metadata.get("labels", {}), "a": "b"}},
+    }
+
+
+@pytest.mark.parametrize("target", NAMES[2:-1])
+@pytest.mark.parametrize(
+    ("kind", "current"),
+    [("Deployment", name) for name in NAMES[2:-1]]
+    + [("DestinationRule", name) for name in NAMES[NAMES.index("lock-down") : -1]],
+)
+def test_a_stage_by_other_manifests_becomes_that_of_its_own(
+    kind: str, current: str, target: str
+) -> None:
+    other = by_other_manifests(kind, NAMES[1])
+    live = {key: applied(manifest) for key, manifest in other[current].items()}
+    at = min(NAMES.index(current), NAMES.index(target))
+    route = path_to(target, live, wanted(), [wanted(), other])
+    assert (route.back, route.start_over) == ((NAMES[at],), False)
+    assert route.stages == STAGES[at + 1 : NAMES.index(target) + 1]
+
+
+def test_an_account_of_other_manifests_is_not_exchanged_under_its_pods() -> None:
+    other = by_other_manifests("ServiceAccount", NAMES[1])
+    live = {key: applied(manifest) for key, manifest in other["canary"].items()}
+    assert path_to("canary", live, wanted(), [other]).back == (NAMES[0],)
+    assert not exchangeable(wanted()["canary"], live)
+    assert not exchangeable(wanted()[FULL], live_at(NAMES[-1]))
+
+
+def test_a_deployment_of_other_manifests_goes_first_and_is_made_anew() -> None:
+    live = {**live_at("canary")}
+    key = "Deployment", "voting-app-1-0"
+    live[key] = applied(altered(wanted()["canary"][key]))
+    live["Gateway", "more"] = applied({"metadata": {"name": "more"}})
+    first, *groups = way_back(wanted()["canary"], live)
+    assert first == Undoing((key,), ())
+    assert [group.restore for group in groups if group.restore] == [(key,)]
+    assert [group.remove for group in groups if group.remove] == [(("Gateway", "more"),)]
+
+
+def test_ports_are_named_as_the_api_server_names_them(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("spec: {portLevelMtls: {3306: {mode: PERMISSIVE}}, list: [{1: 2}]}")
+    assert manifests_in(file) == (
+        {"spec": {"portLevelMtls": {"3306": {"mode": "PERMISSIVE"}}, "list": [{"1": 2}]}},
+    )
 
 
 # How a namespace comes back.
