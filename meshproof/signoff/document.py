@@ -85,6 +85,18 @@ class ExpectationRow(_Part):
     expectation: str
     verdict: Verdict
     scenarios: list[ScenarioRow]
+    rests_on: list[str] = Field(
+        [], description="names of the `deviations` that it rests on; since 1.2"
+    )
+
+
+class DeviationRow(_Part):
+    """One way in which what was tested is not the tutorial's own, or not the default."""
+
+    name: str
+    text: str = Field(description="what is other; as in environment.deviations")
+    why: str = Field(description="the reason; empty where it is not known")
+    expectations: list[str] = Field(description="ids of those that rest on it")
 
 
 class FindingRow(_Part):
@@ -163,6 +175,10 @@ class SignOff(_Part):
     scope: ScopePart
     expectations: list[ExpectationRow]
     findings: list[FindingRow] = Field([], description="none of them has a vote; since 1.2")
+    deviations: list[DeviationRow] = Field(
+        [],
+        description="what was tested that is not the tutorial's own, or not the default; since 1.2",
+    )
     counts: CountsPart
     reconciliation: ReconciliationPart
     problems: list[str] = Field(description="what broke that is no promise: set-up, harness")
@@ -172,6 +188,11 @@ class SignOff(_Part):
     started: str = Field(description="UTC, ISO 8601")
     duration_s: float = Field(ge=0)
     interrupted: bool
+
+
+def resting_on(identifier: str, deviations: Sequence[DeviationRow]) -> list[str]:
+    """Return the names of the deviations that an expectation rests on."""
+    return [one.name for one in deviations if identifier in one.expectations]
 
 
 def quick_part(rows: Sequence[ExpectationRow]) -> QuickPart:
@@ -287,6 +308,13 @@ def contradictions(document: SignOff) -> list[str]:
     quick, due_quick = document.scope.quick, quick_part(document.expectations)
     if quick != due_quick and (quick or due_quick.left_out or due_quick.weakened):
         found.append("what it says of --quick is not what its scenarios say")
+    for row in document.expectations:
+        if row.rests_on != resting_on(row.id, document.deviations):
+            found.append(f"what {row.id} rests on is not what its deviations say")
+    if document.deviations and [one.text for one in document.deviations] != (
+        document.environment.get("deviations")
+    ):
+        found.append("its deviations are not those of its environment")
     for one in document.findings:
         if not one.scenario.finding or one.scenario.node in scenarios:
             found.append(f"“{one.scenario.name}” is among the findings, and has a vote")

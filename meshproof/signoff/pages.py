@@ -168,6 +168,11 @@ def _first(scenarios: Sequence[ScenarioRow], kind: Literal["results", "baselines
     return next((line for one in scenarios for line in getattr(one, kind)), "")
 
 
+def places_of(document: SignOff) -> dict[str, int]:
+    """Return the place of each deviation in the list, from 1, by its name."""
+    return {one.name: place for place, one in enumerate(document.deviations, 1)}
+
+
 def findings_about(document: SignOff) -> dict[str, list[FindingRow]]:
     """Return the findings by the expectations that they are about; none where there are none."""
     about: dict[str, list[FindingRow]] = {row.id: [] for row in document.expectations}
@@ -291,7 +296,7 @@ def page(document: SignOff, reports: Path) -> str:
         findings_in_short=findings_in_short(document),
         findings_about=findings_about(document),
         images=document.environment.get("images", {}),
-        deviations=document.environment.get("deviations", []),
+        places=places_of(document),
         facts=facts_of(document),
     )
 
@@ -321,7 +326,7 @@ def summary(document: SignOff) -> str:
             if one.outcome is not Outcome.PASSED and not one.left_out
         ],
         findings_in_short=findings_in_short(document),
-        deviations=document.environment.get("deviations", []),
+        places=places_of(document),
         facts=facts_of(document),
     )
 

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from meshproof.deviations import described
 from meshproof.evidence import Kept
 from meshproof.expectations import EXPECTATIONS, Expectation
 from meshproof.signoff.document import (
     FILE,
     VERSION,
     CountsPart,
+    DeviationRow,
     EvidenceFile,
     ExpectationRow,
     FindingRow,
@@ -24,6 +26,7 @@ from meshproof.signoff.document import (
     SignOff,
     WeakenedSample,
     quick_part,
+    resting_on,
 )
 from meshproof.signoff.findings import state_of, told
 from meshproof.signoff.reconciliation import Reconciliation
@@ -78,6 +81,10 @@ def sign_off(run: Run) -> SignOff:
     results = found.cleared(run.results)
     votes = [result for result in results if not result.finding]
     findings = [result for result in results if result.finding]
+    deviations = [
+        DeviationRow(name=one.name, text=one.text, why=one.why, expectations=list(one.expectations))
+        for one in described(run.environment.get("deviations", ()))
+    ]
     for expectation in EXPECTATIONS:
         carrying = [result for result in results if expectation.id in result.ids]
         proving = [result for result in carrying if not result.finding]
@@ -92,6 +99,7 @@ def sign_off(run: Run) -> SignOff:
             expectation=expectation.text,
             verdict=verdict,
             scenarios=[_scenario(result, run.reports) for result in proving],
+            rests_on=resting_on(expectation.id, deviations),
         ))  # fmt: skip
     counts = count((result.outcome for result in votes), run.collected - len(findings))
     verdict = overall(
@@ -112,6 +120,7 @@ def sign_off(run: Run) -> SignOff:
         ),
         expectations=rows,
         findings=[_finding(result, run.reports) for result in findings],
+        deviations=deviations,
         counts=CountsPart(**asdict(counts)),
         reconciliation=ReconciliationPart(
             collected=run.collected,

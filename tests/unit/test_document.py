@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from meshproof.deviations import DEVIATIONS
 from meshproof.errors import UsageFailure
 from meshproof.paths import ROOT
 from meshproof.signoff.document import SignOff, contradictions, parse, read, schema, schema_text
@@ -39,7 +40,7 @@ def test_the_committed_schema_is_that_of_the_models() -> None:
 
 
 def test_every_field_of_the_document_is_required_that_its_first_version_had() -> None:
-    for name in document().keys() - {"findings"}:
+    for name in document().keys() - {"findings", "deviations"}:
         left = {key: value for key, value in document().items() if key != name}
         with pytest.raises(UsageFailure, match=name):
             parse(left, "signoff.json")
@@ -166,8 +167,9 @@ def test_a_quick_run_that_is_called_accepted_contradicts_itself() -> None:
 def test_a_document_from_before_quick_runs_is_that_of_a_full_one() -> None:
     content = document(Outcome.PASSED)
     content["version"] = "1.0"
-    del content["scope"]["quick"], content["findings"]
+    del content["scope"]["quick"], content["findings"], content["deviations"]
     for row in content["expectations"]:
+        del row["rests_on"]
         for one in row["scenarios"]:
             del one["left_out"], one["weakened"]
     assert parse(content, "signoff.json").scope.quick is None
@@ -258,3 +260,46 @@ def test_what_the_schema_refuses(field: str, value: Any) -> None:
     assert list(SCHEMA.iter_errors({**document(Outcome.PASSED), field: value}))
     without = {key: value for key, value in document().items() if key != field}
     assert list(SCHEMA.iter_errors(without))
+
+
+# Deviations.
+
+
+def deviant() -> dict[str, Any]:
+    environment = {"deviations": [one.text for one in DEVIATIONS]}
+    return sign_off(replace(run(Outcome.PASSED), environment=environment)).model_dump(mode="json")
+
+
+def test_what_was_tested_stands_with_what_rests_on_it_and_beside_it() -> None:
+    content = deviant()
+    parse(content, "signoff.json")
+    assert [row["text"] for row in content["deviations"]] == content["environment"]["deviations"]
+    by_name = {row["name"]: row["expectations"] for row in content["deviations"]}
+    beside = {row["id"]: row["rests_on"] for row in content["expectations"]}
+    assert by_name["policies"] == ["U6", "C6"]
+    for identifier, names in beside.items():
+        assert names == [name for name, ids in by_name.items() if identifier in ids]
+
+
+def no_policies(content: dict[str, Any]) -> None:
+    row = next(row for row in content["expectations"] if row["id"] == "U6")
+    row["rests_on"].remove("policies")
+
+
+def not_for_u6(content: dict[str, Any]) -> None:
+    row = next(row for row in content["deviations"] if row["name"] == "policies")
+    row["expectations"].remove("U6")
+
+
+def one_less(content: dict[str, Any]) -> None:
+    content["environment"]["deviations"].pop()
+
+
+@pytest.mark.parametrize("edit", [no_policies, not_for_u6, one_less])
+def test_what_was_tested_and_is_edited_contradicts_itself(
+    edit: Callable[[dict[str, Any]], None],
+) -> None:
+    content = deviant()
+    edit(content)
+    with pytest.raises(UsageFailure, match=r"contradicts itself: .*deviations"):
+        parse(content, "signoff.json")

@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshproof.deviations import DEVIATIONS
 from meshproof.evidence import Evidence, Kept
 from meshproof.expectations import IDS
 from meshproof.signoff.chart import chart, counted
@@ -324,6 +325,28 @@ def test_one_that_is_not_accepted_says_why(outcome: Outcome, message: str, told:
     lost = result("b", "D1", outcome=outcome, message=message)
     assert line(kept, lost)[0] == told
     assert line(lost, kept, replace(lost, node="c"))[0] == f"{told} (and 1 more)"
+
+
+def test_what_was_tested_is_shown_with_what_rests_on_it_and_beside_it(tmp_path: Path) -> None:
+    texts = [one.text for one in DEVIATIONS]
+    environment = {"istio": "1.31", "deviations": texts}
+    found = soup(tmp_path, result("kept", "D1"), environment=environment)
+    places = {one.name: place for place, one in enumerate(DEVIATIONS, 1)}
+    for one in DEVIATIONS:
+        item = found.find(id=f"deviation-{places[one.name]}")
+        assert item
+        assert one.text in item.get_text() and one.why in item.get_text()
+        assert tuple(link.get_text() for link in item.find_all("a")) == one.expectations
+    article = found.find(id="U6")
+    assert article
+    links = {link.get_text(): link["href"] for link in article.find_all("a")}
+    assert links["policies"] == f"#deviation-{places['policies']}"
+    text = summary(document(tmp_path, result("kept", "U6"), environment=environment,
+                            scope=Scope(("update",), None)))  # fmt: skip
+    (row,) = (line for line in text.splitlines() if line.startswith("| U6 "))
+    resting = [str(places[one.name]) for one in DEVIATIONS if "U6" in one.expectations]
+    assert row.endswith(f"| {', '.join(resting)} |")
+    assert f"{places['policies']}. AuthorizationPolicies by identity" in text
 
 
 @pytest.mark.parametrize("outcome", Outcome)
