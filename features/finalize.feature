@@ -6,7 +6,7 @@ Feature: Finalize the rollout
     Given the tutorial is followed up to "rolled-out"
     When page views are sampled through the ingress, in turn with the flag and without it, enough to notice a leak of 1 % with 99.9 % confidence
     Then every page with the flag is version "2.0"
-    And every page without it is version "2.0"
+    And every page without the flag is version "2.0"
 
   @finalize @F2
   Scenario: As long as there is a canary, rules and proxies know both versions

@@ -19,6 +19,7 @@ from meshproof import packages
 from meshproof.cluster.cluster import Cluster, make_tools
 from meshproof.cluster.kind import LABEL, KindCluster, unready_workloads
 from meshproof.cluster.kind import plan as plan_cluster
+from meshproof.deviations import deviations_of
 from meshproof.engine.engine import Engine, answering
 from meshproof.engine.machine import Machine, this_machine
 from meshproof.engine.provision import ensure_engine
@@ -56,20 +57,6 @@ class Environment:
     images: dict[str, str]
     built: bool
     booted: str | None = None
-
-
-#: What is not as in a default installation, where the supply built everything; see docs/machine.md.
-DEVIATIONS = (
-    "the sidecar and the gateway run upstream Envoy, not Istio's build of it: Istio's own "
-    "telemetry, metadata-exchange and ALPN filters are switched off",
-    "the ingress gateway's address is set by the harness, as no cloud is beyond the cluster",
-    "the cluster's network is containerd's own ptp, host-local and portmap, not kind's CNI",
-    "the cluster's DNS has no forwarder, as no network is beyond the cluster",
-    "the proxies count what they served, denied and refused, and their access logs name both "
-    "sides' identities, which Istio leaves out by default",
-    "requests for CPU and memory of istiod and the proxies are lowered, for 2 cores",
-    "behind the name mysql is Debian's MariaDB, not MySQL",
-)
 
 
 def workshop(engine: Engine | None, progress: Progress) -> Workshop:
@@ -164,7 +151,7 @@ def load_application(shop: Workshop, kind: KindCluster) -> None:
 
 
 def facts(environment: Environment) -> dict[str, Any]:
-    """What was tested, exactly: versions, image digests, and what is not a default installation.
+    """What was tested, exactly: versions, image digests, and what is not the tutorial's own.
 
     What takes a command each is asked at once.
     """
@@ -184,7 +171,7 @@ def facts(environment: Environment) -> dict[str, Any]:
         "cluster": environment.cluster.name,
         **mesh.result(),
         "images": environment.images,
-        "deviations": list(DEVIATIONS) if environment.built else [],
+        "deviations": [one.text for one in deviations_of(built=environment.built)],
         **found,
         **{name: answer.result() for name, answer in asked.items()},
     }

@@ -127,11 +127,6 @@ class Cell:
         return not self.reached and self.sent.flags in NOWHERE
 
     @property
-    def greeted(self) -> bool:
-        """Whether the server spoke to the caller before it was denied."""
-        return self.denied and bool(self.answer.greeting)
-
-    @property
     def differs(self) -> bool:
         """Whether it came otherwise than it should."""
         return self.seen != self.expected

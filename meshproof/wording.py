@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 #: How many of a list are named before the rest is counted.
 NAMED = 10
+#: Characters of a failure's message that stand in a line.
+MESSAGE_LIMIT = 200
 
 
 def listed(things: Iterable[object], none: str = "none", most: int = NAMED) -> str:
@@ -30,3 +32,12 @@ def by_name(numbers: Mapping[str, object], none: str = "none") -> str:
 def number(count: int, what: str, several: str = "") -> str:
     """Return a number with what it is of: “1 pod”, “3 pods”; ``several`` where it is no “s”."""
     return f"{count} {what if count == 1 else several or what + 's'}"
+
+
+def in_a_line(message: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Return what a failure says in a line of so many characters; empty for one that says nothing.
+
+    That it is an assertion's goes without saying.
+    """
+    line = next(iter(message.strip().splitlines()), "").removeprefix("AssertionError: ")
+    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"

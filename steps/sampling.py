@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -71,11 +71,18 @@ def _(
     ingress: Ingress, evidence: Evidence, demands: Demands, leak: float, confidence: float
 ) -> AlwaysSample:
     demand = demands.always(leak / 100, confidence / 100)
-    users = {"with the flag": FLAG, "without it": {}}
-    views = sample_at_once(ingress, demand.samples, users)
-    for user, seen in views.items():
-        evidence.text(f"page views {user}", as_lines(seen))
-    return AlwaysSample(views, demand)
+    return sample_users(ingress, evidence, demand, {"with the flag": FLAG, "without the flag": {}})
+
+
+@when(
+    parsers.parse(f"page views with the flag are sampled through the ingress, {LEAK}"),
+    target_fixture="always",
+)
+def _(
+    ingress: Ingress, evidence: Evidence, demands: Demands, leak: float, confidence: float
+) -> AlwaysSample:
+    demand = demands.always(leak / 100, confidence / 100)
+    return sample_users(ingress, evidence, demand, {"with the flag": FLAG})
 
 
 @when(
@@ -184,6 +191,16 @@ def _(even: EvenSample, evidence: Evidence) -> None:
         claim = even.demands[source].claim(seen, BOTH, "analytics")
         evidence.result(f"From {source}: {claim}.")
         assert claim.holds, f"{source}: {claim}"
+
+
+def sample_users(
+    ingress: Ingress, evidence: Evidence, demand: AlwaysDemand, users: Mapping[str, dict[str, str]]
+) -> AlwaysSample:
+    """View the page as each of these users, by the headers that they send, in turn."""
+    views = sample_at_once(ingress, demand.samples, users)
+    for user, seen in views.items():
+        evidence.text(f"page views {user}", as_lines(seen))
+    return AlwaysSample(views, demand)
 
 
 def require(source: str, claim: AlwaysClaim, wrong: list[View]) -> None:

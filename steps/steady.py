@@ -118,7 +118,7 @@ def _(tutorial: Tutorial, traffic: SteadyTraffic) -> None:
     apply(tutorial, "2c", policies)
 
 
-@then(parsers.parse("between the two every request got a {status:d}"))
+@then(parsers.parse("every request between step 2a and step 2b got a {status:d}"))
 def _(timeline: Timeline, evidence: Evidence, status: int) -> None:
     begin, end = timeline.entered("2a alone")
     requests = timeline.between(begin, end)
@@ -134,13 +134,17 @@ def _(timeline: Timeline, evidence: Evidence, status: int) -> None:
     assert requests and not served, f"{len(served)} of {len(requests)} did not: {served[:10]}"
 
 
-@then("before the first and after the second none failed")
+@then("no request failed that ended before step 2a or began after step 2b")
 def _(timeline: Timeline, evidence: Evidence) -> None:
     begin, end = timeline.entered("2a")[0], timeline.entered("2b")[1]
     before, after = timeline.between(0, begin), timeline.between(end, math.inf)
     failed = [str(request) for request in (*before, *after) if request.problem]
-    evidence.observe(f"{len(failed)} of {len(before)} before and {len(after)} after them failed")
-    assert before and after and not failed, f"{len(failed)} failed: {failed[:10]}"
+    evidence.result(
+        f"{len(failed)} of {len(before)} requests before step 2a and {len(after)} after step 2b "
+        "failed."
+    )
+    assert before and after, f"{len(before)} requests before step 2a, {len(after)} after step 2b"
+    assert not failed, f"{number(len(failed), 'request')} failed: {failed[:10]}"
 
 
 @then("no request failed at any step")

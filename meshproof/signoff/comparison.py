@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshproof.signoff.document import ExpectationRow, ScenarioRow, SignOff
+from meshproof.signoff.findings import State, state_of
 from meshproof.signoff.pages import scenarios_of, seconds, title_of
 from meshproof.signoff.verdict import Outcome, Verdict, count, of_expectation, overall
 
@@ -42,7 +43,10 @@ class Change:
 
 def compare(old: SignOff, new: SignOff) -> list[Change]:
     """Say what changed, in the order in which one would ask; empty where nothing did."""
-    return [*_whole(old, new), *_tested(old, new), *_expectations(old, new), *_scenarios(old, new)]
+    return [
+        *_whole(old, new), *_tested(old, new), *_expectations(old, new), *_scenarios(old, new),
+        *_findings(old, new),
+    ]  # fmt: skip
 
 
 def facts(environment: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -141,7 +145,7 @@ def _overall(document: SignOff) -> Verdict:
 
 
 def _scenarios(old: SignOff, new: SignOff) -> Iterator[Change]:
-    before, after = scenarios_of(old), scenarios_of(new)
+    before, after = _votes(old), _votes(new)
     same = not any(_tested(old, new))
     passed = {node for node, one in before.items() if one.outcome is Outcome.PASSED}
     proved, proves, excused = _proofs(old), _proofs(new), left_out(old, new)
@@ -157,7 +161,8 @@ def _scenarios(old: SignOff, new: SignOff) -> Iterator[Change]:
             for name in sorted(lost):
                 yield Change("proof", f"{name}: no longer by {title_of(now)}", worse=True)
         elif was is not None:
-            yield Change("scenario", f"{title_of(was)}: gone", worse=bool(lost))
+            became = "a finding, which has no vote" if node in _found(new) else "gone"
+            yield Change("scenario", f"{title_of(was)}: {became}", worse=bool(lost))
         elif now is not None:
             yield Change("scenario", f"{title_of(now)}: new")
 
@@ -170,6 +175,28 @@ def _proofs(document: SignOff) -> dict[str, set[str]]:
             if not one.finding:
                 proofs.setdefault(one.node, set()).add(row.id)
     return proofs
+
+
+def _votes(document: SignOff) -> dict[str, ScenarioRow]:
+    """The scenarios that are no findings; before version 1.2 both stood together."""
+    return {node: one for node, one in scenarios_of(document).items() if not one.finding}
+
+
+def _found(document: SignOff) -> dict[str, tuple[str, State]]:
+    """What each finding is called and what became of it, by its node id."""
+    before_1_2 = [one for one in scenarios_of(document).values() if one.finding]
+    all_of_them = [*before_1_2, *(one.scenario for one in document.findings)]
+    return {one.node: (title_of(one), state_of(one.outcome)) for one in all_of_them}
+
+
+def _findings(old: SignOff, new: SignOff) -> Iterator[Change]:
+    """What became of findings: nothing that was proved, so nothing is worse."""
+    before, after = _found(old), _found(new)
+    for node in dict.fromkeys([*before, *after]):
+        name, _ = (after | before)[node]
+        words = [str(all_[node][1]) if node in all_ else "not there" for all_ in (before, after)]
+        if words[0] != words[1]:
+            yield Change("finding", f"{name}: {' → '.join(words)}")
 
 
 def _left_out_otherwise(was: ScenarioRow, now: ScenarioRow, *, worse: bool) -> Change:

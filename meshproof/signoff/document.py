@@ -15,10 +15,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from meshproof.errors import UsageFailure
+from meshproof.signoff.findings import State, state_of
 from meshproof.signoff.verdict import Outcome, Verdict, count, of_expectation, overall
 
 #: Major.minor: a reader of one major version can read all of its minor versions.
-VERSION = "1.1"
+VERSION = "1.2"
 FILE = "signoff.json"
 #: Levels of lists and objects within each other; a sign-off has ten.
 DEEPEST = 50
@@ -56,7 +57,9 @@ class ScenarioRow(_Part):
     example: dict[str, str] = Field(description="the values of its row of an outline")
     feature: str
     stages: list[str] = Field(description="the stages of the tutorial that it is followed to")
-    finding: bool = Field(description="it shows what the tutorial does not say")
+    finding: bool = Field(
+        description="it shows what the tutorial does not say; since 1.2 only among `findings`"
+    )
     outcome: Outcome
     message: str = Field(description="why it did not pass; empty where it did")
     duration_s: float = Field(ge=0, description="seconds, set-up and clean-up included")
@@ -75,17 +78,38 @@ class ScenarioRow(_Part):
 
 
 class ExpectationRow(_Part):
-    """One promise of the specification, its verdict and the scenarios that carry its id."""
+    """One promise of the specification, its verdict and the scenarios that prove it."""
 
     id: str
     section: str
     expectation: str
     verdict: Verdict
     scenarios: list[ScenarioRow]
+    rests_on: list[str] = Field(
+        [], description="names of the `deviations` that it rests on; since 1.2"
+    )
+
+
+class DeviationRow(_Part):
+    """One way in which what was tested is not the tutorial's own, or not the default."""
+
+    name: str
+    text: str = Field(description="what is other; as in environment.deviations")
+    why: str = Field(description="the reason; empty where it is not known")
+    expectations: list[str] = Field(description="ids of those that rest on it")
+
+
+class FindingRow(_Part):
+    """What was found beside the promises, and what became of it in this run; it has no vote."""
+
+    expectations: list[str] = Field(description="ids of the promises that it is about")
+    state: State
+    text: str = Field(description="what became of it, in a sentence")
+    scenario: ScenarioRow = Field(description="what looked for it")
 
 
 class CountsPart(_Part):
-    """How many scenarios were collected, and how they ended."""
+    """How many scenarios with a vote were collected, and how they ended."""
 
     collected: int = Field(ge=0)
     passed: int = Field(ge=0)
@@ -150,6 +174,11 @@ class SignOff(_Part):
     verdict: Verdict
     scope: ScopePart
     expectations: list[ExpectationRow]
+    findings: list[FindingRow] = Field([], description="none of them has a vote; since 1.2")
+    deviations: list[DeviationRow] = Field(
+        [],
+        description="what was tested that is not the tutorial's own, or not the default; since 1.2",
+    )
     counts: CountsPart
     reconciliation: ReconciliationPart
     problems: list[str] = Field(description="what broke that is no promise: set-up, harness")
@@ -159,6 +188,11 @@ class SignOff(_Part):
     started: str = Field(description="UTC, ISO 8601")
     duration_s: float = Field(ge=0)
     interrupted: bool
+
+
+def resting_on(identifier: str, deviations: Sequence[DeviationRow]) -> list[str]:
+    """Return the names of the deviations that an expectation rests on."""
+    return [one.name for one in deviations if identifier in one.expectations]
 
 
 def quick_part(rows: Sequence[ExpectationRow]) -> QuickPart:
@@ -274,6 +308,21 @@ def contradictions(document: SignOff) -> list[str]:
     quick, due_quick = document.scope.quick, quick_part(document.expectations)
     if quick != due_quick and (quick or due_quick.left_out or due_quick.weakened):
         found.append("what it says of --quick is not what its scenarios say")
+    for row in document.expectations:
+        if row.rests_on != resting_on(row.id, document.deviations):
+            found.append(f"what {row.id} rests on is not what its deviations say")
+    if document.deviations and [one.text for one in document.deviations] != (
+        document.environment.get("deviations")
+    ):
+        found.append("its deviations are not those of its environment")
+    for one in document.findings:
+        if not one.scenario.finding or one.scenario.node in scenarios:
+            found.append(f"“{one.scenario.name}” is among the findings, and has a vote")
+        if one.state is not state_of(one.scenario.outcome):
+            found.append(
+                f"the finding “{one.scenario.name}” is “{one.state}”, and its scenario "
+                f"makes it “{state_of(one.scenario.outcome)}”"
+            )
     counts = count(scenarios.values(), document.counts.collected)
     if asdict(counts) != document.counts.model_dump():
         found.append("its counts are not those of its scenarios")

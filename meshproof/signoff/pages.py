@@ -18,14 +18,17 @@ from meshproof.signoff.chart import chart
 from meshproof.signoff.document import (
     EvidenceFile,
     ExpectationRow,
+    FindingRow,
     LeftOut,
     QuickPart,
     ScenarioRow,
     SignOff,
 )
+from meshproof.signoff.findings import State
 from meshproof.signoff.templating import template
 from meshproof.signoff.verdict import Outcome, Verdict
 from meshproof.tutorial.stages import NAMES
+from meshproof.wording import in_a_line, number
 
 #: Bytes; what is kept free below the promised 5 MB is for the page itself.
 PAGE_LIMIT = 5_000_000
@@ -43,7 +46,7 @@ MEANINGS = {
 SIGNS = {
     "accepted": "✔", "passed": "✔", "rejected": "✘", "failed": "✘", "partial": "◐",
     "inconclusive": "?", "error": "?", "missing": "?", "unproved": "○", "skipped": "○",
-    "out of scope": "·",
+    "out of scope": "·", "found": "✔", "gone": "○", "not looked at": "?",
 }  # fmt: skip
 #: Worst first: how several verdicts show as one.
 WORST = (
@@ -75,8 +78,6 @@ class Line:
     baseline: str
 
 
-#: Characters of a failure's message that stand in a line.
-MESSAGE_LIMIT = 200
 #: Worst first: of several scenarios that did not pass, which one is told of.
 WORST_OUTCOMES = (Outcome.FAILED, Outcome.ERROR, Outcome.MISSING, Outcome.SKIPPED)
 
@@ -100,8 +101,16 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def scenarios_of(document: SignOff) -> dict[str, ScenarioRow]:
-    """Return each scenario once, by pytest's node id, in the order of the specification."""
+    """Return each scenario once, by pytest's node id, in the order of the specification.
+
+    Findings are none of these.
+    """
     return {one.node: one for row in document.expectations for one in row.scenarios}
+
+
+def shown_of(document: SignOff) -> dict[str, ScenarioRow]:
+    """Return all scenarios that a page has a place for: those with a vote, and then findings."""
+    return scenarios_of(document) | {one.scenario.node: one.scenario for one in document.findings}
 
 
 def stops_of(document: SignOff) -> list[Stop]:
@@ -122,41 +131,55 @@ def lines_of(document: SignOff) -> list[Line]:
 def line_of(row: ExpectationRow) -> Line:
     """Say in a sentence what became of an expectation: why it is not accepted, or what was found.
 
-    What findings saw is not told here, as it is no promise of the tutorial's; unless it is one of
-    these alone that did not pass, and the verdict follows from it.
+    What findings saw is not told here, as it is no promise of the tutorial's.
     """
-    proving = [one for one in row.scenarios if not one.finding]
-    voted = row.verdict in (Verdict.REJECTED, Verdict.INCONCLUSIVE, Verdict.PARTIAL)
-    passed = all(one.outcome is Outcome.PASSED for one in proving)
     for outcome in WORST_OUTCOMES:
-        told = row.scenarios if voted and passed else proving
-        several = [one for one in told if one.outcome is outcome]
+        several = [one for one in row.scenarios if one.outcome is outcome]
         if several:
             return Line(row, _complaint(several), _first(several, "baselines"))
-    if not proving:
-        unproved = row.verdict is Verdict.UNPROVED or row.scenarios
+    if not row.scenarios:
+        unproved = row.verdict is Verdict.UNPROVED
         return Line(row, "No scenario proves it." if unproved else "Not in this run.", "")
-    found = _first(proving, "results")
-    number = len(proving)
-    several_passed = f"({number} scenarios)" if number > 1 else ""
-    plain = f"{number} scenario{'s' * (number > 1)} passed."
-    return Line(
-        row, f"{found} {several_passed}".strip() if found else plain, _first(proving, "baselines")
-    )
+    found = _first(row.scenarios, "results")
+    passed = number(len(row.scenarios), "scenario")
+    told = f"{found} ({passed})" if len(row.scenarios) > 1 else found
+    return Line(row, told if found else f"{passed} passed.", _first(row.scenarios, "baselines"))
+
+
+def findings_in_short(document: SignOff) -> str:
+    """Return in a sentence what became of the findings; empty where none was looked for."""
+    if not document.findings:
+        return ""
+    words = {State.FOUND: "still there", State.GONE: "gone", State.NOT_LOOKED_AT: "not looked at"}
+    counts = {word: sum(one.state is state for one in document.findings)
+              for state, word in words.items()}  # fmt: skip
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"Findings, which have no vote: {told}."
 
 
 def _complaint(several: Sequence[ScenarioRow]) -> str:
     one = several[0]
-    message = next(iter(one.message.strip().splitlines()), "").removeprefix("AssertionError: ")
-    if len(message) > MESSAGE_LIMIT:
-        message = message[: MESSAGE_LIMIT - 1].rstrip() + "…"
     more = f" (and {len(several) - 1} more)" if len(several) > 1 else ""
-    return f"{title_of(one)}: {message or one.outcome}{more}"
+    return f"{title_of(one)}: {in_a_line(one.message) or one.outcome}{more}"
 
 
 def _first(scenarios: Sequence[ScenarioRow], kind: Literal["results", "baselines"]) -> str:
     """The first result or baseline of several scenarios; empty where there is none."""
     return next((line for one in scenarios for line in getattr(one, kind)), "")
+
+
+def places_of(document: SignOff) -> dict[str, int]:
+    """Return the place of each deviation in the list, from 1, by its name."""
+    return {one.name: place for place, one in enumerate(document.deviations, 1)}
+
+
+def findings_about(document: SignOff) -> dict[str, list[FindingRow]]:
+    """Return the findings by the expectations that they are about; none where there are none."""
+    about: dict[str, list[FindingRow]] = {row.id: [] for row in document.expectations}
+    for one in document.findings:
+        for identifier in one.expectations:
+            about.setdefault(identifier, []).append(one)
+    return about
 
 
 def title_of(scenario: ScenarioRow) -> str:
@@ -256,7 +279,7 @@ FILTERS: Mapping[str, Callable[[Any], Any]] = {
 
 def page(document: SignOff, reports: Path) -> str:
     """Return ``signoff.html``: one file that needs no other, with most of the evidence in it."""
-    scenarios = scenarios_of(document)
+    scenarios = shown_of(document)
     return template("signoff.html.j2", FILTERS).render(
         document=document,
         meaning=MEANINGS[document.verdict],
@@ -270,9 +293,10 @@ def page(document: SignOff, reports: Path) -> str:
         stops=stops_of(document),
         numbers={node: number for number, node in enumerate(scenarios, 1)},
         pieces=show(scenarios, reports),
-        findings=[one for one in scenarios.values() if one.finding],
+        findings_in_short=findings_in_short(document),
+        findings_about=findings_about(document),
         images=document.environment.get("images", {}),
-        deviations=document.environment.get("deviations", []),
+        places=places_of(document),
         facts=facts_of(document),
     )
 
@@ -301,8 +325,8 @@ def summary(document: SignOff) -> str:
             for one in scenarios.values()
             if one.outcome is not Outcome.PASSED and not one.left_out
         ],
-        findings=[one for one in scenarios.values() if one.finding],
-        deviations=document.environment.get("deviations", []),
+        findings_in_short=findings_in_short(document),
+        places=places_of(document),
         facts=facts_of(document),
     )
 

@@ -9,21 +9,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from meshproof.deviations import described
 from meshproof.evidence import Kept
 from meshproof.expectations import EXPECTATIONS, Expectation
 from meshproof.signoff.document import (
     FILE,
     VERSION,
     CountsPart,
+    DeviationRow,
     EvidenceFile,
     ExpectationRow,
+    FindingRow,
     ReconciliationPart,
     ScenarioRow,
     ScopePart,
     SignOff,
     WeakenedSample,
     quick_part,
+    resting_on,
 )
+from meshproof.signoff.findings import state_of, told
 from meshproof.signoff.reconciliation import Reconciliation
 from meshproof.signoff.verdict import Outcome, ScenarioResult, count, of_expectation, overall
 
@@ -42,7 +47,7 @@ class Scope:
     quick: bool = False
 
     def holds(self, expectation: Expectation, results: Sequence[ScenarioResult]) -> bool:
-        """Whether an expectation, with these scenarios, is in scope."""
+        """Whether an expectation, with these scenarios and findings, is in scope."""
         if self.selection:
             return bool(results)
         return expectation.section in self.sections or expectation.id in self.also
@@ -67,15 +72,25 @@ class Run:
 
 
 def sign_off(run: Run) -> SignOff:
-    """Put the sign-off together: every expectation of the specification, in scope or not."""
+    """Put the sign-off together: every expectation of the specification, in scope or not.
+
+    Findings stand by themselves: an expectation that only findings carry is not proved.
+    """
     rows = []
     found = run.reconciliation
     results = found.cleared(run.results)
+    votes = [result for result in results if not result.finding]
+    findings = [result for result in results if result.finding]
+    deviations = [
+        DeviationRow(name=one.name, text=one.text, why=one.why, expectations=list(one.expectations))
+        for one in described(run.environment.get("deviations", ()))
+    ]
     for expectation in EXPECTATIONS:
-        proving = [result for result in results if expectation.id in result.ids]
+        carrying = [result for result in results if expectation.id in result.ids]
+        proving = [result for result in carrying if not result.finding]
         verdict = of_expectation(
             (result.outcome for result in proving),
-            in_scope=run.scope.holds(expectation, proving),
+            in_scope=run.scope.holds(expectation, carrying),
             weakened=any(result.weakened for result in proving),
         )
         rows.append(ExpectationRow(
@@ -84,8 +99,9 @@ def sign_off(run: Run) -> SignOff:
             expectation=expectation.text,
             verdict=verdict,
             scenarios=[_scenario(result, run.reports) for result in proving],
+            rests_on=resting_on(expectation.id, deviations),
         ))  # fmt: skip
-    counts = count((result.outcome for result in results), run.collected)
+    counts = count((result.outcome for result in votes), run.collected - len(findings))
     verdict = overall(
         (row.verdict for row in rows),
         counts,
@@ -103,6 +119,8 @@ def sign_off(run: Run) -> SignOff:
             quick=quick_part(rows) if run.scope.quick else None,
         ),
         expectations=rows,
+        findings=[_finding(result, run.reports) for result in findings],
+        deviations=deviations,
         counts=CountsPart(**asdict(counts)),
         reconciliation=ReconciliationPart(
             collected=run.collected,
@@ -111,7 +129,7 @@ def sign_off(run: Run) -> SignOff:
             allure=found.allure,
             differences=list(found.differences),
         ),
-        problems=problems(results),
+        problems=problems(votes),
         environment=dict(run.environment),
         started=datetime.fromtimestamp(run.started, UTC).isoformat(timespec="seconds"),
         duration_s=round(run.seconds, 1),
@@ -136,6 +154,15 @@ def write(document: SignOff, folder: Path) -> Path:
     text = json.dumps(document.model_dump(mode="json"), indent=2, ensure_ascii=False)
     path.write_text(text + "\n")
     return path
+
+
+def _finding(result: ScenarioResult, reports: Path) -> FindingRow:
+    return FindingRow(
+        expectations=list(result.ids),
+        state=state_of(result.outcome),
+        text=told(result.outcome, result.message, result.results),
+        scenario=_scenario(result, reports),
+    )
 
 
 def _scenario(result: ScenarioResult, reports: Path) -> ScenarioRow:

@@ -43,7 +43,8 @@ class ScenarioResult:
 
     ``node`` is pytest's id of it; ``example`` the values of its row, where it is one of an
     outline; ``stages`` those that it follows the tutorial to. ``finding`` says that it shows
-    what the tutorial does not say. ``seconds`` is the whole scenario. ``results`` and
+    what the tutorial does not say: it proves nothing of its ``ids``, and has no vote. ``seconds``
+    is the whole scenario. ``results`` and
     ``baselines`` are those of the ``observations`` that say what was found, and before what.
     ``left_out`` says that ``--quick`` leaves it out, ``weakened`` which of its samples were weaker
     than it asks for.

@@ -132,6 +132,51 @@ def test_a_finding_that_is_gone_is_no_proof_that_is_lost() -> None:
     assert worse(old, sign_off(run(result("D1")))) == []
 
 
+def seen(outcome: Outcome) -> ScenarioResult:
+    return replace(result("D1 seen", outcome), finding=True)
+
+
+STATES = {
+    Outcome.PASSED: "found", Outcome.FAILED: "gone", Outcome.ERROR: "not looked at",
+    Outcome.SKIPPED: "not looked at", Outcome.MISSING: "not looked at",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("was", Outcome)
+@pytest.mark.parametrize("now", Outcome)
+def test_what_becomes_of_a_finding_is_told_and_never_worse(was: Outcome, now: Outcome) -> None:
+    old, new = (sign_off(run(result("D1"), seen(outcome))) for outcome in (was, now))
+    told = f"finding: D1 seen: {STATES[was]} → {STATES[now]}"
+    assert lines(old, new) == ([told] if STATES[was] != STATES[now] else [])
+
+
+def test_a_finding_that_comes_or_goes_is_told_and_no_worse() -> None:
+    without, beside = sign_off(run(result("D1"))), sign_off(run(result("D1"), seen(Outcome.PASSED)))
+    assert lines(without, beside) == ["finding: D1 seen: not there → found"]
+    assert lines(beside, without) == ["finding: D1 seen: found → not there"]
+
+
+def test_a_proof_that_becomes_a_finding_is_lost() -> None:
+    old = sign_off(run(result("D1"), result("D1 seen")))
+    new = sign_off(run(result("D1"), seen(Outcome.PASSED)))
+    assert worse(old, new) == ["scenario: D1 seen: a finding, which has no vote (worse)"]
+    alone = sign_off(run(seen(Outcome.PASSED)))
+    assert "expectation: D1: accepted → unproved (worse)" in worse(old, alone)
+
+
+def test_a_finding_of_a_document_from_before_is_the_same_one() -> None:
+    new = sign_off(run(result("D1"), seen(Outcome.FAILED)))
+    row = new.expectations[0]
+    beside = seen(Outcome.PASSED)
+    found = sign_off(run(result("D1"), beside)).findings[0].scenario
+    old = new.model_copy(update={
+        "version": "1.1", "findings": [], "expectations": [
+            row.model_copy(update={"scenarios": [*row.scenarios, found]}), *new.expectations[1:],
+        ],
+    })  # fmt: skip
+    assert lines(old, new) == ["finding: D1 seen: found → gone"]
+
+
 def test_a_scenario_that_proves_fewer_expectations_is_proof_that_is_lost() -> None:
     both = replace(result("D1"), ids=("D1", "D2"))
     old, new = sign_off(run(both, result("D2"))), sign_off(run(result("D1"), result("D2")))

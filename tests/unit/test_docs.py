@@ -81,15 +81,17 @@ def shown(default: Any) -> str:
 
 
 @cache
-def scenarios() -> Mapping[str, tuple[str, ...]]:
-    """The names of the scenarios that carry each expectation's id."""
+def scenarios(*, findings: bool = False) -> Mapping[str, tuple[str, ...]]:
+    """The names of the scenarios that prove each expectation, or of the findings about it."""
     names: dict[str, tuple[str, ...]] = dict.fromkeys(IDS, ())
     for file in sorted((ROOT / "features").glob("*.feature")):
         feature = FeatureParser(str(file.parent), file.name).parse()
         for scenario in feature.scenarios.values():
             examples = {tag for examples in scenario.examples for tag in examples.tags}
-            for tag in (feature.tags | scenario.tags | examples) & names.keys():
-                names[tag] += (scenario.name,)
+            tags = feature.tags | scenario.tags | examples
+            if ("finding" in tags) is findings:
+                for tag in tags & names.keys():
+                    names[tag] += (scenario.name,)
     return names
 
 
@@ -100,8 +102,8 @@ def specified() -> Mapping[str, tuple[str, Row]]:
     section = ""
     for line in text_of(DOCS / "expectations.md").splitlines():
         heading = SECTION.match(line)
-        section = heading[1] if heading else section
-        if line.startswith("|") and re.fullmatch(r"[A-Z]\d+", cells(line)[0]):
+        section = heading[1] if heading else "" if line.startswith("## ") else section
+        if section and line.startswith("|") and re.fullmatch(r"[A-Z]\d+", cells(line)[0]):
             row = cells(line)
             assert row[0] not in found, f"{row[0]} stands twice"
             found[row[0]] = section, row
@@ -155,6 +157,17 @@ def test_every_expectation_is_documented_with_its_section_and_scenarios(
     named = tuple(re.findall("“([^”]+)”", proving))
     assert named == scenarios()[expectation.id]
     assert named or proving == NOT_COVERED
+
+
+def test_every_finding_is_documented_and_none_is_called_a_proof() -> None:
+    text = text_of(DOCS / "expectations.md").partition("\n## Findings\n")[2].partition("\n## ")[0]
+    listed = [cells(line) for line in text.splitlines() if line.startswith("| ")][1:]
+    named: dict[str, tuple[str, ...]] = dict.fromkeys(IDS, ())
+    for about, found, looking in listed:
+        assert found
+        for identifier in about.split(", "):
+            named[identifier] += tuple(re.findall("“([^”]+)”", looking))
+    assert named == scenarios(findings=True)
 
 
 def test_the_readme_says_which_sections_are_covered() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from meshproof.deviations import DEVIATIONS
 from meshproof.errors import UsageFailure
 from meshproof.paths import ROOT
 from meshproof.signoff.document import SignOff, contradictions, parse, read, schema, schema_text
@@ -38,8 +39,8 @@ def test_the_committed_schema_is_that_of_the_models() -> None:
     assert (ROOT / "docs" / "signoff.schema.json").read_text() == schema_text()
 
 
-def test_every_field_of_the_document_is_required() -> None:
-    for name in document():
+def test_every_field_of_the_document_is_required_that_its_first_version_had() -> None:
+    for name in document().keys() - {"findings", "deviations"}:
         left = {key: value for key, value in document().items() if key != name}
         with pytest.raises(UsageFailure, match=name):
             parse(left, "signoff.json")
@@ -166,12 +167,77 @@ def test_a_quick_run_that_is_called_accepted_contradicts_itself() -> None:
 def test_a_document_from_before_quick_runs_is_that_of_a_full_one() -> None:
     content = document(Outcome.PASSED)
     content["version"] = "1.0"
-    del content["scope"]["quick"]
+    del content["scope"]["quick"], content["findings"], content["deviations"]
     for row in content["expectations"]:
+        del row["rests_on"]
         for one in row["scenarios"]:
             del one["left_out"], one["weakened"]
     assert parse(content, "signoff.json").scope.quick is None
     assert not list(SCHEMA.iter_errors(content))
+
+
+# Findings.
+
+
+def finding(name: str, outcome: Outcome, identifier: str = "D1") -> ScenarioResult:
+    return ScenarioResult(
+        name, "Deploy", (identifier,), outcome, node=f"x.py::{name}", finding=True
+    )
+
+
+@given(OUTCOMES, OUTCOMES)
+def test_a_document_with_findings_is_valid_and_does_not_contradict_itself(
+    outcomes: list[Outcome], ends: list[Outcome]
+) -> None:
+    whole = run(*outcomes)
+    seen = tuple(finding(f"f{number}", outcome) for number, outcome in enumerate(ends))
+    found = sign_off(
+        replace(whole, results=(*seen, *whole.results), collected=len(outcomes) + len(ends))
+    )
+    content = found.model_dump(mode="json")
+    assert parse(content, "signoff.json") == found
+    assert not list(SCHEMA.iter_errors(content))
+    assert len(content["findings"]) == len(ends)
+
+
+def with_finding(outcome: Outcome) -> dict[str, Any]:
+    whole = run(Outcome.PASSED)
+    seen = finding("seen", outcome)
+    return sign_off(replace(whole, results=(*whole.results, seen), collected=2)).model_dump(
+        mode="json"
+    )
+
+
+def test_a_finding_whose_state_was_edited_contradicts_itself() -> None:
+    content = with_finding(Outcome.FAILED)
+    content["findings"][0]["state"] = "found"
+    with pytest.raises(UsageFailure, match="the finding “seen” is “found”, and its scenario makes"):
+        parse(content, "signoff.json")
+
+
+def test_a_vote_that_was_moved_among_the_findings_contradicts_itself() -> None:
+    content = with_finding(Outcome.PASSED)
+    vote = content["expectations"][0]["scenarios"][0]
+    for edited in (vote, {**vote, "finding": True}):
+        content["findings"][0]["scenario"] = edited
+        with pytest.raises(UsageFailure, match="“s1” is among the findings, and has a vote"):
+            parse(content, "signoff.json")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict"), [(Outcome.PASSED, "accepted"), (Outcome.FAILED, "rejected")]
+)
+def test_a_finding_of_a_document_from_before_has_the_vote_that_it_had(
+    outcome: Outcome, verdict: str
+) -> None:
+    content = with_finding(outcome)
+    row, (seen,) = content["expectations"][0], content.pop("findings")
+    row["scenarios"].append(seen["scenario"])
+    row["verdict"] = content["verdict"] = verdict
+    content["counts"]["collected"] += 1
+    content["counts"][str(outcome)] += 1
+    content["version"] = "1.1"
+    assert parse(content, "signoff.json").findings == []
 
 
 def test_an_expectation_without_a_scenario_cannot_be_accepted() -> None:
@@ -194,3 +260,46 @@ def test_what_the_schema_refuses(field: str, value: Any) -> None:
     assert list(SCHEMA.iter_errors({**document(Outcome.PASSED), field: value}))
     without = {key: value for key, value in document().items() if key != field}
     assert list(SCHEMA.iter_errors(without))
+
+
+# Deviations.
+
+
+def deviant() -> dict[str, Any]:
+    environment = {"deviations": [one.text for one in DEVIATIONS]}
+    return sign_off(replace(run(Outcome.PASSED), environment=environment)).model_dump(mode="json")
+
+
+def test_what_was_tested_stands_with_what_rests_on_it_and_beside_it() -> None:
+    content = deviant()
+    parse(content, "signoff.json")
+    assert [row["text"] for row in content["deviations"]] == content["environment"]["deviations"]
+    by_name = {row["name"]: row["expectations"] for row in content["deviations"]}
+    beside = {row["id"]: row["rests_on"] for row in content["expectations"]}
+    assert by_name["policies"] == ["U6", "C6"]
+    for identifier, names in beside.items():
+        assert names == [name for name, ids in by_name.items() if identifier in ids]
+
+
+def no_policies(content: dict[str, Any]) -> None:
+    row = next(row for row in content["expectations"] if row["id"] == "U6")
+    row["rests_on"].remove("policies")
+
+
+def not_for_u6(content: dict[str, Any]) -> None:
+    row = next(row for row in content["deviations"] if row["name"] == "policies")
+    row["expectations"].remove("U6")
+
+
+def one_less(content: dict[str, Any]) -> None:
+    content["environment"]["deviations"].pop()
+
+
+@pytest.mark.parametrize("edit", [no_policies, not_for_u6, one_less])
+def test_what_was_tested_and_is_edited_contradicts_itself(
+    edit: Callable[[dict[str, Any]], None],
+) -> None:
+    content = deviant()
+    edit(content)
+    with pytest.raises(UsageFailure, match=r"contradicts itself: .*deviations"):
+        parse(content, "signoff.json")

@@ -130,12 +130,6 @@ def test_nothing_to_say_where_all_is_as_expected() -> None:
     assert differing([SERVED, DENIED]) == []
 
 
-def test_only_who_is_denied_by_the_server_was_greeted() -> None:
-    greeted = replace(DENIED, answer=replace(SILENCE, greeting=b"8.0"))
-    assert greeted.greeted
-    assert not DENIED.greeted and not replace(greeted, counted=False).greeted
-
-
 def test_refusals_are_counted_by_the_pod_that_they_reached() -> None:
     calls = [
         (SILENCE, AT_STORAGE),

@@ -3,13 +3,18 @@ from __future__ import annotations
 import copy
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonpatch
 import pytest
 import yaml
+from pytest_bdd.parser import FeatureParser
+from pytest_bdd.scenario import make_python_name
 
 from meshproof import mutants
 from meshproof.cluster.cluster import Cluster
@@ -40,6 +45,21 @@ DOCUMENTS = [
     {"kind": "Service", "metadata": {"name": "app"}, "spec": {"ports": [{"port": 8080}]}},
 ]
 TWO_REPLICAS = {"op": "replace", "path": "/spec/replicas", "value": 2}
+
+
+@cache
+def scenarios() -> list[tuple[str, set[str]]]:
+    """Each scenario by what pytest calls it, the values of its rows behind, and its tags."""
+    found = []
+    for file in sorted((ROOT / "features").glob("*.feature")):
+        feature = FeatureParser(str(file.parent), file.name).parse()
+        for scenario in feature.scenarios.values():
+            rows = [value for examples in scenario.examples for row in examples.examples
+                    for value in row]  # fmt: skip
+            tags = {tag for examples in scenario.examples for tag in examples.tags}
+            name = f"test_{make_python_name(scenario.name)}[{' '.join(rows)}]"
+            found.append((name.lower(), feature.tags | scenario.tags | tags))
+    return found
 
 
 def write(path: Path, content: object) -> Path:
@@ -314,3 +334,27 @@ def test_a_committed_mutant_of_an_object_has_a_path_and_operations(mutant: Mutan
 )
 def test_words_that_a_scenario_is_chosen_by(expression: str, matches: bool) -> None:
     assert chosen("test_a_client_is_refused_in_tls[lock-down]", expression) is matches
+
+
+@pytest.mark.parametrize("mutant", COMMITTED, ids=lambda mutant: mutant.name)
+def test_a_scenario_with_a_vote_must_notice_each_breakage(mutant: Mutant) -> None:
+    proving = [(name, tags) for name, tags in scenarios() if mutant.expectation in tags]
+    votes = [name for name, tags in proving if "finding" not in tags]
+    # A word of an example's stands behind the scenario's own name.
+    words = [word for word in mutant.scenario.split(" and ") if not word.startswith("not ")]
+    assert any(all(word.lower().strip("[]") in name for word in words) for name in votes)
+
+
+def test_breakages_come_by_the_stages_of_their_scenarios() -> None:
+    collected = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", str(MUTANTS)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    names = [line.rpartition("::")[2] for line in collected.stdout.splitlines() if "::" in line]
+    assert sorted(names) == sorted(mutant.name for mutant in COMMITTED)
+    order = [
+        "d3-two-app-pods", "d2-fourth-service", "a2-gateway-of-nobody", "u1-second-object",
+        "t1-permissive", "u6-app-too-wide", "c6-app-2.0-cut-off", "c2-another-object",
+        "f2-old-route", "f4-votes-lost", "a1-stops-at-once",
+    ]  # fmt: skip
+    assert [name for name in names if name in order] == order

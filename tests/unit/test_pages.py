@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshproof.deviations import DEVIATIONS
 from meshproof.evidence import Evidence, Kept
 from meshproof.expectations import IDS
 from meshproof.signoff.chart import chart, counted
@@ -326,15 +327,72 @@ def test_one_that_is_not_accepted_says_why(outcome: Outcome, message: str, told:
     assert line(lost, kept, replace(lost, node="c"))[0] == f"{told} (and 1 more)"
 
 
-def test_what_a_finding_saw_is_told_elsewhere() -> None:
-    seen = result("a", "D1", results=("15 failed.",), finding=True)
+def test_what_was_tested_is_shown_with_what_rests_on_it_and_beside_it(tmp_path: Path) -> None:
+    texts = [one.text for one in DEVIATIONS]
+    environment = {"istio": "1.31", "deviations": texts}
+    found = soup(tmp_path, result("kept", "D1"), environment=environment)
+    places = {one.name: place for place, one in enumerate(DEVIATIONS, 1)}
+    for one in DEVIATIONS:
+        item = found.find(id=f"deviation-{places[one.name]}")
+        assert item
+        assert one.text in item.get_text() and one.why in item.get_text()
+        assert tuple(link.get_text() for link in item.find_all("a")) == one.expectations
+    article = found.find(id="U6")
+    assert article
+    links = {link.get_text(): link["href"] for link in article.find_all("a")}
+    assert links["policies"] == f"#deviation-{places['policies']}"
+    text = summary(document(tmp_path, result("kept", "U6"), environment=environment,
+                            scope=Scope(("update",), None)))  # fmt: skip
+    (row,) = (line for line in text.splitlines() if line.startswith("| U6 "))
+    resting = [str(places[one.name]) for one in DEVIATIONS if "U6" in one.expectations]
+    assert row.endswith(f"| {', '.join(resting)} |")
+    assert f"{places['policies']}. AuthorizationPolicies by identity" in text
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_what_a_finding_saw_is_told_elsewhere(outcome: Outcome) -> None:
+    seen = result("a", "D1", results=("15 failed.",), finding=True, outcome=outcome)
     assert line(seen, result("b", "D1", results=("0 failed.",))) == ("0 failed.", "")
     assert line(seen) == ("No scenario proves it.", "")
 
 
-def test_a_finding_that_alone_did_not_pass_is_why_it_is_not_accepted() -> None:
-    seen = result("a", "D1", outcome=Outcome.FAILED, message="no outage", finding=True)
-    assert line(seen, result("b", "D1", results=("0 failed.",)))[0] == "a: no outage"
+GONE = result("an outage", "D1", outcome=Outcome.FAILED, message="none failed", finding=True)
+
+
+def test_findings_have_a_part_of_their_own_and_no_red_in_it(tmp_path: Path) -> None:
+    seen = result("a 503", "D2", results=("9 of 9 got 503.",), finding=True)
+    found = soup(tmp_path, GONE, seen, result("kept", "D1"))
+    assert "Findings, which have no vote: 1 still there, 1 gone." in found.get_text()
+    heading = found.find(id="findings")
+    assert heading
+    first, second = heading.find_next_siblings("article")
+    assert "What it found is gone: none failed" in first.get_text(" ")
+    assert "9 of 9 got 503." in second.get_text(" ")
+    assert [tag["class"] for tag in first.select(".badge")] == [["badge", "gone"]]
+    assert not found.select(".badge.failed, .badge.rejected")
+    article = found.find(id="D1")
+    assert article
+    assert "an outage" in article.get_text()
+    assert "none failed" not in article.get_text()
+
+
+def test_so_they_have_in_the_summary(tmp_path: Path) -> None:
+    text = summary(document(tmp_path, GONE, result("kept", "D1")))
+    assert "Findings, which have no vote: 1 gone." in text
+    assert "- **gone**, an outage (D1): What it found is gone: none failed\n" in text
+    assert "What did not pass" not in text
+
+
+def test_without_findings_nothing_is_said_of_them(tmp_path: Path) -> None:
+    text = page(document(tmp_path, result("kept", "D1")), tmp_path)
+    assert 'id="findings"' not in text
+    assert "No finding was looked for." in text
+
+
+def test_the_evidence_of_a_finding_is_in_the_page(tmp_path: Path) -> None:
+    found = soup(tmp_path, replace(GONE, evidence=kept(tmp_path, "200 200 200")))
+    (article,) = found.select("article.finding")
+    assert "200 200 200" in article.get_text()
 
 
 def test_one_without_a_scenario_says_so() -> None:

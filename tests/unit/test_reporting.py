@@ -250,6 +250,51 @@ Feature: No promise
   Scenario: It proves nothing
     Then the promise is kept
 """
+FINDINGS = """\
+Feature: Findings
+  @deploy @D1
+  Scenario: A promise is kept
+    Then the promise is kept
+
+  @deploy @D2
+  Scenario: Another promise is kept
+    Then the promise is kept
+
+  @deploy @D1 @finding
+  Scenario: It is still there
+    Then the promise is kept
+
+  @deploy @D1 @finding
+  Scenario: It is gone
+    Then the promise is broken
+
+  @deploy @D1 @finding
+  Scenario: A promise is broken on the way
+    Given the way there is broken
+    Then the promise is kept
+
+  @deploy @D1 @finding
+  Scenario: What it looks at breaks its promise
+    Then a promise of the ground is broken
+
+  @deploy @D1 @finding
+  Scenario: Something breaks
+    Then the environment breaks
+
+  @deploy @D1 @finding
+  Scenario: Set-up fails
+    Given something that cannot be set up
+    Then the promise is kept
+
+  @deploy @D1 @finding
+  Scenario: Cleaning up fails
+    Given something that cannot be cleaned up
+    Then the promise is kept
+
+  @deploy @D1 @finding
+  Scenario: Somebody skips it
+    Then it is skipped
+"""
 DISK_FULL = """\
 Feature: A full disk
   @D1
@@ -296,7 +341,7 @@ CONFTEST = """\
 import pytest
 from pytest_bdd import given, parsers, then, when
 
-from meshproof.errors import EnvironmentBroken
+from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.evidence import Evidence
 
 pytest_plugins = [
@@ -356,6 +401,16 @@ def _(evidence):
     assert not "3 of 5 pods"
 
 
+@given("the way there is broken")
+def _():
+    assert not "2 of 5 pods"
+
+
+@then("a promise of the ground is broken")
+def _():
+    raise PromiseBroken("the page is not served")
+
+
 @then("the environment breaks")
 def _():
     raise EnvironmentBroken("The node is gone.", "$ docker ps")
@@ -405,6 +460,8 @@ RUNS = {
     "nothing": ["-k", "nonesuch"],
     "listed": ["--collect-only"],
     "proves nothing": [],
+    "findings": ["-x", "-m", "D1"],
+    "nothing but findings": ["-m", "finding"],
     "in order": ["--seed=7"],
     "disk full": ["--sign-key=key"],
     "no key": ["--sign-key=nonesuch"],
@@ -412,7 +469,10 @@ RUNS = {
     "junit elsewhere": ["-m", "D1 or D2", "--junitxml=other.xml"],
 }
 #: Runs over features of their own.
-ELSEWHERE = {"proves nothing": NAMELESS, "in order": IN_ORDER, "disk full": DISK_FULL}
+ELSEWHERE = {
+    "proves nothing": NAMELESS, "in order": IN_ORDER, "disk full": DISK_FULL, "findings": FINDINGS,
+    "nothing but findings": FINDINGS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -643,6 +703,85 @@ def test_a_junit_report_may_be_elsewhere(ran: dict[str, Ran]) -> None:
     assert elsewhere.document["reconciliation"] == {
         "collected": 2, "ran": 2, "junit": 2, "allure": 2, "differences": [],
     }  # fmt: skip
+
+
+# Findings.
+
+STATES = {
+    "It is still there": "found",
+    "It is gone": "gone",
+    "A promise is broken on the way": "not looked at",
+    "What it looks at breaks its promise": "not looked at",
+    "Something breaks": "not looked at",
+    "Set-up fails": "not looked at",
+    "Cleaning up fails": "not looked at",
+    "Somebody skips it": "not looked at",
+}
+
+
+def findings(run: Ran) -> dict[str, dict[str, Any]]:
+    """The findings of a run, by the names of their scenarios."""
+    return {one["scenario"]["name"]: one for one in run.document["findings"]}
+
+
+def test_however_findings_end_nothing_turns_red(ran: dict[str, Ran]) -> None:
+    run = ran["findings"]
+    assert (run.document["verdict"], run.code) == ("accepted", ExitCode.ACCEPTED)
+    assert run.verdicts == {"D1": "accepted"}
+    assert run.document["counts"] == {
+        "collected": 1, "passed": 1, "failed": 0, "skipped": 0, "errors": 0,
+    }  # fmt: skip
+    assert run.document["problems"] == []
+    assert {name: one["state"] for name, one in findings(run).items()} == STATES
+
+
+def test_a_finding_says_what_became_of_it(ran: dict[str, Ran]) -> None:
+    texts = {name: one["text"] for name, one in findings(ran["findings"]).items()}
+    assert texts["It is still there"] == "5 of 5"
+    assert texts["It is gone"] == "What it found is gone: assert not '3 of 5 pods'"
+    assert texts["A promise is broken on the way"].startswith("It was not looked at: ")
+    assert "2 of 5 pods" in texts["A promise is broken on the way"]
+    assert "the page is not served" in texts["What it looks at breaks its promise"]
+    assert "The node is gone." in texts["Something breaks"]
+    assert "it cannot be set up" in texts["Set-up fails"]
+    assert "it cannot be cleaned up" in texts["Cleaning up fails"]
+    assert texts["Somebody skips it"] == "It was not looked at: Skipped: no browser here"
+    output = (ran["findings"].reports.parents[1] / "output.txt").read_text()
+    assert "Findings, which have no vote: 1 still there, 1 gone, 6 not looked at.\n" in output
+    assert "Finding “It is gone”: What it found is gone: assert not '3 of 5 pods'\n" in output
+
+
+def test_junit_and_allure_have_findings_as_they_ended_and_none_as_a_failure(
+    ran: dict[str, Ran],
+) -> None:
+    run = ran["findings"]
+    assert run.document["reconciliation"] == {
+        "collected": 9, "ran": 9, "junit": 9, "allure": 9, "differences": [],
+    }  # fmt: skip
+    (suite,) = ET.parse(run.reports / "junit.xml").getroot()  # noqa: S314 - our own
+    assert {name: suite.get(name) for name in ("failures", "errors", "skipped")} == {
+        "failures": "0", "errors": "0", "skipped": "7",
+    }  # fmt: skip
+    messages = {
+        case.get("name"): skipped.get("message")
+        for case in suite.iter("testcase")
+        for skipped in case.iter("skipped")
+    }
+    assert messages["test_it_is_gone"] == "What it found is gone: assert not '3 of 5 pods'"
+    results = allure_results(run)
+    assert {name for name, one in results.items() if one["status"] == "passed"} == {
+        "A promise is kept", "It is still there",
+    }  # fmt: skip
+    assert {one["status"] for one in results.values()} == {"passed", "skipped", "broken"}
+    assert results["It is gone"]["status"] == "skipped"
+    assert "What it found is gone: " in results["It is gone"]["statusDetails"]["message"]
+
+
+def test_a_run_of_nothing_but_findings_proves_nothing(ran: dict[str, Ran]) -> None:
+    run = ran["nothing but findings"]
+    assert (run.document["verdict"], run.code) == ("partial", ExitCode.PARTIAL)
+    assert run.verdicts == {"D1": "unproved"}
+    assert {name: one["state"] for name, one in findings(run).items()} == STATES
 
 
 def test_junit_has_every_scenario(ran: dict[str, Ran]) -> None:

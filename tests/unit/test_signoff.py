@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshproof.evidence import Kept
 from meshproof.expectations import EXPECTATIONS, IDS, SECTIONS
@@ -63,7 +65,9 @@ def test_every_expectation_is_listed_once_in_the_order_of_the_specification() ->
     document = signoff(RUN)
     assert [row["id"] for row in document["expectations"]] == list(IDS)
     for row, expectation in zip(document["expectations"], EXPECTATIONS, strict=True):
-        assert row.keys() == {"id", "section", "expectation", "verdict", "scenarios"}
+        assert row.keys() == {
+            "id", "section", "expectation", "verdict", "scenarios", "rests_on",
+        }  # fmt: skip
         assert (row["section"], row["expectation"]) == (expectation.section, expectation.text)
 
 
@@ -178,7 +182,6 @@ def test_what_a_scenario_left_behind() -> None:
         node="features/test_deploy.py::test_pods[a]",
         example={"stage": "exposed"},
         stages=("exposed",),
-        finding=True,
     )
     document = signoff(replace(RUN, results=(result, *RESULTS[1:])))
     assert rows(document)["D1"]["scenarios"][0] == {
@@ -202,10 +205,93 @@ def test_what_a_scenario_left_behind() -> None:
         "node": "features/test_deploy.py::test_pods[a]",
         "example": {"stage": "exposed"},
         "stages": ["exposed"],
-        "finding": True,
+        "finding": False,
         "left_out": False,
         "weakened": [],
     }
+
+
+# Findings.
+
+SEEN = ScenarioResult(
+    "an outage", "Deploy", ("D1", "A1"), Outcome.PASSED, node="x.py::seen", finding=True,
+    results=("39 of 39 failed.",),
+)  # fmt: skip
+
+
+def with_finding(seen: ScenarioResult = SEEN, run: Run = RUN) -> dict[str, Any]:
+    return signoff(replace(run, results=(*run.results, seen), collected=run.collected + 1))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "text"),
+    [
+        (Outcome.PASSED, "found", "39 of 39 failed."),
+        (Outcome.FAILED, "gone", "What it found is gone: 5 of 39 did not"),
+        (Outcome.ERROR, "not looked at", "It was not looked at: 5 of 39 did not"),
+        (Outcome.SKIPPED, "not looked at", "It was not looked at: 5 of 39 did not"),
+        (Outcome.MISSING, "not looked at", "It was not looked at: 5 of 39 did not"),
+    ],
+)
+def test_a_finding_stands_by_itself_with_what_became_of_it(
+    outcome: Outcome, state: str, text: str
+) -> None:
+    document = with_finding(
+        replace(SEEN, outcome=outcome, message="AssertionError: 5 of 39 did not\nassert 5 == 0")
+    )
+    (row,) = document["findings"]
+    assert (row["expectations"], row["state"], row["text"]) == (["D1", "A1"], state, text)
+    assert row["scenario"]["node"] == "x.py::seen"
+    assert row["scenario"]["finding"] is True
+    assert document["verdict"] == "accepted"
+
+
+def test_a_finding_without_a_result_of_its_own_says_that_it_is_still_there() -> None:
+    (row,) = with_finding(replace(SEEN, results=()))["findings"]
+    assert row["text"] == "What it found is still there."
+
+
+def test_what_keeps_a_finding_from_being_looked_at_is_no_problem_of_the_run() -> None:
+    assert with_finding(replace(SEEN, outcome=Outcome.ERROR, message="gone"))["problems"] == []
+
+
+@given(
+    st.lists(st.sampled_from(Outcome), max_size=6),
+    st.lists(st.sampled_from(Outcome), max_size=4),
+    st.sampled_from([None, "-m D"]),
+)
+def test_however_findings_end_all_else_is_as_without_them(
+    outcomes: list[Outcome], ends: list[Outcome], selection: str | None
+) -> None:
+    votes = tuple(
+        ScenarioResult(f"s{number}", "Deploy", (f"D{number + 1}",), outcome, node=f"x.py::{number}")
+        for number, outcome in enumerate(outcomes)
+    )
+    # About what the votes are about: what nothing but findings is about is another test's.
+    seen = tuple(
+        replace(SEEN, outcome=outcome, ids=vote.ids, node=f"x.py::f{number}")
+        for number, (outcome, vote) in enumerate(zip(ends, votes, strict=False))
+    )
+    run = replace(RUN, results=votes, collected=len(votes), scope=Scope(("deploy",), selection))
+    without = signoff(run)
+    beside = signoff(replace(run, results=(*seen, *votes), collected=len(votes) + len(seen)))
+    for document in (without, beside):
+        del document["findings"]
+        for count in ("collected", "ran"):
+            del document["reconciliation"][count]
+    assert beside == without
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("selection", [None, "-m finding"])
+def test_an_expectation_that_only_findings_carry_is_unproved(
+    outcome: Outcome, selection: str | None
+) -> None:
+    run = replace(RUN, scope=Scope(("deploy",), selection, ("A1",)))
+    document = with_finding(replace(SEEN, outcome=outcome), run)
+    assert rows(document)["A1"]["verdict"] == "unproved"
+    assert rows(document)["A1"]["scenarios"] == []
+    assert document["verdict"] == "partial"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -530,7 +531,7 @@ def test_there_is_no_way_to_an_unknown_stage(live: Objects | None) -> None:
 
 
 # Between manifests that differ.
-def by_other_manifests(kind: str, stage: str) -> dict[str, Objects]:
+def by_other_manifests(kind: str, stage: str) -> Mapping[str, Objects]:
     """What stages are where all objects of a kind are others, from a stage on."""
     return {
         name: {
@@ -561,7 +562,7 @@ def test_a_stage_by_other_manifests_becomes_that_of_its_own(
     kind: str, current: str, target: str
 ) -> None:
     other = by_other_manifests(kind, NAMES[1])
-    live = {key: applied(manifest) for key, manifest in other[current].items()}
+    live: Objects = {key: applied(manifest) for key, manifest in other[current].items()}
     at = min(NAMES.index(current), NAMES.index(target))
     route = path_to(target, live, wanted(), [wanted(), other])
     assert (route.back, route.start_over) == ((NAMES[at],), False)
@@ -570,7 +571,7 @@ def test_a_stage_by_other_manifests_becomes_that_of_its_own(
 
 def test_an_account_of_other_manifests_is_not_exchanged_under_its_pods() -> None:
     other = by_other_manifests("ServiceAccount", NAMES[1])
-    live = {key: applied(manifest) for key, manifest in other["canary"].items()}
+    live: Objects = {key: applied(manifest) for key, manifest in other["canary"].items()}
     assert path_to("canary", live, wanted(), [other]).back == (NAMES[0],)
     assert not exchangeable(wanted()["canary"], live)
     assert not exchangeable(wanted()[FULL], live_at(NAMES[-1]))
