@@ -17,7 +17,9 @@ from meshproof.engine.engine import answering
 from meshproof.engine.machine import this_machine
 from meshproof.engine.provision import ensure_engine
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
+from meshproof.interruption import interruption
 from meshproof.options import Options, option_flags, read_options
+from meshproof.process import kill_running
 from meshproof.progress import Progress
 from meshproof.signoff.attestation import SIGNOFF
 from meshproof.signoff.comparison import compare
@@ -331,8 +333,15 @@ def decide(
     click.echo(f"Written to {path}.")
 
 
+def _cut_off() -> str:
+    """End what runs, and say what is left, where a second signal ends the command."""
+    kill_running()
+    return "What it was doing is left as it is."
+
+
 def main() -> None:
     """Run the command; what a user can meet ends in one sentence and a documented exit code."""
+    interruption.install(left=_cut_off)
     try:
         cli(prog_name="meshproof", standalone_mode=False)
     except MeshproofError as error:
@@ -345,4 +354,4 @@ def main() -> None:
         sys.exit(ExitCode.USAGE)
     except (click.Abort, KeyboardInterrupt):
         click.echo("meshproof: interrupted", err=True)
-        sys.exit(ExitCode.INTERRUPTED)
+        sys.exit(interruption.exit_code or ExitCode.INTERRUPTED)

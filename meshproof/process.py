@@ -175,6 +175,15 @@ def end_running() -> int:
     return len(running)
 
 
+def kill_running() -> None:
+    """End every command that runs at once; of use to a process that is about to end itself.
+
+    Takes no lock: it may be called by a signal's handler.
+    """
+    for child in tuple(_running):
+        _signal(child, signal.SIGKILL)
+
+
 @contextmanager
 def _session(words: Sequence[str], **how: Any) -> Iterator[subprocess.Popen[Any]]:
     """Start a command in a session of its own, which ends whole where its context is left early.

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from tenacity import RetryCallState, Retrying, wait_fixed
 
 from meshproof.errors import EnvironmentBroken, MeshproofError, PromiseBroken
+from meshproof.interruption import interruption
 
 T = TypeVar("T")
 
@@ -173,7 +174,8 @@ def converge(
     """Look until ``until`` holds ``successes`` times in a row.
 
     A look that raises counts as one that does not hold; its error is kept.
-    ``EnvironmentBroken`` raised by a look ends the wait at once. Raises
+    ``EnvironmentBroken`` raised by a look ends the wait at once, and so does an interrupt of the
+    run, in any thread. Raises
     ``NotConverged`` when ``timeout`` passes first, and ``NotKept`` where what did not
     come was ``promised``; a look that began before the deadline still counts.
     """
@@ -205,6 +207,7 @@ def _converge(
 
     def attempt() -> T | None:
         nonlocal in_a_row, last
+        interruption.check()
         try:
             value = look()
             holds = until(value)
