@@ -18,6 +18,7 @@ from meshproof.engine.machine import this_machine
 from meshproof.engine.provision import ensure_engine
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.interruption import interruption
+from meshproof.leftovers import clean_up
 from meshproof.options import Options, option_flags, read_options
 from meshproof.process import kill_running
 from meshproof.progress import Progress
@@ -111,6 +112,15 @@ def down(**typed: Any) -> None:
     options = read_options(typed)
     there = environment.down(options, Progress())
     click.echo(f"{options.cluster_name} is gone" if there else "there is no cluster")
+
+
+@cli.command()
+@with_options("cluster", "cluster_name", "kube_context", "namespace")
+def clean(**typed: Any) -> None:
+    """Delete the namespaces that runs in --namespace left on a cluster; the cluster stays."""
+    options = read_options(typed)
+    names = clean_up(reach(options), options.namespace, Progress())
+    click.echo(f"deleted: {', '.join(names)}" if names else "nothing was left")
 
 
 @cli.command()

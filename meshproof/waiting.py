@@ -86,6 +86,9 @@ NAMESPACE_GONE = Timeout(
 VOLUMES_GONE = Timeout(
     "volumes-gone", 60, 0.5, "a pod of its own empties a volume's folder: some seconds"
 )
+WAY_IN_FREE = Timeout(
+    "way-in-free", 3600, 1, "another run has the way in for any host; one takes some ten minutes"
+)
 
 TIMEOUTS: tuple[Timeout, ...] = (
     ENVIRONMENT_UP,
@@ -104,6 +107,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     CAPTURE,
     NAMESPACE_GONE,
     VOLUMES_GONE,
+    WAY_IN_FREE,
 )
 
 
