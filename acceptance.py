@@ -4,6 +4,7 @@ The verdict sets the session's exit code (fixtures/reporting.py). What is left t
 this file is pytest's own code for bad usage, which means something else here.
 """
 
+import atexit
 import os
 import sys
 import traceback
@@ -84,5 +85,6 @@ if __name__ == "__main__":
         with suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
+        atexit._run_exitfuncs()
         os._exit(code)
     sys.exit(code)

@@ -102,7 +102,8 @@ def up(**typed: Any) -> None:
     options = read_options(typed)
     progress = Progress()
     result = environment.up(options, progress)
-    progress.note(f"ready: {result.loopback}/ (export KUBECONFIG={result.cluster.kubeconfig})")
+    own = f" (export KUBECONFIG={result.cluster.kubeconfig})" if options.cluster == "kind" else ""
+    progress.note(f"ready: {result.loopback}/{own}")
 
 
 @cli.command()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -342,12 +345,18 @@ def require_programs(
 
 
 def existing_cluster(options: Options) -> Cluster:
-    """Cut the named context out of the user's kubeconfig, which itself is never written."""
+    """Cut the named context out of the user's kubeconfig, which itself is never written.
+
+    The copy, with what lets its reader in, is this user's alone and goes when the process ends.
+    """
     context = options.kube_context or ""
-    folder = state_dir() / "existing" / context.replace("/", "_")
-    folder.mkdir(parents=True, exist_ok=True)
-    tools = link_tools(workshop(None, Progress()), folder / "bin")
+    digest = hashlib.sha256(context.encode()).hexdigest()[:16]  # a/b and a_b are two
+    tools = link_tools(workshop(None, Progress()), state_dir() / "existing" / digest / "bin")
+    folder = Path(tempfile.mkdtemp(prefix="meshproof-kubeconfig-"))  # for its owner alone
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     own = folder / "kubeconfig"
+    for left in (state_dir() / "existing").glob("*/kubeconfig"):
+        left.unlink(missing_ok=True)  # by releases that kept it
     with suppress(kube_config.ConfigException):
         known = [entry["name"] for entry in kube_config.list_kube_config_contexts()[0]]
         if context not in known:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,6 +111,52 @@ def test_status_without_an_engine(programs: set[str]) -> None:
         ("engine", "none answers"),
         ("cluster", "cannot be seen without an engine"),
     ]
+
+
+KUBECTL = """\
+#!/bin/sh
+echo "$@"
+"""
+
+
+def test_what_is_cut_out_of_a_kubeconfig_is_the_processs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered: list[tuple[Any, ...]] = []
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "kubectl").write_text(KUBECTL)
+    (tools / "kubectl").chmod(0o755)
+    linked: set[Path] = set()
+
+    def link(_: object, folder: Path) -> Path:
+        linked.add(folder)
+        return tools
+
+    monkeypatch.setenv("MESHPROOF_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(environment, "link_tools", link)
+    monkeypatch.setattr("atexit.register", lambda *call, **_: registered.append(call))
+    monkeypatch.setattr(
+        "kubernetes.config.list_kube_config_contexts",
+        lambda: ([{"name": "a/b"}, {"name": "a_b"}], None),
+    )
+    left = tmp_path / "state" / "existing" / "a_b" / "kubeconfig"
+    left.parent.mkdir(parents=True)
+    left.write_text("a token")
+    made = [
+        environment.existing_cluster(read_options({"cluster": "existing", "kube_context": context}))
+        for context in ("a/b", "a_b")
+    ]
+    for cluster, context in zip(made, ("a/b", "a_b"), strict=True):
+        assert f"--context {context} " in cluster.kubeconfig.read_text()
+        assert cluster.kubeconfig.stat().st_mode & 0o077 == 0
+        assert cluster.kubeconfig.parent.stat().st_mode & 0o077 == 0
+        assert not cluster.kubeconfig.is_relative_to(tmp_path / "state")
+    assert len(linked) == 2
+    assert not left.exists()
+    for function, folder in registered:
+        function(folder)
+    assert not any(cluster.kubeconfig.parent.exists() for cluster in made)
 
 
 def test_anexisting_cluster_is_never_taken_down(progress: Progress) -> None:
