@@ -107,10 +107,18 @@ def up(**typed: Any) -> None:
 
 
 @cli.command()
+@click.option("--all", "everything", is_flag=True, help="every cluster, and the engine's settings")
 @with_options("cluster", "cluster_name", "kube_context")
-def down(**typed: Any) -> None:
-    """Delete the cluster that `up` made. What was built stays in the cache."""
+def down(everything: bool, **typed: Any) -> None:
+    """Delete the cluster that `up` made. What was built stays in the cache.
+
+    With --all, undo all that can be undone, and say what is left.
+    """
     options = read_options(typed)
+    if everything:
+        for line in environment.down_all(options, Progress()):
+            click.echo(line)
+        return
     there = environment.down(options, Progress())
     click.echo(f"{options.cluster_name} is gone" if there else "there is no cluster")
 

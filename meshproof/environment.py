@@ -24,7 +24,7 @@ from meshproof.cluster.kind import LABEL, KindCluster, unready_workloads
 from meshproof.cluster.kind import plan as plan_cluster
 from meshproof.engine.engine import Engine, answering
 from meshproof.engine.machine import Machine, this_machine
-from meshproof.engine.provision import ensure_engine
+from meshproof.engine.provision import ensure_engine, unconfigure_daemon
 from meshproof.engine.provision import plan as plan_engine
 from meshproof.errors import EnvironmentBroken, MeshproofError, UsageFailure
 from meshproof.mesh.istio import OPERATOR, PUBLISHED_OPERATOR, Istio, MeshSource
@@ -210,6 +210,32 @@ def down(options: Options, progress: Progress) -> bool:
         raise UsageFailure("`down` deletes only clusters that `up` made; an existing one is yours.")
     with _only_one(options.cluster_name, progress):
         return _down(options, progress)
+
+
+def down_all(options: Options, progress: Progress) -> list[str]:
+    """Undo all that can be undone; returns what was done and what is left, in sentences.
+
+    Every cluster that was made goes, and what was put into the engine's configuration.
+    """
+    folder = state_dir() / "clusters"
+    names = {path.name for path in folder.iterdir() if path.is_dir()} if folder.exists() else set()
+    said = [
+        f"deleted: cluster {name}"
+        for name in sorted(names | {options.cluster_name})
+        if down(options.model_copy(update={"cluster_name": name}), progress)
+    ]
+    try:
+        said += unconfigure_daemon()
+    except OSError as error:
+        said.append(f"left: the engine's configuration, which may not be changed ({error})")
+    for about, path in (
+        ("what was built, and logs", cache_dir()),
+        ("the history of reports and runs, and logs", state_dir()),
+    ):
+        if path.exists():
+            said.append(f"left: {about}, in {path}")
+    said.append("left: images in the engine whose names begin with localhost/meshproof/")
+    return [*said, "left: Debian packages that were installed, Docker among them"]
 
 
 def _down(options: Options, progress: Progress) -> bool:

@@ -12,7 +12,7 @@ from meshproof.engine.engine import Engine
 from meshproof.engine.machine import Machine
 from meshproof.environment import Finding, doctor, status
 from meshproof.errors import UsageFailure
-from meshproof.options import read_options
+from meshproof.options import Options, read_options
 from meshproof.paths import cache_dir, state_dir
 from meshproof.progress import Progress
 from meshproof.supply.recipe import Recipe
@@ -176,3 +176,23 @@ def test_tools_are_linked_into_one_folder(recipes: dict[str, Recipe], progress: 
     folder = environment.link_tools(shop, state_dir() / "bin")
     assert {link.name for link in folder.iterdir()} == {"kind", "kubectl", "istioctl"}
     assert (folder / "kubectl").readlink() == shop.folder("kubernetes") / "bin" / "kubectl"
+
+
+def test_all_that_was_made_is_taken_down_and_the_rest_is_named(
+    progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("meshproof", "other"):
+        (state_dir() / "clusters" / name).mkdir(parents=True)
+    gone: list[str] = []
+
+    def down(options: Options, _: Progress) -> bool:
+        gone.append(options.cluster_name)
+        return True
+
+    monkeypatch.setattr(environment, "down", down)
+    monkeypatch.setattr(environment, "unconfigure_daemon", lambda: ["the engine's"])
+    said = environment.down_all(read_options({"cluster_name": "third"}), progress)
+    assert gone == ["meshproof", "other", "third"]
+    assert said[:4] == [f"deleted: cluster {name}" for name in gone] + ["the engine's"]
+    assert all(line.startswith("left: ") for line in said[4:])
+    assert str(state_dir()) in " ".join(said)
