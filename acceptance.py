@@ -4,13 +4,21 @@ The verdict sets the session's exit code (fixtures/reporting.py). What is left t
 this file is pytest's own code for bad usage, which means something else here.
 """
 
+import atexit
+import os
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from meshproof.errors import ExitCode
+from meshproof.interruption import end_with_parent, interruption
+from meshproof.process import kill_running
+
+#: Set by tox for what it runs.
+IN_TOX = "TOX_ENV_NAME"
 
 #: What pytest's own codes mean where no session ended; any other is a broken environment.
 WITHOUT_SESSION: dict[int, ExitCode] = {
@@ -21,9 +29,27 @@ WITHOUT_SESSION: dict[int, ExitCode] = {
 
 
 class SessionOutcome:
-    """Carries the exit code of a session out of pytest."""
+    """Carries the exit code of a session out of pytest, and what is left where it is cut off."""
 
     exit_code: int | None = None
+    config: pytest.Config | None = None
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Remember who knows what is left."""
+        self.config = config
+
+    def left(self) -> str:
+        """End what runs, and say what is left."""
+        kill_running()
+        config = self.config
+        if config is None:
+            return "Nothing was made."
+        from fixtures.environment import BRING_UP  # noqa: PLC0415 - pytest is to rewrite it first
+        from fixtures.lanes import LANES  # noqa: PLC0415
+
+        if LANES in config.stash:
+            config.stash[LANES].kill()
+        return config.stash[BRING_UP].left() if BRING_UP in config.stash else "Nothing was made."
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
@@ -35,15 +61,30 @@ class SessionOutcome:
 def main(arguments: list[str]) -> int:
     """Run pytest and return the documented exit code."""
     outcome = SessionOutcome()
+    interruption.install(left=outcome.left)
+    if IN_TOX in os.environ:
+        end_with_parent()
     try:
         code = int(pytest.main(arguments, plugins=[outcome]))
     except Exception:  # Python's own exit code for it is 1, which would mean a broken promise
         traceback.print_exc()
-        return ExitCode.ENVIRONMENT
+        return interruption.exit_code or ExitCode.ENVIRONMENT
+    except KeyboardInterrupt:  # before pytest was ready for it
+        return interruption.exit_code or ExitCode.INTERRUPTED
+    if interruption.exit_code is not None:
+        return interruption.exit_code
     if outcome.exit_code is not None:
         return outcome.exit_code
     return WITHOUT_SESSION.get(code, ExitCode.ENVIRONMENT)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if interruption.exit_code is not None:
+        # Everything is said and taken down: a thread that still waits for an answer need not.
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        atexit._run_exitfuncs()
+        os._exit(code)
+    sys.exit(code)

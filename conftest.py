@@ -17,6 +17,7 @@ pytest_plugins = [
     "fixtures.sampling",
     "fixtures.breakages",
     "fixtures.lanes",
+    "fixtures.interruption",
     "fixtures.ingress",
     "fixtures.browser",
     "fixtures.traces",

@@ -21,9 +21,12 @@ from meshproof.environment import Environment
 from meshproof.errors import MeshproofError
 from meshproof.options import read_options
 from meshproof.progress import Progress
+from meshproof.reports_folder import mark, may_write
 
 #: The parts, in the order in which they run.
 PARTS = ("bring-up", "stages", "sampling", "suite", "breakages")
+#: In the folder of a run's own reports.
+REPORTS = Path("reports/bench")
 
 
 @click.command()
@@ -34,13 +37,15 @@ PARTS = ("bring-up", "stages", "sampling", "suite", "breakages")
     "--compare", "earlier", type=click.Path(path_type=Path), help="the bench.json of an earlier run"
 )
 @click.option(
-    "--reports", type=click.Path(path_type=Path), default=Path("reports/bench"), show_default=True,
+    "--reports", type=click.Path(path_type=Path), default=REPORTS, show_default=True,
     help="the folder that bench.json and bench.html are written to",
 )  # fmt: skip
 @click.option("--cluster-name", default="meshproof", show_default=True, help="the cluster to use")
 def main(only: tuple[str, ...], earlier: Path | None, reports: Path, cluster_name: str) -> None:
     """Measure each thing beside what it is made of, in one run."""
     progress = Progress()
+    if reports == REPORTS and may_write(reports.parent):
+        mark(reports.parent)  # a run that finds nothing else in it is to know it for its own
     try:
         before = read(earlier) if earlier else None
         figures: list[Figure] = []

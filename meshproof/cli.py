@@ -17,7 +17,10 @@ from meshproof.engine.engine import answering
 from meshproof.engine.machine import this_machine
 from meshproof.engine.provision import ensure_engine
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
+from meshproof.interruption import interruption
+from meshproof.leftovers import clean_up
 from meshproof.options import Options, option_flags, read_options
+from meshproof.process import kill_running
 from meshproof.progress import Progress
 from meshproof.signoff.attestation import SIGNOFF
 from meshproof.signoff.comparison import compare
@@ -99,16 +102,34 @@ def up(**typed: Any) -> None:
     options = read_options(typed)
     progress = Progress()
     result = environment.up(options, progress)
-    progress.note(f"ready: {result.loopback}/ (export KUBECONFIG={result.cluster.kubeconfig})")
+    own = f" (export KUBECONFIG={result.cluster.kubeconfig})" if options.cluster == "kind" else ""
+    progress.note(f"ready: {result.loopback}/{own}")
 
 
 @cli.command()
+@click.option("--all", "everything", is_flag=True, help="every cluster, and the engine's settings")
 @with_options("cluster", "cluster_name", "kube_context")
-def down(**typed: Any) -> None:
-    """Delete the cluster that `up` made. What was built stays in the cache."""
+def down(everything: bool, **typed: Any) -> None:
+    """Delete the cluster that `up` made. What was built stays in the cache.
+
+    With --all, undo all that can be undone, and say what is left.
+    """
     options = read_options(typed)
+    if everything:
+        for line in environment.down_all(options, Progress()):
+            click.echo(line)
+        return
     there = environment.down(options, Progress())
     click.echo(f"{options.cluster_name} is gone" if there else "there is no cluster")
+
+
+@cli.command()
+@with_options("cluster", "cluster_name", "kube_context", "namespace")
+def clean(**typed: Any) -> None:
+    """Delete the namespaces that runs in --namespace left on a cluster; the cluster stays."""
+    options = read_options(typed)
+    names = clean_up(reach(options), options.namespace, Progress())
+    click.echo(f"deleted: {', '.join(names)}" if names else "nothing was left")
 
 
 @cli.command()
@@ -331,8 +352,15 @@ def decide(
     click.echo(f"Written to {path}.")
 
 
+def _cut_off() -> str:
+    """End what runs, and say what is left, where a second signal ends the command."""
+    kill_running()
+    return "What it was doing is left as it is."
+
+
 def main() -> None:
     """Run the command; what a user can meet ends in one sentence and a documented exit code."""
+    interruption.install(left=_cut_off)
     try:
         cli(prog_name="meshproof", standalone_mode=False)
     except MeshproofError as error:
@@ -345,4 +373,4 @@ def main() -> None:
         sys.exit(ExitCode.USAGE)
     except (click.Abort, KeyboardInterrupt):
         click.echo("meshproof: interrupted", err=True)
-        sys.exit(ExitCode.INTERRUPTED)
+        sys.exit(interruption.exit_code or ExitCode.INTERRUPTED)

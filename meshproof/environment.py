@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -22,7 +25,7 @@ from meshproof.cluster.kind import plan as plan_cluster
 from meshproof.deviations import deviations_of
 from meshproof.engine.engine import Engine, answering
 from meshproof.engine.machine import Machine, this_machine
-from meshproof.engine.provision import ensure_engine
+from meshproof.engine.provision import ensure_engine, unconfigure_daemon
 from meshproof.engine.provision import plan as plan_engine
 from meshproof.errors import EnvironmentBroken, MeshproofError, UsageFailure
 from meshproof.mesh.istio import OPERATOR, PUBLISHED_OPERATOR, Istio, MeshSource
@@ -196,6 +199,32 @@ def down(options: Options, progress: Progress) -> bool:
         return _down(options, progress)
 
 
+def down_all(options: Options, progress: Progress) -> list[str]:
+    """Undo all that can be undone; returns what was done and what is left, in sentences.
+
+    Every cluster that was made goes, and what was put into the engine's configuration.
+    """
+    folder = state_dir() / "clusters"
+    names = {path.name for path in folder.iterdir() if path.is_dir()} if folder.exists() else set()
+    said = [
+        f"deleted: cluster {name}"
+        for name in sorted(names | {options.cluster_name})
+        if down(options.model_copy(update={"cluster_name": name}), progress)
+    ]
+    try:
+        said += unconfigure_daemon()
+    except OSError as error:
+        said.append(f"left: the engine's configuration, which may not be changed ({error})")
+    for about, path in (
+        ("what was built, and logs", cache_dir()),
+        ("the history of reports and runs, and logs", state_dir()),
+    ):
+        if path.exists():
+            said.append(f"left: {about}, in {path}")
+    said.append("left: images in the engine whose names begin with localhost/meshproof/")
+    return [*said, "left: Debian packages that were installed, Docker among them"]
+
+
 def _down(options: Options, progress: Progress) -> bool:
     engine = answering()
     machine = this_machine()
@@ -329,12 +358,18 @@ def require_programs(
 
 
 def existing_cluster(options: Options) -> Cluster:
-    """Cut the named context out of the user's kubeconfig, which itself is never written."""
+    """Cut the named context out of the user's kubeconfig, which itself is never written.
+
+    The copy, with what lets its reader in, is this user's alone and goes when the process ends.
+    """
     context = options.kube_context or ""
-    folder = state_dir() / "existing" / context.replace("/", "_")
-    folder.mkdir(parents=True, exist_ok=True)
-    tools = link_tools(workshop(None, Progress()), folder / "bin")
+    digest = hashlib.sha256(context.encode()).hexdigest()[:16]  # a/b and a_b are two
+    tools = link_tools(workshop(None, Progress()), state_dir() / "existing" / digest / "bin")
+    folder = Path(tempfile.mkdtemp(prefix="meshproof-kubeconfig-"))  # for its owner alone
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     own = folder / "kubeconfig"
+    for left in (state_dir() / "existing").glob("*/kubeconfig"):
+        left.unlink(missing_ok=True)  # by releases that kept it
     with suppress(kube_config.ConfigException):
         known = [entry["name"] for entry in kube_config.list_kube_config_contexts()[0]]
         if context not in known:

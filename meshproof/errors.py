@@ -1,7 +1,8 @@
 """What can go wrong, as a user meets it: one plain sentence and an exit code.
 
 The documented exit codes (docs/exit-codes.md): 0 accepted, 1 an expectation
-failed, 2 usage, 3 the environment is broken, 4 partial, 130 interrupted.
+failed, 2 usage, 3 the environment is broken, 4 partial, 129, 130 and 143
+interrupted by SIGHUP, SIGINT and SIGTERM.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ class ExitCode(IntEnum):
     USAGE = 2
     ENVIRONMENT = 3
     PARTIAL = 4
+    HUNG_UP = 129
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class MeshproofError(Exception):

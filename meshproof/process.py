@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from meshproof.errors import EnvironmentBroken
 
 LAST_LINES = 15
+#: Seconds that a command that is given up has to take its own things down.
+GRACE = 1.0
+
+_running: set[subprocess.Popen[Any]] = set()
+_running_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,25 +72,25 @@ def run(
 ) -> Completed:
     """Run a command to its end and return what it printed.
 
-    ``timeout`` is in seconds; ``env`` is added to this process's environment.
-    Raises ``CommandFailed`` where the exit code is not 0 (unless ``check`` is
-    off) or the time ran out, ``EnvironmentBroken`` where there is no such program.
+    ``timeout`` is in seconds; ``env`` is added to this process's environment. A command that is
+    given up, in time or by an interrupt, ends with everything that it has started.
+    Raises ``CommandFailed`` where the exit code is not 0 (unless ``check`` is off) or the time
+    ran out, ``EnvironmentBroken`` where there is no such program.
     """
     words = tuple(str(word) for word in argv)
     started, clock = time.time(), time.monotonic()
     try:
-        done = subprocess.run(
+        with _session(
             words,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=timeout,
-            check=False,
             env={**os.environ, **(env or {})},
             cwd=cwd,
-        )
+        ) as child:
+            stdout, stderr = child.communicate(stdin, timeout)
     except FileNotFoundError as error:
         raise EnvironmentBroken(
             f"The program “{words[0]}” is not there; "
@@ -95,7 +104,7 @@ def run(
             f"“{words[0]}” did not end within {timeout:g} s and was stopped.", partial
         ) from error
     completed = Completed(
-        words, done.returncode, done.stdout, done.stderr, started, time.monotonic() - clock
+        words, child.returncode, stdout, stderr, started, time.monotonic() - clock
     )
     if check and not completed.ok:
         raise CommandFailed(
@@ -116,7 +125,7 @@ def run_logged(
     """Run a long command with all that it prints appended to ``log``.
 
     Raises ``EnvironmentBroken`` with the log's name and last lines where it
-    fails or takes longer than ``timeout`` seconds.
+    fails or takes longer than ``timeout`` seconds; it ends then as one of `run` does.
     """
     words = [str(word) for word in argv]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -125,17 +134,16 @@ def run_logged(
         sink.flush()
         source = stdin.open("rb") if stdin else None
         try:
-            done = subprocess.run(
+            with _session(
                 words,
                 stdin=source or subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                timeout=timeout,
-                check=False,
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
-            )
-            ending = None if done.returncode == 0 else f"exit code {done.returncode}"
+            ) as child:
+                code = child.wait(timeout)
+            ending = None if code == 0 else f"exit code {code}"
         except FileNotFoundError as error:
             raise EnvironmentBroken(f"The program “{words[0]}” is not there.") from error
         except subprocess.TimeoutExpired:
@@ -147,6 +155,66 @@ def run_logged(
         raise EnvironmentBroken(
             f"“{Path(words[0]).name}” failed ({ending}); the whole log is {log}.", last_lines(log)
         )
+
+
+def end_running() -> int:
+    """End every command that runs, in whichever thread, with all that it has started.
+
+    Whoever waits for one is told that it failed. Returns how many there were.
+    """
+    with _running_lock:
+        running = list(_running)
+    for child in running:
+        _signal(child, signal.SIGTERM)
+    end = time.monotonic() + GRACE
+    for child in running:
+        # Who waits for it in its own thread may have been first: then there is none to wait for.
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(max(end - time.monotonic(), 0))
+        _signal(child, signal.SIGKILL)
+    return len(running)
+
+
+def kill_running() -> None:
+    """End every command that runs at once; of use to a process that is about to end itself.
+
+    Takes no lock: it may be called by a signal's handler.
+    """
+    for child in tuple(_running):
+        _signal(child, signal.SIGKILL)
+
+
+@contextmanager
+def _session(words: Sequence[str], **how: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a command in a session of its own, which ends whole where its context is left early.
+
+    A signal to this process's group, such as Ctrl-C, does not reach it: it is given up in order.
+    """
+    with subprocess.Popen(words, start_new_session=True, **how) as child:
+        with _running_lock:
+            _running.add(child)
+        try:
+            yield child
+        except BaseException:
+            _end(child)
+            raise
+        finally:
+            with _running_lock:
+                _running.discard(child)
+
+
+def _end(child: subprocess.Popen[Any]) -> None:
+    """End a command and whatever it has started: asked first, then killed."""
+    _signal(child, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(GRACE)
+    _signal(child, signal.SIGKILL)
+
+
+def _signal(child: subprocess.Popen[Any], number: signal.Signals) -> None:
+    """Send a signal to all of a command's session: its id outlives the command that had it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from tenacity import RetryCallState, Retrying, wait_fixed
 
 from meshproof.errors import EnvironmentBroken, MeshproofError, PromiseBroken
+from meshproof.interruption import interruption
 
 T = TypeVar("T")
 
@@ -85,6 +86,9 @@ NAMESPACE_GONE = Timeout(
 VOLUMES_GONE = Timeout(
     "volumes-gone", 60, 0.5, "a pod of its own empties a volume's folder: some seconds"
 )
+WAY_IN_FREE = Timeout(
+    "way-in-free", 3600, 1, "another run has the way in for any host; one takes some ten minutes"
+)
 
 TIMEOUTS: tuple[Timeout, ...] = (
     ENVIRONMENT_UP,
@@ -103,6 +107,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     CAPTURE,
     NAMESPACE_GONE,
     VOLUMES_GONE,
+    WAY_IN_FREE,
 )
 
 
@@ -173,7 +178,8 @@ def converge(
     """Look until ``until`` holds ``successes`` times in a row.
 
     A look that raises counts as one that does not hold; its error is kept.
-    ``EnvironmentBroken`` raised by a look ends the wait at once. Raises
+    ``EnvironmentBroken`` raised by a look ends the wait at once, and so does an interrupt of the
+    run, in any thread. Raises
     ``NotConverged`` when ``timeout`` passes first, and ``NotKept`` where what did not
     come was ``promised``; a look that began before the deadline still counts.
     """
@@ -205,6 +211,7 @@ def _converge(
 
     def attempt() -> T | None:
         nonlocal in_a_row, last
+        interruption.check()
         try:
             value = look()
             holds = until(value)

@@ -18,7 +18,7 @@ from meshproof.probes.ingress import Ingress
 from meshproof.probes.page import read_text
 from meshproof.process import Completed
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import live_objects
+from meshproof.tutorial.objects import live_objects, namespaces_of
 from meshproof.tutorial.stages import Objects, output_lines
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.wording import listed as in_words
@@ -146,7 +146,8 @@ def _(loop_lines: list[str], evidence: Evidence, count: int, versions: str) -> N
 def _(tutorial: Tutorial, options: Options, lane: Lane, progress: Progress) -> None:
     # A subset without pods is one only where no namespace of the cluster has pods of its labels.
     others = {lane_number(number, options.namespace).namespace for number in range(MOST)}
-    others -= {lane.namespace}
+    # One of another run's may have such a name, too.
+    others &= {*namespaces_of(tutorial.cluster, options.namespace)} - {lane.namespace}
     delete_all(tutorial.cluster, sorted(others), progress)
 
 

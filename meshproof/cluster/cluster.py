@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,10 +24,39 @@ OWNER = "meshproof"
 OWNED = {OWNER_LABEL: OWNER}
 OWNED_SELECTOR = f"{OWNER_LABEL}={OWNER}"
 
+#: Annotations of what lies outside of a tutorial's namespace, and of namespaces: which run made
+#: it, and the namespace that the tutorial is followed in, for whose lanes and scenarios it is.
+RUN, TUTORIAL = "meshproof-run", "meshproof-tutorial"
+#: Tells a run that another one has started its id: what that one holds is for both.
+RUN_VARIABLE = "MESHPROOF_RUN"
+
 #: Seconds a command against the API server may take; `kubectl apply` takes less than one.
 COMMAND_TIMEOUT = 120.0
 #: Seconds until the API server has answered; on a busy machine it takes one or two.
 API_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A run, by its id, and the namespace that it follows the tutorial in.
+
+    ``parent`` is the run that has started it, where one has.
+    """
+
+    run: str
+    namespace: str
+    parent: str | None = None
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """What says so on an object."""
+        return {RUN: self.run, TUTORIAL: self.namespace}
+
+
+def new_owner(namespace: str) -> Owner:
+    """Return a new run, of this machine."""
+    run = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
+    return Owner(run, namespace, os.environ.get(RUN_VARIABLE))
 
 
 class DeadlineClient(client.ApiClient):  # type: ignore[misc]  # it has no types
@@ -52,11 +83,20 @@ def _is_loopback(url: str) -> bool:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster by its own kubeconfig, and the folder of the programs that belong to it."""
+    """A cluster by its own kubeconfig, and the folder of the programs that belong to it.
+
+    ``owner`` is the run that uses it, where one does: what it makes carries its id.
+    """
 
     name: str
     kubeconfig: Path
     tools: Path
+    owner: Owner | None = None
+
+    @property
+    def ownership(self) -> dict[str, dict[str, str]]:
+        """The metadata of what is made here: the harness's label, and the run's id."""
+        return {"labels": OWNED, "annotations": self.owner.annotations if self.owner else {}}
 
     @property
     def environment(self) -> dict[str, str]:

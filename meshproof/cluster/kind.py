@@ -12,6 +12,7 @@ import yaml
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, Cluster
+from meshproof.cluster.lease import living
 from meshproof.documents import read
 from meshproof.engine.engine import Container, Engine
 from meshproof.engine.machine import Machine
@@ -192,10 +193,16 @@ class KindCluster:
         """Load an archive's images into every node that lacks one of them. Says whether it did.
 
         Meshproof's namespaces go then: pods that run another image of the same name, at a stage
-        by all of their objects, would be judged in the new one's name.
+        by all of their objects, would be judged in the new one's name. Raises
+        ``EnvironmentBroken`` where a run uses the images that are there.
         """
         if all(self._has_images(container.name, images) for container in self.containers()):
             return False
+        if runs := living(self.cluster):
+            raise EnvironmentBroken(
+                f"Cluster {self.name} is to get other images, and a run uses those that are there "
+                f"({runs[0]}): wait until it ends, or name another with --cluster-name."
+            )
         # Before that, so that whoever is interrupted leaves nothing that looks right.
         for namespace in self.cluster.core.list_namespace(label_selector=OWNED_SELECTOR).items:
             name = namespace.metadata.name

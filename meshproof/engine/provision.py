@@ -20,6 +20,9 @@ from meshproof.waiting import ENGINE_START, NotConverged, converge
 
 RUNTIME = "meshproof"
 DAEMON_CONFIG = Path("/etc/docker/daemon.json")
+#: Where the runtime is that the engine's configuration names: what the system starts must not lie
+#: among a user's files.
+RUNTIME_HOME = Path("/usr/local/lib/meshproof")
 PID_FILES = {
     Path("/var/run/docker.pid"): "dockerd",
     Path("/var/run/docker/containerd/containerd.pid"): "containerd",
@@ -80,7 +83,7 @@ def configure_daemon(machine: Machine, progress: Progress) -> None:
     """
     if not machine.withheld:
         return
-    home = state_dir() / "engine"
+    home = RUNTIME_HOME
     home.mkdir(parents=True, exist_ok=True)
     runtime = home / "oci-runtime.sh"
     shutil.copy(Path(__file__).with_name("oci-runtime.sh"), runtime)
@@ -101,6 +104,33 @@ def configure_daemon(machine: Machine, progress: Progress) -> None:
     DAEMON_CONFIG.parent.mkdir(parents=True, exist_ok=True)
     merged = present | wanted | {"runtimes": runtimes}  # what a user put beside ours stays
     DAEMON_CONFIG.write_text(json.dumps(merged, indent=2) + "\n")
+
+
+def unconfigure_daemon() -> list[str]:
+    """Take the runtime out of dockerd's configuration; returns what was done and what is left.
+
+    A Docker that runs goes on with the runtime until it is restarted, so that stays as long.
+    Raises ``OSError`` where the files may not be changed.
+    """
+    present = json.loads(DAEMON_CONFIG.read_text() or "{}") if DAEMON_CONFIG.exists() else {}
+    said = []
+    if RUNTIME in present.get("runtimes", {}):
+        del present["runtimes"][RUNTIME]
+        if present.get("default-runtime") == RUNTIME:
+            del present["default-runtime"]
+        rest = {name: value for name, value in present.items() if value or name != "runtimes"}
+        if rest:
+            DAEMON_CONFIG.write_text(json.dumps(rest, indent=2) + "\n")
+        else:
+            DAEMON_CONFIG.unlink()
+        said.append(f"taken out of {DAEMON_CONFIG}: the runtime {RUNTIME}")
+    if RUNTIME_HOME.exists():
+        if answering(("docker",)):
+            said.append(f"left: {RUNTIME_HOME}, which the Docker that runs uses until a restart")
+        else:
+            shutil.rmtree(RUNTIME_HOME)
+            said.append(f"deleted: {RUNTIME_HOME}")
+    return said
 
 
 def start_docker(machine: Machine) -> Engine:

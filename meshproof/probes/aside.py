@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kubernetes import client
 
-from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.cluster.cluster import Cluster
 from meshproof.documents import read
 from meshproof.paths import ROOT
 from meshproof.progress import Progress
@@ -31,7 +31,7 @@ def namespace_aside(cluster: Cluster, name: str, progress: Progress) -> Iterator
     """
     place = Tutorial(cluster, name, progress=progress)
     place.delete()
-    cluster.core.create_namespace({"metadata": {"name": name, "labels": OWNED}})
+    cluster.core.create_namespace({"metadata": {"name": name, **cluster.ownership}})
     try:
         yield name
     finally:

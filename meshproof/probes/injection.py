@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.cluster.cluster import Cluster
 from meshproof.mesh.injection import POD, await_injection
 from meshproof.probes.aside import make_pod
 from meshproof.process import Completed
@@ -36,7 +36,7 @@ class InjectionProbe:
     def create(self) -> None:
         """Create the namespace, not labelled for injection."""
         self._run(self._create)
-        self.cluster.core.patch_namespace(self.namespace, {"metadata": {"labels": OWNED}})
+        self.cluster.core.patch_namespace(self.namespace, {"metadata": self.cluster.ownership})
 
     def label(self) -> None:
         """Label the namespace as the tutorial does, and wait until pods are admitted by it."""

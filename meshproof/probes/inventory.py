@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from meshproof.cluster.cluster import OWNER, OWNER_LABEL, Cluster
+from meshproof.cluster.cluster import OWNER, OWNER_LABEL, RUN, Cluster
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
-from meshproof.tutorial.objects import belongs, get
+from meshproof.tutorial.objects import get, owned, tutorial_of
 from meshproof.waiting import VOLUMES_GONE, converge
 
 #: What the API server answers to, all kinds at once: kinds of the core, and of every group.
@@ -37,8 +37,8 @@ LIST = 'for folder; do test ! -d "$folder" || find "$folder" -mindepth 1 -maxdep
 class Item:
     """One object: of which kind, where (empty: of the cluster), its name, and which one it is.
 
-    ``path`` is where the API server keeps it; ``owned`` says that it carries the harness's label.
-    Neither makes it another one.
+    ``path`` is where the API server keeps it; ``owned`` says that it carries the harness's label,
+    and ``run`` is the run whose id it carries, if any. None of these makes it another one.
     """
 
     kind: str
@@ -47,6 +47,7 @@ class Item:
     uid: str
     path: str = field(compare=False)
     owned: bool = field(compare=False)
+    run: str = field(compare=False, default="")
 
     def __str__(self) -> str:
         """Return its kind, name and place."""
@@ -120,13 +121,14 @@ def items(resource: Resource, listed: Mapping[str, Any]) -> list[Item]:
                 uid=metadata.get("uid", ""),
                 path=f"{where}/{resource.plural}/{metadata['name']}",
                 owned=(metadata.get("labels") or {}).get(OWNER_LABEL) == OWNER,
+                run=(metadata.get("annotations") or {}).get(RUN, ""),
             )
         )
     return found
 
 
 def take(cluster: Cluster, engine: Engine | None) -> Inventory:
-    """Look at everything that a cluster holds.
+    """Look at everything that a cluster holds, but for what other runs made.
 
     Raises ``EnvironmentBroken`` where its nodes are no containers of an engine: their
     folders cannot be looked at then. Raises ``ApiException``.
@@ -140,7 +142,50 @@ def take(cluster: Cluster, engine: Engine | None) -> Inventory:
         for kind in kinds
         for item in items(kind, get(cluster, f"{kind.path}/{kind.plural}", accept=METADATA))
     ]
-    return Inventory(frozenset(listed), len(kinds), folders(cluster, engine))
+    others = of_others(cluster)
+    return Inventory(
+        frozenset(item for item in listed if not others.made(item)),
+        len(kinds),
+        frozenset(one for one in folders(cluster, engine) if one[1] not in others.folders),
+    )
+
+
+@dataclass(frozen=True)
+class Others:
+    """What other runs made: their ``namespaces``, and the volumes of these with their folders.
+
+    ``run`` is this run's id, empty where there is none.
+    """
+
+    run: str = ""
+    namespaces: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+    folders: frozenset[str] = frozenset()
+
+    def made(self, item: Item) -> bool:
+        """Whether an object is another run's."""
+        if item.kind == "Namespace":
+            return item.name in self.namespaces
+        if item.kind == "PersistentVolume":
+            return item.name in self.volumes
+        theirs = bool(self.run and item.run and item.run != self.run)
+        return theirs or item.namespace in self.namespaces
+
+
+def of_others(cluster: Cluster) -> Others:
+    """Look at what other runs made; nothing is where the cluster is nobody's in particular."""
+    if cluster.owner is None:
+        return Others()
+    mine = cluster.owner.namespace
+    foreign = {name: of for name, of in tutorials_of_namespaces(cluster).items() if of != mine}
+    places: dict[str, str] = {}
+    for tutorial in sorted({*foreign.values()}):
+        places |= volumes(cluster, tutorial)
+    for name in volumes(cluster, mine):
+        places.pop(name, None)
+    return Others(
+        cluster.owner.run, frozenset(foreign), frozenset(places), frozenset(places.values())
+    )
 
 
 def folders(cluster: Cluster, engine: Engine | None) -> frozenset[tuple[str, str]]:
@@ -163,12 +208,27 @@ def folders(cluster: Cluster, engine: Engine | None) -> frozenset[tuple[str, str
 
 
 def volumes(cluster: Cluster, name: str) -> dict[str, str]:
-    """Return where the PersistentVolumes of a tutorial's claims are on their nodes, by name."""
+    """Return where the PersistentVolumes of a tutorial's claims are on their nodes, by name.
+
+    A volume outlives its claim's namespace, which says whose it was: without it, its name does.
+    """
+    tutorials = tutorials_of_namespaces(cluster)
+
+    def belongs(namespace: str) -> bool:
+        whose = tutorials.get(namespace)
+        return whose == name or (whose is None and f"{namespace}-".startswith(f"{name}-"))
+
     return {
         volume["metadata"]["name"]: path_on_node(volume["spec"])
         for volume in get(cluster, "/api/v1/persistentvolumes")["items"]
-        if belongs(volume["spec"].get("claimRef", {}).get("namespace", ""), name)
+        if belongs(volume["spec"].get("claimRef", {}).get("namespace", ""))
     }
+
+
+def tutorials_of_namespaces(cluster: Cluster) -> dict[str, str]:
+    """Return for each of the harness's namespaces the tutorial that it was made for."""
+    listed = get(cluster, "/api/v1/namespaces")["items"]
+    return {item["metadata"]["name"]: tutorial_of(item) for item in listed if owned(item)}
 
 
 def path_on_node(spec: Mapping[str, Any]) -> str:

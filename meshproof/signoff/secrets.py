@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-import yaml
+from meshproof.documents import read_all
 
 #: Names of a Secret's fields whose values are secret.
 SECRET_FIELD = re.compile(r"pass|token|key|secret", re.IGNORECASE)
@@ -83,7 +83,7 @@ def secrets_of(manifests: Path) -> list[Secret]:
     found: dict[Secret, None] = {}
     for file in sorted(manifests.rglob("*")):
         if file.suffix in SUFFIXES and file.is_file():
-            for document in yaml.safe_load_all(file.read_text()):
+            for document in read_all(file.read_text()):
                 for secret in _secrets_within(document):
                     found |= dict.fromkeys(_values(secret))
     return list(found)

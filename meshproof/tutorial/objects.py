@@ -8,7 +8,7 @@ from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import OWNER, OWNER_LABEL, Cluster
+from meshproof.cluster.cluster import OWNER, OWNER_LABEL, TUTORIAL, Cluster
 from meshproof.tutorial.stages import Key, Objects
 
 #: Every kind that a stage may hold, and where the API server keeps it.
@@ -103,15 +103,38 @@ def namespace_object(cluster: Cluster, namespace: str) -> Mapping[str, Any] | No
 
 
 def namespaces_of(cluster: Cluster, name: str) -> list[str]:
-    """Name the harness's namespaces that belong to a tutorial: its own, and those beside it."""
+    """Name the harness's namespaces of a tutorial: its own, and those of its lanes and scenarios.
+
+    Which it is, a namespace says by its annotation; its name says nothing (``voting-b`` may be
+    another run's), unless it is the tutorial's own.
+    """
     listed = get(cluster, "/api/v1/namespaces")["items"]
-    names = [item["metadata"]["name"] for item in listed if owned(item)]
-    return [namespace for namespace in names if belongs(namespace, name)]
+    return [
+        item["metadata"]["name"] for item in listed if owned(item) and tutorial_of(item) == name
+    ]
 
 
-def belongs(namespace: str, name: str) -> bool:
-    """Whether a namespace is a tutorial's, by its name: the same, or one beside it."""
-    return namespace == name or namespace.startswith(f"{name}-")
+def tutorial_of(namespace: Mapping[str, Any]) -> str:
+    """Return the tutorial's namespace that one was made for; its own where it says none."""
+    return stated_tutorial(namespace) or str(namespace["metadata"]["name"])
+
+
+def stated_tutorial(namespace: Mapping[str, Any]) -> str | None:
+    """Return the tutorial's namespace that one says it was made for."""
+    return (namespace["metadata"].get("annotations") or {}).get(TUTORIAL)
+
+
+def take_over(cluster: Cluster) -> list[str]:
+    """Make what a predecessor left in a run's namespaces the run's; returns the namespaces.
+
+    Raises ``ApiException``.
+    """
+    if cluster.owner is None:
+        return []
+    names = namespaces_of(cluster, cluster.owner.namespace)
+    for name in names:
+        cluster.core.patch_namespace(name, {"metadata": cluster.ownership})
+    return names
 
 
 def owned(manifest: Mapping[str, Any]) -> bool:

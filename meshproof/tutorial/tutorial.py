@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from kubernetes import client
 
-from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.injection import await_injection
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
@@ -35,6 +35,7 @@ from meshproof.tutorial.objects import (
     namespace_object,
     owned,
     path_of,
+    stated_tutorial,
     whole,
 )
 from meshproof.tutorial.pods import PodState, older_than, pod_state, unsettled
@@ -124,6 +125,8 @@ class Tutorial:
                 f"The namespace {self.namespace} is there and not Meshproof's: "
                 "choose another with --namespace, or delete it yourself."
             )
+        if live:
+            self._refuse_anothers(live["Namespace", self.namespace])
         if live and self._outlived_a_restart():
             self.progress.note("starting over: pods are older than their node's last start")
             route = from_the_beginning(target)
@@ -151,6 +154,7 @@ class Tutorial:
             return
         if not owned(found):
             raise EnvironmentBroken(f"The namespace {self.namespace} is not Meshproof's to delete.")
+        self._refuse_anothers(found)
         if not wait:
             self.cluster.core.delete_namespace(self.namespace)
             return
@@ -172,6 +176,15 @@ class Tutorial:
                 until=lambda namespace: namespace is None,
                 what=f"namespace {self.namespace} is gone",
                 timeout=NAMESPACE_GONE,
+            )
+
+    def _refuse_anothers(self, found: Manifest) -> None:
+        """Raise ``EnvironmentBroken`` where a namespace is another tutorial's."""
+        owner, tutorial = self.cluster.owner, stated_tutorial(found)
+        if owner and tutorial not in (None, owner.namespace):
+            raise EnvironmentBroken(
+                f"The namespace {self.namespace} was made by a run in {tutorial}: choose another "
+                f"with --namespace, or take it away by `meshproof clean --namespace {tutorial}`."
             )
 
     def run(self, command_line: str, *, check: bool = True) -> Completed:
@@ -389,7 +402,7 @@ class Tutorial:
                 if line.startswith("kubectl create namespace"):
                     # The command is run as published, so the label comes after it.
                     self.cluster.core.patch_namespace(
-                        self.namespace, {"metadata": {"labels": OWNED}}
+                        self.namespace, {"metadata": self.cluster.ownership}
                     )
                 if line.startswith("kubectl label namespace"):
                     await_injection(self.cluster, self.namespace)

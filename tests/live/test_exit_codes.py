@@ -132,6 +132,18 @@ def test_a_file_in_the_place_of_the_reports(accept: Accept, reports: Path) -> No
     assert reports.read_text() == "in the way"
 
 
+def test_reports_in_a_folder_of_somebody_elses(accept: Accept, reports: Path) -> None:
+    (reports / "evidence").mkdir(parents=True)
+    (reports / "evidence" / "thesis.tex").touch()
+    done = accept()
+    assert done.exit_code == ExitCode.USAGE, done.transcript()
+    assert errors(done) == [
+        f"The reports folder {reports} is not empty, and no run has written there: name another "
+        "with --reports, or empty it."
+    ]
+    assert (reports / "evidence" / "thesis.tex").exists()
+
+
 def test_a_cluster_that_cannot_be_brought_up_leaves_it_open(
     accept: Accept, reports: Path, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.environment import Environment
 from meshproof.errors import ExitCode
 from meshproof.lanes import Lane
+from meshproof.leftovers import clean_up
 from meshproof.mutants import MUTANTS, mutated_manifests, read_mutant
 from meshproof.paths import ROOT
 from meshproof.process import run
@@ -50,12 +51,12 @@ def reports(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def accept(environment: Environment, lane: Lane, reports: Path) -> Accept:
+def accept(environment: Environment, lane: Lane, reports: Path) -> Iterator[Accept]:
     """Run the suite in a namespace of its own; the way in is left to the lanes."""
-    del environment  # it is there, and is not brought up once more
+    namespace = f"{lane.namespace}-whole"
 
     def accept(*arguments: str) -> Ended:
-        own = [f"--namespace={lane.namespace}-whole", f"--reports={reports}", "--no-allure-report"]
+        own = [f"--namespace={namespace}", f"--reports={reports}", "--no-allure-report"]
         done = run(
             [
                 sys.executable,
@@ -73,7 +74,8 @@ def accept(environment: Environment, lane: Lane, reports: Path) -> Accept:
         signoff = json.loads((reports / "signoff.json").read_text())
         return Ended(done.exit_code, done.transcript(), signoff)
 
-    return accept
+    yield accept
+    clean_up(replace(environment.cluster, owner=None), namespace, Progress())
 
 
 def test_what_was_proved_is_accepted(accept: Accept) -> None:

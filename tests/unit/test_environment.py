@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from meshproof.engine.engine import Engine
 from meshproof.engine.machine import Machine
 from meshproof.environment import Finding, doctor, status
 from meshproof.errors import UsageFailure
-from meshproof.options import read_options
+from meshproof.options import Options, read_options
 from meshproof.paths import cache_dir, state_dir
 from meshproof.progress import Progress
 from meshproof.supply.recipe import Recipe
@@ -111,6 +113,52 @@ def test_status_without_an_engine(programs: set[str]) -> None:
     ]
 
 
+KUBECTL = """\
+#!/bin/sh
+echo "$@"
+"""
+
+
+def test_what_is_cut_out_of_a_kubeconfig_is_the_processs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered: list[tuple[Any, ...]] = []
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "kubectl").write_text(KUBECTL)
+    (tools / "kubectl").chmod(0o755)
+    linked: set[Path] = set()
+
+    def link(_: object, folder: Path) -> Path:
+        linked.add(folder)
+        return tools
+
+    monkeypatch.setenv("MESHPROOF_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(environment, "link_tools", link)
+    monkeypatch.setattr("atexit.register", lambda *call, **_: registered.append(call))
+    monkeypatch.setattr(
+        "kubernetes.config.list_kube_config_contexts",
+        lambda: ([{"name": "a/b"}, {"name": "a_b"}], None),
+    )
+    left = tmp_path / "state" / "existing" / "a_b" / "kubeconfig"
+    left.parent.mkdir(parents=True)
+    left.write_text("a token")
+    made = [
+        environment.existing_cluster(read_options({"cluster": "existing", "kube_context": context}))
+        for context in ("a/b", "a_b")
+    ]
+    for cluster, context in zip(made, ("a/b", "a_b"), strict=True):
+        assert f"--context {context} " in cluster.kubeconfig.read_text()
+        assert cluster.kubeconfig.stat().st_mode & 0o077 == 0
+        assert cluster.kubeconfig.parent.stat().st_mode & 0o077 == 0
+        assert not cluster.kubeconfig.is_relative_to(tmp_path / "state")
+    assert len(linked) == 2
+    assert not left.exists()
+    for function, folder in registered:
+        function(folder)
+    assert not any(cluster.kubeconfig.parent.exists() for cluster in made)
+
+
 def test_anexisting_cluster_is_never_taken_down(progress: Progress) -> None:
     options = read_options({"cluster": "existing", "kube_context": "prod"})
     with pytest.raises(UsageFailure, match="an existing one is yours"):
@@ -128,3 +176,23 @@ def test_tools_are_linked_into_one_folder(recipes: dict[str, Recipe], progress: 
     folder = environment.link_tools(shop, state_dir() / "bin")
     assert {link.name for link in folder.iterdir()} == {"kind", "kubectl", "istioctl"}
     assert (folder / "kubectl").readlink() == shop.folder("kubernetes") / "bin" / "kubectl"
+
+
+def test_all_that_was_made_is_taken_down_and_the_rest_is_named(
+    progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("meshproof", "other"):
+        (state_dir() / "clusters" / name).mkdir(parents=True)
+    gone: list[str] = []
+
+    def down(options: Options, _: Progress) -> bool:
+        gone.append(options.cluster_name)
+        return True
+
+    monkeypatch.setattr(environment, "down", down)
+    monkeypatch.setattr(environment, "unconfigure_daemon", lambda: ["the engine's"])
+    said = environment.down_all(read_options({"cluster_name": "third"}), progress)
+    assert gone == ["meshproof", "other", "third"]
+    assert said[:4] == [f"deleted: cluster {name}" for name in gone] + ["the engine's"]
+    assert all(line.startswith("left: ") for line in said[4:])
+    assert str(state_dir()) in " ".join(said)

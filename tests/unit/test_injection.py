@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import shlex
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
-from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.cluster.cluster import OWNED, Cluster, Owner
 from meshproof.probes import aside
 from meshproof.probes import injection as module
 from meshproof.probes.injection import InjectionProbe
@@ -25,6 +25,9 @@ CREATE, LABEL = (
 
 class Namespace:
     """The probe's namespace, in memory: it injects where it is labelled."""
+
+    owner: Owner | None = None
+    ownership: ClassVar[dict[str, Any]] = {"labels": OWNED}
 
     def __init__(self) -> None:
         self.did: list[str] = []

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
 from meshproof.probes import inventory as module
@@ -16,12 +16,15 @@ from meshproof.probes.inventory import (
     METADATA,
     Inventory,
     Item,
+    Others,
     Resource,
     items,
     left_behind,
+    of_others,
     provisioned,
     resources,
     take,
+    volumes,
 )
 from meshproof.process import Completed, run
 
@@ -95,6 +98,68 @@ def test_objects_by_where_they_are_and_whose() -> None:
     assert clusters.path == "/apis/storage.k8s.io/v1/storageclasses/standard"
     assert not clusters.owned
     assert str(clusters) == "StorageClass.storage.k8s.io standard"
+
+
+OTHERS = Others(
+    "mine", frozenset({"voting-b"}), frozenset({"pvc-b"}), frozenset({"/volumes/pvc-b"})
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "namespace", "name", "run", "others"),
+    [
+        ("Pod", "voting-b", "a", "", True),
+        ("Pod", "voting", "a", "", False),
+        ("Namespace", "", "voting-b", "theirs", True),
+        ("Namespace", "", "voting-2", "predecessor", False),
+        ("PersistentVolume", "", "pvc-b", "", True),
+        ("PersistentVolume", "", "pvc-a", "", False),
+        ("ClusterRole.rbac.authorization.k8s.io", "", "a", "theirs", True),
+        ("ClusterRole.rbac.authorization.k8s.io", "", "a", "mine", False),
+        ("ClusterRole.rbac.authorization.k8s.io", "", "a", "", False),
+    ],
+)
+def test_what_other_runs_made_is_told_apart(
+    kind: str, namespace: str, name: str, run: str, others: bool
+) -> None:
+    item = Item(kind, namespace, name, "1", "/path", owned=True, run=run)
+    assert OTHERS.made(item) is others
+    assert not Others().made(item)
+
+
+def test_other_runs_are_known_by_what_their_namespaces_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def namespace(name: str, tutorial: str | None) -> dict[str, Any]:
+        annotations = {"annotations": {TUTORIAL: tutorial}} if tutorial else {}
+        return {"metadata": {"name": name, "labels": OWNED, **annotations}}
+
+    def volume(name: str, of: str) -> dict[str, Any]:
+        spec = {"claimRef": {"namespace": of}, "hostPath": {"path": f"/volumes/{name}"}}
+        return {"metadata": {"name": name}, "spec": spec}
+
+    answers = {
+        "/api/v1/namespaces": [
+            namespace("voting", "voting"),
+            namespace("voting-2", "voting"),
+            namespace("voting-b", "voting-b"),
+            namespace("voting-b-2", "voting-b"),
+            {"metadata": {"name": "default"}},
+        ],
+        "/api/v1/persistentvolumes": [
+            volume("a", "voting-2"),
+            volume("b", "voting-b-2"),
+            volume("gone", "voting-3"),
+            volume("users", "default"),
+        ],
+    }
+    monkeypatch.setattr("meshproof.probes.inventory.get", lambda _, path: {"items": answers[path]})
+    cluster = Cluster("fake", tmp_path, tmp_path, Owner("mine", "voting"))
+    assert of_others(cluster) == Others(
+        "mine", frozenset({"voting-b", "voting-b-2"}), frozenset({"b"}), frozenset({"/volumes/b"})
+    )
+    assert set(volumes(cluster, "voting")) == {"a", "gone"}
+    assert of_others(Cluster("fake", tmp_path, tmp_path)) == Others()
 
 
 def test_the_list_of_a_kind_of_which_there_is_nothing() -> None:
@@ -174,7 +239,7 @@ def test_all_of_a_cluster_is_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     monkeypatch.setattr(module, "get", get)
     nodes = Nodes()
-    held = take(cast("Cluster", None), cast("Engine", nodes))
+    held = take(Cluster("fake", tmp_path, tmp_path), cast("Engine", nodes))
     assert {str(item) for item in held.items} == {"Pod a in x", "Namespace x"}
     assert held.kinds == 2
     assert held.folders == {("n1", f"{tmp_path}/pvc-1"), ("n2", f"{tmp_path}/pvc-1")}

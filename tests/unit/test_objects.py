@@ -11,7 +11,7 @@ import pytest
 import yaml
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
 from meshproof.tutorial.objects import (
     KINDS,
     PROBE,
@@ -19,6 +19,7 @@ from meshproof.tutorial.objects import (
     get,
     live_objects,
     namespace_object,
+    namespaces_of,
     owned,
     patch,
     path_of,
@@ -225,3 +226,37 @@ def test_a_kind_that_cannot_be_listed_is_an_error(server: ApiServer, cluster: Cl
     server.broken[KINDS["Gateway"].format(namespace="voting")] = 404  # Istio is not installed
     with pytest.raises(ApiException):
         live_objects(cluster, "voting")
+
+
+# Whose a namespace is.
+
+
+def a_namespace(name: str, tutorial: str | None = None, *, label: bool = True) -> dict[str, Any]:
+    annotations = {"annotations": {TUTORIAL: tutorial}} if tutorial else {}
+    return {"metadata": {"name": name, "labels": OWNED if label else {}, **annotations}}
+
+
+def test_a_namespace_of_another_run_is_not_taken_for_one_beside(
+    cluster: Cluster, server: ApiServer
+) -> None:
+    server.answers["/api/v1/namespaces"] = {
+        "items": [
+            a_namespace("voting"),
+            a_namespace("voting-2", "voting"),
+            a_namespace("voting-b", "voting-b"),
+            a_namespace("voting-b-store", "voting-b"),
+            a_namespace("voting-c"),
+            a_namespace("voting-d", "voting", label=False),
+        ]
+    }
+    assert namespaces_of(cluster, "voting") == ["voting", "voting-2"]
+    assert namespaces_of(cluster, "voting-b") == ["voting-b", "voting-b-store"]
+
+
+def test_what_a_run_makes_carries_its_id(tmp_path: Path) -> None:
+    mine = Cluster("fake", tmp_path, tmp_path, Owner("a-run", "voting"))
+    assert mine.ownership == {
+        "labels": OWNED,
+        "annotations": {"meshproof-run": "a-run", "meshproof-tutorial": "voting"},
+    }
+    assert Cluster("fake", tmp_path, tmp_path).ownership == {"labels": OWNED, "annotations": {}}

@@ -1,13 +1,27 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from meshproof.errors import EnvironmentBroken, ExitCode
-from meshproof.process import CommandFailed, Completed, last_lines, run, run_logged
+from meshproof.process import (
+    CommandFailed,
+    Completed,
+    end_running,
+    last_lines,
+    run,
+    run_logged,
+)
+from meshproof.waiting import Timeout, converge
+
+#: A command that starts another one, which would outlive it and holds its output open.
+WITH_CHILD = ["sh", "-c", 'sleep 300 & echo $! >"$0"; wait']
+SOON = Timeout("soon", 5, 0.02, "a process that is killed is gone at once")
 
 
 def test_what_a_command_printed_and_how_it_ended() -> None:
@@ -111,3 +125,89 @@ def test_last_lines_of_a_log_that_is_not_all_text(tmp_path: Path) -> None:
 
 def test_paths_are_words_of_a_command() -> None:
     assert run([Path(sys.executable), "-c", "print(1)"]).argv[0] == sys.executable
+
+
+# A command that is given up ends with what it has started.
+
+
+def await_pid(file: Path) -> int:
+    """The pid of the child of `WITH_CHILD`, once it runs."""
+    return converge(
+        lambda: int(file.read_text()), until=bool, what="the child runs", timeout=SOON
+    ).value
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process runs no more; one that nobody has asked after is still listed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def await_gone(pid: int) -> None:
+    converge(lambda: is_gone(pid), until=bool, what=f"process {pid} is gone", timeout=SOON)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda argv, tmp_path: run(argv, timeout=0.5),
+        lambda argv, tmp_path: run_logged(argv, log=tmp_path / "log", timeout=0.5),
+    ],
+    ids=["run", "run_logged"],
+)
+def test_what_a_command_that_takes_too_long_has_started_ends_with_it(
+    tmp_path: Path, start: Callable[[list[str], Path], object]
+) -> None:
+    begun = time.monotonic()
+    with pytest.raises(EnvironmentBroken, match=r"within 0\.5 s"):
+        start([*WITH_CHILD, str(tmp_path / "pid")], tmp_path)
+    assert time.monotonic() - begun < 5
+    await_gone(await_pid(tmp_path / "pid"))
+
+
+def test_what_does_not_end_when_it_is_asked_to_is_killed(tmp_path: Path) -> None:
+    stubborn = 'trap "" TERM; echo $$ >"$0"; while :; do sleep 0.1; done'
+    with pytest.raises(CommandFailed):
+        run(["sh", "-c", stubborn, str(tmp_path / "pid")], timeout=0.5)
+    await_gone(await_pid(tmp_path / "pid"))
+
+
+def test_an_interrupt_ends_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "pid"
+
+    def interrupted(*_: object) -> None:
+        await_pid(file)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("subprocess.Popen.communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run([*WITH_CHILD, str(file)])
+    await_gone(await_pid(file))
+
+
+def test_commands_of_other_threads_can_be_ended(tmp_path: Path) -> None:
+    file, raised = tmp_path / "pid", list[BaseException]()
+
+    def command() -> None:
+        try:
+            run([*WITH_CHILD, str(file)])
+        except CommandFailed as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=command)
+    thread.start()
+    pid = await_pid(file)
+    assert end_running() == 1
+    thread.join(5)
+    assert len(raised) == 1
+    await_gone(pid)
+    assert end_running() == 0
+
+
+def test_a_command_does_not_get_the_signals_of_the_terminal() -> None:
+    ids = "ps -o pgid= -o sid= -p $$"
+    group, session = run(["sh", "-c", ids]).stdout.split()
+    assert group == session
+    assert run(["sh", "-c", ids]).stdout.split()[0] != group

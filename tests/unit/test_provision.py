@@ -7,7 +7,7 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,6 +30,16 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     programs = {"apt-get"}
     monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}" if name in programs else None)
     return programs
+
+
+#: Where it is outside of tests.
+provision_home = provision.RUNTIME_HOME
+
+
+@pytest.fixture(autouse=True)
+def _runtime_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder of the system's that is not this machine's."""
+    monkeypatch.setattr(provision, "RUNTIME_HOME", tmp_path / "lib" / "meshproof")
 
 
 @pytest.fixture
@@ -296,3 +306,41 @@ def test_systemd_starts_docker_where_there_is_one(
 ) -> None:
     script("systemctl", f'test "$*" = "start docker" && touch {docker}')
     assert provision.start_docker(replace(machine, systemd=True)).name == "docker"
+
+
+def test_the_runtime_lies_in_a_folder_of_the_systems() -> None:
+    assert provision_home.is_relative_to("/usr/local/lib")
+
+
+@pytest.mark.parametrize("rest", [{}, {"log-driver": "journald"}])
+@pytest.mark.parametrize("running", [True, False])
+def test_what_was_configured_is_undone_and_the_rest_stays(
+    withholding: Machine,
+    daemon_config: Path,
+    progress: Progress,
+    monkeypatch: pytest.MonkeyPatch,
+    rest: dict[str, Any],
+    running: bool,
+) -> None:
+    provision.configure_daemon(withholding, progress)
+    written = json.loads(daemon_config.read_text()) | rest
+    if rest:
+        written["runtimes"]["nvidia"] = {"path": "nvidia-container-runtime"}
+    daemon_config.write_text(json.dumps(written))
+    monkeypatch.setattr(provision, "answering", lambda _: running)
+    done, home = provision.unconfigure_daemon()
+    assert done == f"taken out of {daemon_config}: the runtime meshproof"
+    assert home.startswith("left: " if running else "deleted: ")
+    assert provision.RUNTIME_HOME.exists() is running
+    if rest:
+        runtimes = {"nvidia": {"path": "nvidia-container-runtime"}}
+        assert json.loads(daemon_config.read_text()) == rest | {"runtimes": runtimes}
+    else:
+        assert not daemon_config.exists()
+
+
+def test_where_nothing_was_configured_nothing_is_undone(
+    daemon_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert provision.unconfigure_daemon() == []
+    assert not daemon_config.exists()

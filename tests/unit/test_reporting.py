@@ -29,6 +29,7 @@ from meshproof.expectations import IDS
 from meshproof.paths import ROOT
 from meshproof.probes.page import WrongPage
 from meshproof.process import CommandFailed, Completed
+from meshproof.reports_folder import MARKER, mark, may_write
 from meshproof.signoff.allure_report import EXPECTATION_LABEL, HISTORY, REPORT, RESULTS, cases
 from meshproof.signoff.attestation import ATTESTATION
 from meshproof.signoff.keys import generate, read_public
@@ -158,14 +159,36 @@ def test_what_an_earlier_run_wrote_goes_and_the_rest_stays(tmp_path: Path) -> No
         (tmp_path / name).touch()
     for name in ("allure-results", "evidence", "mine"):
         (tmp_path / name / "below").mkdir(parents=True)
+    mark(tmp_path)
     prepare_folder(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "mine"}
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "mine", MARKER}
     assert (tmp_path / "mine" / "below").is_dir()
 
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
     prepare_folder(tmp_path / "not" / "yet")
-    assert list((tmp_path / "not" / "yet").iterdir()) == []
+    assert [path.name for path in (tmp_path / "not" / "yet").iterdir()] == [MARKER]
+    prepare_folder(tmp_path / "not" / "yet")
+
+
+@pytest.mark.parametrize("name", ["junit.xml", "signoff.json", "notes.txt", ".git"])
+def test_a_folder_that_no_run_has_written_is_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}")
+    (tmp_path / "evidence").mkdir()
+    with pytest.raises(pytest.UsageError, match=r"is not empty, and no run has written there: "):
+        prepare_folder(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {name, "evidence"}
+
+
+def test_a_folder_that_a_release_without_the_marker_wrote_is_known(ran: dict[str, Ran]) -> None:
+    reports = ran["broken"].reports
+    assert may_write(reports)
+    (reports / MARKER).rename(reports / "kept")
+    assert may_write(reports)
+    (reports / "signoff.json").rename(reports / "away")
+    assert not may_write(reports)
+    (reports / "away").rename(reports / "signoff.json")
+    (reports / "kept").rename(reports / MARKER)
 
 
 def test_a_file_in_the_folders_place_is_a_usage_error(tmp_path: Path) -> None:
@@ -861,4 +884,4 @@ def test_allure_has_a_case_for_each_scenario(ran: dict[str, Ran]) -> None:
 def test_nothing_else_is_written_beside_the_reports(ran: dict[str, Ran]) -> None:
     made_of_them = {REPORT, HISTORY}  # by Allure's generator, which these runs do without
     written = {path.name for path in ran["green"].reports.iterdir()}
-    assert written == set(WRITTEN) - made_of_them
+    assert written == {*WRITTEN, MARKER} - made_of_them

@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 import yaml
 
-from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.loaded import Loaded, change
 from meshproof.probes.ingress import Response
@@ -52,6 +52,9 @@ WANTED = objects_of(NAMESPACE, MANIFESTS)
 
 class World:
     """A cluster with one namespace, in memory, and a note of all that happens to it."""
+
+    owner: Owner | None = None
+    ownership: ClassVar[dict[str, Any]] = {"labels": OWNED}
 
     def __init__(self) -> None:
         self.objects: Objects = {}
@@ -399,6 +402,23 @@ def test_pods_that_were_restarted_with_their_node_are_made_anew(
     tutorial.booted = booted
     tutorial.follow_to("deployed")
     assert ("delete namespace" in world.did) is over
+
+
+def test_a_namespace_of_another_run_is_not_touched(world: World, tutorial: Tutorial) -> None:
+    tutorial.follow_to("namespace")
+    metadata = world.objects["Namespace", NAMESPACE]["metadata"]
+    world.owner = Owner("mine", NAMESPACE)
+    tutorial.follow_to("namespace")  # a predecessor made it, which said nothing yet
+    world.owner = Owner("mine", "elsewhere")
+    tutorial.follow_to("namespace")
+    metadata["annotations"] = {TUTORIAL: "elsewhere"}
+    tutorial.follow_to("namespace")  # it is one of the run's lanes
+    metadata["annotations"] = {TUTORIAL: "another"}
+    world.did.clear()
+    for touch in (lambda: tutorial.follow_to("deployed"), tutorial.delete):
+        with pytest.raises(EnvironmentBroken, match="was made by a run in another: choose"):
+            touch()
+    assert world.did == []
 
 
 def test_a_namespace_that_is_not_ours_is_not_touched(world: World, tutorial: Tutorial) -> None:

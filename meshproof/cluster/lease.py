@@ -1,0 +1,184 @@
+"""Who holds what only one run can have: Leases of the cluster, renewed as long as the run lives.
+
+A run that was killed holds what it had until its Lease expires. Clocks of machines that share a
+cluster may differ by less than `DURATION`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+
+from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, Cluster, Owner
+from meshproof.errors import EnvironmentBroken
+
+#: Where the Leases are: there is one namespace of the mesh, and the way in is there.
+PLACE = "istio-system"
+#: Seconds that a Lease lasts, and after which it is renewed: three renewals may fail.
+DURATION, RENEWED = 60, 15.0
+#: The Lease of the way in for any host.
+ANY_HOST = "meshproof-any-host"
+CONFLICT, MISSING = 409, 404
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds something: a run by its id, since when (UTC, ISO 8601), and if it still does."""
+
+    run: str
+    since: str
+    alive: bool
+
+    def __str__(self) -> str:
+        """Return the run and since when."""
+        return f"{self.run}, since {self.since}"
+
+
+def of_namespace(namespace: str) -> str:
+    """Return the name of the Lease of a tutorial's namespace."""
+    return f"meshproof-in-{namespace}"[:253]
+
+
+def holder_of(cluster: Cluster, name: str) -> Holder | None:
+    """Return who holds a Lease, or held it last; None where there is none."""
+    found = _read(cluster, name)
+    return None if found is None else _holder(found)
+
+
+def living(cluster: Cluster) -> list[Holder]:
+    """Return the runs that follow the tutorial on a cluster, in whichever namespace."""
+    leases = client.CoordinationV1Api(cluster.api)
+    listed = leases.list_namespaced_lease(PLACE, label_selector=OWNED_SELECTOR).items
+    names = [lease.metadata.name for lease in listed if lease.metadata.name != ANY_HOST]
+    holders = [holder_of(cluster, name) for name in names]
+    return [holder for holder in holders if holder and holder.alive]
+
+
+class Leases:
+    """What a run holds, until it lets go of it."""
+
+    def __init__(self, cluster: Cluster, owner: Owner) -> None:
+        """Nothing is held."""
+        self.cluster = cluster
+        self.owner = owner
+        self.held: set[str] = set()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def claim(self, name: str) -> Holder | None:
+        """Hold a Lease; where another run that lives does, return it, and hold nothing.
+
+        Raises ``ApiException``.
+        """
+        for _ in range(3):  # somebody may be faster, or let go meanwhile
+            found = _read(self.cluster, name)
+            if found is not None:
+                holder = _holder(found)
+                if holder.alive and holder.run not in (self.owner.run, self.owner.parent):
+                    return holder
+                if holder.alive and holder.run == self.owner.parent:
+                    return None  # what the run that started this one holds is for both
+            try:
+                self._write(name, found)
+            except ApiException as error:
+                if error.status != CONFLICT:
+                    raise
+                continue
+            self.held.add(name)
+            self._keep()
+            return None
+        raise EnvironmentBroken(
+            f"The Lease {name} in {PLACE} changes hands faster than it is read."
+        )
+
+    def release(self) -> None:
+        """Let go of everything; nothing is raised where the cluster is gone."""
+        self._ended.set()
+        if self._thread:
+            self._thread.join()
+        for name in sorted(self.held):
+            with suppress(Exception):
+                found = _read(self.cluster, name)
+                if found and _holder(found).run == self.owner.run:
+                    drop(self.cluster, name)
+        self.held.clear()
+
+    def renew(self) -> None:
+        """Renew what is held. One that another run has taken over is held no more."""
+        for name in tuple(self.held):
+            found = _read(self.cluster, name)
+            if found and _holder(found).run != self.owner.run:
+                self.held.discard(name)
+                continue
+            with suppress(ApiException):
+                self._write(name, found)
+
+    def _keep(self) -> None:
+        def renewing() -> None:
+            while not self._ended.wait(RENEWED):
+                with suppress(Exception):  # the next one may get through
+                    self.renew()
+
+        if self._thread is None:
+            self._thread = threading.Thread(target=renewing, daemon=True)
+            self._thread.start()
+
+    def _write(self, name: str, found: dict[str, Any] | None) -> None:
+        now = datetime.now(UTC)
+        mine = found is not None and _holder(found).run == self.owner.run
+        spec = {
+            "holderIdentity": self.owner.run,
+            "leaseDurationSeconds": DURATION,
+            "acquireTime": found["spec"]["acquireTime"] if mine and found else _time(now),
+            "renewTime": _time(now),
+        }
+        metadata: dict[str, Any] = {
+            "name": name, "labels": OWNED, "annotations": self.owner.annotations
+        }  # fmt: skip
+        leases = client.CoordinationV1Api(self.cluster.api)
+        if found is None:
+            leases.create_namespaced_lease(PLACE, {"metadata": metadata, "spec": spec})
+            return
+        metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
+        leases.replace_namespaced_lease(name, PLACE, {"metadata": metadata, "spec": spec})
+
+
+def drop(cluster: Cluster, name: str) -> None:
+    """Delete a Lease, whoever holds it; nothing happens where there is none."""
+    try:
+        client.CoordinationV1Api(cluster.api).delete_namespaced_lease(name, PLACE)
+    except ApiException as error:
+        if error.status != MISSING:
+            raise
+
+
+def _read(cluster: Cluster, name: str) -> dict[str, Any] | None:
+    leases = client.CoordinationV1Api(cluster.api)
+    try:
+        # As it is sent: the client would write its times in another way than it reads them.
+        answer = leases.read_namespaced_lease(name, PLACE, _preload_content=False)
+    except ApiException as error:
+        if error.status == MISSING:
+            return None
+        raise
+    found: dict[str, Any] = json.loads(answer.data)
+    return found
+
+
+def _holder(lease: dict[str, Any]) -> Holder:
+    spec = lease["spec"]
+    renewed = datetime.fromisoformat(spec["renewTime"])
+    lasts = timedelta(seconds=spec.get("leaseDurationSeconds") or DURATION)
+    alive = datetime.now(UTC) < renewed + lasts
+    return Holder(spec["holderIdentity"], spec["acquireTime"][:19] + "Z", alive)
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,391 @@
+"""Signals, sent to whole runs: on a suite of its own, which needs no cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshproof.errors import EnvironmentBroken, ExitCode
+from meshproof.interruption import Interrupted, Interruption, interruption
+from meshproof.paths import ROOT
+from meshproof.waiting import Timeout, converge
+
+#: Seconds until there is a verdict and its reports; and how long each test may take at most.
+REPORTED, AT_MOST = 5.0, 60.0
+START = Timeout("start", 60, 0.05, "pytest and its plugins are imported within some seconds")
+SOON = Timeout("soon", 20, 0.02, "within the bounds of the test")
+
+FEATURE = """\
+Feature: What is interrupted
+  @deploy @D1
+  Scenario: It was done before
+    Then it is kept
+
+  @deploy @D2
+  Scenario: A command runs
+    Given something to be put back
+    Then a command runs
+
+  @deploy @D3
+  Scenario: Something is waited for
+    Given something to be put back
+    Then something is waited for
+
+  @deploy @D4
+  Scenario: Something swallows the interrupt
+    Given something to be put back
+    Then the interrupt is swallowed
+
+  @deploy @D5
+  Scenario: A thread is waited for
+    Given something to be put back
+    Then a thread is waited for
+"""
+MODULE = """\
+from pathlib import Path
+
+from pytest_bdd import scenarios
+
+scenarios("deploy.feature")
+"""
+CONFTEST = """\
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from pytest_bdd import given, then
+
+from fixtures_of_the_suite import *
+from meshproof.process import run
+from meshproof.waiting import Timeout, converge
+
+HERE = Path(__file__).parent
+LONG = Timeout("long", 300, 0.1, "a test interrupts it")
+COMMAND = ["sh", "-c", 'sleep 300 & echo $! >"$0"; wait', str(HERE / "child")]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def environment():
+    yield
+
+
+@given("something to be put back")
+def _(put_back):
+    pass
+
+
+@pytest.fixture
+def put_back():
+    yield
+    converge(lambda: time.sleep(float(os.environ["PUT_BACK"])), until=lambda _: True,
+             what="it is put back", timeout=LONG)
+    (HERE / "put back").touch()
+
+
+@then("it is kept")
+def _():
+    pass
+
+
+def begun():
+    (HERE / "begun").touch()
+
+
+@then("a command runs")
+def _():
+    begun()
+    run(COMMAND, timeout=300)
+
+
+@then("something is waited for")
+def _():
+    begun()
+    converge(lambda: 0, until=bool, what="it happens", timeout=LONG)
+
+
+@then("the interrupt is swallowed")
+def _():
+    begun()
+    while not (HERE / "reports" / "signoff.json").exists():
+        try:
+            time.sleep(300)
+        except KeyboardInterrupt:
+            pass
+    time.sleep(300)
+
+
+@then("a thread is waited for")
+def _():
+    begun()
+    with ThreadPoolExecutor() as pool:
+        pool.submit(run, COMMAND, timeout=300).result()
+"""
+PLUGINS = """\
+pytest_plugins = [
+    "fixtures.options", "fixtures.run_folder", "fixtures.scenarios", "fixtures.quick",
+    "fixtures.outcomes", "fixtures.run_progress", "fixtures.reporting",
+    "fixtures.allure_results", "fixtures.environment", "fixtures.evidence", "fixtures.tutorial",
+    "fixtures.sampling", "fixtures.breakages", "fixtures.lanes", "fixtures.interruption",
+]
+"""
+SETTINGS = """\
+[pytest]
+addopts = --strict-markers --strict-config --import-mode=importlib -p no:cacheprovider
+bdd_features_base_dir = features
+filterwarnings = error
+"""
+
+
+@dataclass
+class Run:
+    """A run of one scenario, once its step has begun."""
+
+    root: Path
+    process: subprocess.Popen[str]
+    told: float = 0.0
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal; the first one's time counts."""
+        self.told = self.told or time.monotonic()
+        self.process.send_signal(number)
+
+    def await_verdict(self) -> dict[str, Any]:
+        """Return its sign-off once there is one that can be read. Says how long it took."""
+        file = self.root / "reports" / "signoff.json"
+        seen = converge(
+            lambda: json.loads(file.read_text()), until=bool, what="a sign-off", timeout=SOON
+        )
+        assert time.monotonic() - self.told < REPORTED
+        document: dict[str, Any] = seen.value
+        return document
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code and what it said, once it has ended."""
+        said, _ = self.process.communicate(timeout=AT_MOST)
+        return self.process.returncode, said
+
+    @property
+    def was_put_back(self) -> bool:
+        return (self.root / "put back").exists()
+
+
+class Suite:
+    """Starts runs, each in a process of its own, and ends those that are left."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(
+        self, scenario: str, *more: str, put_back: float = 0.0, by: Sequence[str] = ()
+    ) -> Run:
+        typed = ["features", "-k", scenario, "--no-allure-report", *more]
+        process = subprocess.Popen(
+            [*(by or [sys.executable, str(ROOT / "acceptance.py")]), *typed],
+            cwd=self.root,
+            env={
+                **{k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")},
+                "PYTHONPATH": f"{ROOT}{os.pathsep}{self.root}",
+                "MESHPROOF_STATE": str(self.root / "state"),
+                "PUT_BACK": str(put_back),
+            },
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        self.started.append(process)
+        converge(
+            lambda: process.poll() is not None or (self.root / "begun").exists(),
+            until=bool, what="its step has begun", timeout=START,
+        )  # fmt: skip
+        assert process.poll() is None, process.communicate()
+        return Run(self.root, process)
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Iterator[Suite]:
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / "deploy.feature").write_text(FEATURE)
+    (tmp_path / "features" / "test_deploy.py").write_text(MODULE)
+    (tmp_path / "conftest.py").write_text(
+        CONFTEST.replace("from fixtures_of_the_suite import *\n", PLUGINS)
+    )
+    (tmp_path / "pytest.ini").write_text(SETTINGS)
+    made = Suite(tmp_path)
+    yield made
+    for process in made.started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+CODES = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.HUNG_UP,
+}
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_each_signal_ends_in_a_verdict_and_its_code(suite: Suite, number: signal.Signals) -> None:
+    run = suite.start("waited_for and something or done")
+    run.tell(number)
+    document = run.await_verdict()
+    assert (document["verdict"], document["interrupted"]) == ("inconclusive", True)
+    assert [document["counts"][name] for name in ("collected", "passed")] == [2, 1]
+    code, said = run.end()
+    assert code == CODES[number], said
+    assert "Verdict: inconclusive" in said
+    assert run.was_put_back
+    assert (suite.root / "reports" / "junit.xml").exists()
+    assert (suite.root / "reports" / "signoff.html").exists()
+
+
+@pytest.mark.parametrize("scenario", ["command", "thread"])
+def test_a_command_ends_with_what_it_has_started(suite: Suite, scenario: str) -> None:
+    run = suite.start(scenario)
+    child = suite.root / "child"
+    pid = converge(
+        lambda: int(child.read_text()), until=bool, what="its command runs", timeout=SOON
+    ).value
+    run.tell(signal.SIGTERM)
+    run.await_verdict()
+    code, said = run.end()
+    assert code == ExitCode.TERMINATED, said
+    assert run.was_put_back
+    stat = Path(f"/proc/{pid}/stat")
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_the_verdict_does_not_wait_for_what_is_put_back(suite: Suite) -> None:
+    run = suite.start("command", put_back=7)
+    run.tell(signal.SIGTERM)
+    run.await_verdict()
+    assert not run.was_put_back
+    code, _ = run.end()
+    assert code == ExitCode.TERMINATED
+    assert run.was_put_back
+
+
+def test_the_verdict_does_not_wait_for_what_swallows_the_interrupt(suite: Suite) -> None:
+    run = suite.start("swallows")
+    run.tell(signal.SIGTERM)
+    assert run.await_verdict()["verdict"] == "inconclusive"
+    code, said = run.end()
+    assert code == ExitCode.TERMINATED, said
+    assert run.was_put_back
+
+
+def test_a_second_signal_ends_at_once_and_says_what_is_left(suite: Suite) -> None:
+    run = suite.start("command", "--namespace=mine", put_back=300)
+    run.tell(signal.SIGTERM)
+    run.await_verdict()
+    time.sleep(1)  # what comes sooner is the same interrupt twice
+    begun = time.monotonic()
+    run.tell(signal.SIGINT)
+    code, said = run.end()
+    assert time.monotonic() - begun < 2
+    assert code == ExitCode.INTERRUPTED
+    assert "meshproof: ended at once by a second signal." in said
+    assert "`meshproof clean --namespace mine`" in said
+    assert not run.was_put_back
+
+
+def test_the_same_interrupt_twice_is_one(suite: Suite) -> None:
+    # As tox does, which passes Ctrl-C on to its child, who had it from the terminal.
+    run = suite.start("command", put_back=1)
+    run.tell(signal.SIGINT)
+    run.tell(signal.SIGINT)
+    code, said = run.end()
+    assert (code, run.was_put_back) == (ExitCode.INTERRUPTED, True), said
+
+
+@pytest.mark.parametrize("to_all", [False, True], ids=["to the run", "to its lanes, too"])
+def test_lanes_put_back_what_they_changed(suite: Suite, to_all: bool) -> None:
+    run = suite.start("command", "-n2", put_back=7)
+    if to_all:
+        run.told = time.monotonic()
+        os.killpg(run.process.pid, signal.SIGINT)
+    else:
+        run.tell(signal.SIGINT)
+    assert run.await_verdict()["interrupted"]
+    code, said = run.end()
+    assert (code, run.was_put_back) == (ExitCode.INTERRUPTED, True), said
+
+
+def test_nobody_reads_what_a_run_says_when_its_terminal_is_gone(suite: Suite) -> None:
+    run = suite.start("command", put_back=1)
+    assert run.process.stdout
+    run.process.stdout.close()
+    run.tell(signal.SIGHUP)
+    assert run.await_verdict()["interrupted"]
+    assert run.process.wait(AT_MOST) == ExitCode.HUNG_UP
+    assert run.was_put_back
+
+
+def tox(suite: Suite) -> list[str]:
+    """The command of the README, on this suite and with the packages that the tests run with."""
+    settings = (ROOT / "tox.ini").read_text()
+    (suite.root / "tox.ini").write_text(settings.replace("acceptance.py", f"{ROOT}/acceptance.py"))
+    instead = {
+        "deps": "",
+        "commands_pre": "",
+        "pass_env": "*",
+        "set_env": f"PYTHONPATH={sysconfig.get_path('purelib')}{os.pathsep}{ROOT}",
+    }
+    overrides = [f"-x=testenv:acceptance.{key}={value}" for key, value in instead.items()]
+    program = str(Path(sys.executable).with_name("tox"))
+    return [program, "-qq", "run", "-e", "acceptance", *overrides, "--"]
+
+
+@pytest.mark.parametrize(
+    ("number", "to_all"),
+    [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)],
+    ids=["SIGINT to tox", "Ctrl-C", "SIGTERM to tox"],
+)
+def test_a_run_through_tox_has_the_time_that_it_needs(
+    suite: Suite, number: signal.Signals, to_all: bool
+) -> None:
+    run = suite.start("command", put_back=3, by=tox(suite))
+    run.told = time.monotonic()
+    if to_all:
+        os.killpg(run.process.pid, number)
+    else:
+        run.process.send_signal(number)
+    assert run.await_verdict()["verdict"] == "inconclusive"
+    converge(lambda: run.was_put_back, until=bool, what="it is put back", timeout=SOON)
+    run.end()
+    pid = int((suite.root / "child").read_text())
+    stat = Path(f"/proc/{pid}/stat")
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+# In one process.
+
+
+def test_waiting_ends_in_every_thread_until_things_are_taken_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interruption, "_stopped", True)
+    with pytest.raises(Interrupted):
+        converge(lambda: 1, until=bool, what="it", timeout=SOON)
+    assert issubclass(Interrupted, EnvironmentBroken)
+    interruption.resume()
+    assert converge(lambda: 1, until=bool, what="it", timeout=SOON).value == 1
+
+
+def test_nobody_told_it_to_end() -> None:
+    one = Interruption()
+    assert (one.number, one.exit_code) == (None, None)
+    one.check()
