@@ -20,6 +20,7 @@ from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.interruption import interruption
 from meshproof.leftovers import clean_up
 from meshproof.options import Options, option_flags, read_options
+from meshproof.paths import cache_dir
 from meshproof.process import kill_running
 from meshproof.progress import Progress
 from meshproof.signoff.attestation import SIGNOFF
@@ -40,6 +41,7 @@ from meshproof.signoff.keys import generate, public_file, read_public
 from meshproof.signoff.verification import folder_of, verify
 from meshproof.suite import declared_expectations, declared_sections
 from meshproof.supply.catalogue import recipes
+from meshproof.supply.kept import SHARED, kept, prune, size_of
 from meshproof.tls.check import tls_check
 from meshproof.tls.reach import reach
 from meshproof.tls.table import render, render_json
@@ -170,6 +172,44 @@ def build(names: tuple[str, ...], **typed: Any) -> None:
     shop.provide(*names)
     for name in names:
         click.echo(shop.image(name) if known[name].image else str(shop.folder(name)))
+
+
+@cli.command("cache")
+@click.option("--prune", "pruning", is_flag=True, help="take away what no checkout's keys name")
+def show_cache(pruning: bool) -> None:
+    """List what was built and is kept: its size, its last use, and which checkouts name it.
+
+    With --prune, take away what none does: checkouts that are gone do not count.
+    """
+    engine, place = answering(), cache_dir()
+    if pruning:
+        gone, in_use = prune(place, engine)
+        for each in gone:
+            click.echo(f"gone: {each}, {megabytes(each.size)}")
+        for each in in_use:
+            click.echo(f"still in use: {each}, {megabytes(each.size)}")
+        if not gone and not in_use:
+            click.echo("Every artefact is named by a checkout.")
+    else:
+        table = Table(box=None)
+        for heading in ("artefact", "key", "is", "size", "last use", "named by"):
+            table.add_column(heading)
+        for each in kept(place, engine):
+            used = f"{each.used:%Y-%m-%d %H:%M} UTC" if each.used else "unknown"
+            named = ", ".join(map(str, each.checkouts)) or "no checkout"
+            form = "an image" if each.image else "a folder"
+            table.add_row(each.name, each.key, form, megabytes(each.size), used, named)
+        for name in SHARED:
+            size = megabytes(size_of(place / name))
+            table.add_row(name, "", "downloads and compiled parts", size, "", "all recipes")
+        Console(markup=False).print(table)
+    if engine is None:
+        click.echo("No container engine answers: images are not looked at.")
+
+
+def megabytes(size: int) -> str:
+    """Write a size for people."""
+    return f"{size / 10**6:.1f} MB"
 
 
 @cli.command("tls-check")

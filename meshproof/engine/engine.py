@@ -85,6 +85,17 @@ class Engine:
         """Whether an image of that name is there."""
         return self.run("image", "inspect", "--format", "{{.Id}}", reference, check=False).ok
 
+    def image_references(self, pattern: str) -> list[str]:
+        """The references of all images whose names match a pattern of the engine's."""
+        form = "{{.Repository}}:{{.Tag}}"
+        return self.run(
+            "images", "--format", form, "--filter", f"reference={pattern}"
+        ).stdout.split()
+
+    def remove_image(self, reference: str) -> bool:
+        """Remove an image's name, and the image with its last; False where it is in use."""
+        return self.run("image", "rm", reference, check=False).ok
+
     def image_id(self, reference: str) -> str:
         """The digest of an image's configuration. Raises ``CommandFailed`` where there is none."""
         return self.run("image", "inspect", "--format", "{{.Id}}", reference).stdout.strip()

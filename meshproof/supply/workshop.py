@@ -22,6 +22,7 @@ from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken, MeshproofError, UsageFailure
 from meshproof.process import run_logged
 from meshproof.progress import Progress
+from meshproof.supply.kept import note_checkout, note_use
 from meshproof.supply.recipe import Recipe, in_order, inputs_of, key_of
 
 #: Seconds: the longest build (Kubernetes, cold, 2 cores) takes about 10 minutes.
@@ -67,6 +68,7 @@ class Workshop:
     ) -> None:
         """``engine`` may be missing as long as no image is asked for."""
         self.recipes = recipes
+        self.root = root
         self.cache = cache
         self.progress = progress or Progress()
         self._engine = engine
@@ -134,6 +136,7 @@ class Workshop:
             raise UsageFailure(
                 f"There is no recipe “{unknown[0]}”; there are: {', '.join(self.recipes)}."
             )
+        note_checkout(self.cache, self.root, self._keys)
         missing = self.missing(wanted)
         for position, name in enumerate(missing, 1):
             following = f", next {missing[position]}" if position < len(missing) else ""
@@ -143,6 +146,8 @@ class Workshop:
                 title = f"build {name} ({position} of {len(missing)}{following})"
                 with self.progress.step(title):
                     self._build(self.recipes[name])
+        for name in {*wanted, *missing}:
+            note_use(self.cache, name, self._keys[name])
 
     def _lock(self, name: str) -> FileLock:
         folder = self.cache / "locks"

@@ -123,6 +123,28 @@ def test_build_without_names_lists_the_recipes(
     assert {row.split()[-1] for row in rows} == {"no"}
 
 
+def test_what_is_kept_is_listed_and_what_nobody_names_is_taken_away(
+    meshproof: Command,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(cli, "answering", lambda: None)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("MESHPROOF_CACHE", str(tmp_path))
+    (tmp_path / "artefacts" / "kind-0123456789abcdef").mkdir(parents=True)
+    assert meshproof("cache") == 0
+    printed = capsys.readouterr().out
+    row = "kind 0123456789abcdef a folder 0.0 MB unknown no checkout"
+    assert row in " ".join(printed.split())
+    assert meshproof("cache", "--prune") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("gone: kind-0123456789abcdef, 0.0 MB\nNo container engine answers")
+    assert not list((tmp_path / "artefacts").iterdir())
+    assert meshproof("cache", "--prune") == 0
+    assert capsys.readouterr().out.startswith("Every artefact is named by a checkout.\n")
+
+
 def test_a_broken_environment_is_exit_code_3_with_its_details(
     meshproof: Command, capsys: pytest.CaptureFixture[str], doing: Callable[[str, Any], None]
 ) -> None:
