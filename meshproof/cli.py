@@ -20,7 +20,7 @@ from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.interruption import interruption
 from meshproof.leftovers import clean_up
 from meshproof.options import Options, option_flags, read_options
-from meshproof.paths import cache_dir
+from meshproof.paths import ROOT
 from meshproof.process import kill_running
 from meshproof.progress import Progress
 from meshproof.signoff.attestation import SIGNOFF
@@ -181,7 +181,10 @@ def show_cache(pruning: bool) -> None:
 
     With --prune, take away what none does: checkouts that are gone do not count.
     """
-    engine, place = answering(), cache_dir()
+    engine = answering()
+    shop = environment.workshop(engine, Progress())
+    shop.note()
+    place = shop.cache
     if pruning:
         gone, in_use = prune(place, engine)
         for each in gone:
@@ -192,19 +195,23 @@ def show_cache(pruning: bool) -> None:
             click.echo("Every artefact is named by a checkout.")
     else:
         table = Table(box=None)
-        for heading in ("artefact", "key", "is", "size", "last use", "named by"):
-            table.add_column(heading)
+        for heading in ("artefact", "is", "size", "last use", "named by"):
+            table.add_column(heading, overflow="fold")
         for each in kept(place, engine):
-            used = f"{each.used:%Y-%m-%d %H:%M} UTC" if each.used else "unknown"
-            named = ", ".join(map(str, each.checkouts)) or "no checkout"
-            form = "an image" if each.image else "a folder"
-            table.add_row(each.name, each.key, form, megabytes(each.size), used, named)
+            used = f"{each.used:%Y-%m-%d}" if each.used else "unknown"
+            named = "\n".join(sorted(map(_told, each.checkouts))) or "no checkout"
+            form = "image" if each.image else "folder"
+            table.add_row(str(each), form, megabytes(each.size), used, named)
         for name in SHARED:
             size = megabytes(size_of(place / name))
-            table.add_row(name, "", "downloads and compiled parts", size, "", "all recipes")
+            table.add_row(f"{name}, its own cache", "folder", size, "", "all recipes")
         Console(markup=False).print(table)
     if engine is None:
         click.echo("No container engine answers: images are not looked at.")
+
+
+def _told(checkout: Path) -> str:
+    return "this checkout" if checkout == ROOT else str(checkout)
 
 
 def megabytes(size: int) -> str:

@@ -107,6 +107,10 @@ class Workshop:
             return self._engine is not None and self._engine.has_image(self.image(name))
         return self.folder(name).is_dir()
 
+    def note(self) -> None:
+        """Note in the cache which keys this checkout's recipes have: what they name is kept."""
+        note_checkout(self.cache, self.root, self._keys)
+
     def missing(self, wanted: Iterable[str]) -> list[str]:
         """What would have to be built for these, in order.
 
@@ -136,7 +140,7 @@ class Workshop:
             raise UsageFailure(
                 f"There is no recipe “{unknown[0]}”; there are: {', '.join(self.recipes)}."
             )
-        note_checkout(self.cache, self.root, self._keys)
+        self.note()
         missing = self.missing(wanted)
         for position, name in enumerate(missing, 1):
             following = f", next {missing[position]}" if position < len(missing) else ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from meshproof.engine.machine import Machine
 from meshproof.environment import Finding
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import cache_dir, state_dir
+from meshproof.supply.catalogue import recipes as all_recipes
 
 Command = Callable[..., int]
 
@@ -135,8 +137,10 @@ def test_what_is_kept_is_listed_and_what_nobody_names_is_taken_away(
     (tmp_path / "artefacts" / "kind-0123456789abcdef").mkdir(parents=True)
     assert meshproof("cache") == 0
     printed = capsys.readouterr().out
-    row = "kind 0123456789abcdef a folder 0.0 MB unknown no checkout"
+    row = "kind-0123456789abcdef folder 0.0 MB unknown no checkout"
     assert row in " ".join(printed.split())
+    (note,) = (tmp_path / "checkouts").iterdir()  # what this checkout names is known from here on
+    assert json.loads(note.read_text())["keys"].keys() == all_recipes().keys()
     assert meshproof("cache", "--prune") == 0
     printed = capsys.readouterr().out
     assert printed.startswith("gone: kind-0123456789abcdef, 0.0 MB\nNo container engine answers")
