@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from meshproof import __version__, environment
+from meshproof.advance import advance, checked_stage, stage_now
 from meshproof.engine.engine import answering
 from meshproof.engine.machine import this_machine
 from meshproof.engine.provision import ensure_engine
@@ -108,6 +109,20 @@ def up(**typed: Any) -> None:
     progress.note(f"ready: {result.loopback}/{own}")
 
 
+@cli.command("advance")
+@click.argument("stage")
+@with_options(*UP_OPTIONS, "manifests")
+def advance_to(stage: str, **typed: Any) -> None:
+    """Put the namespace at STAGE of the tutorial, forward or back, to look around in it.
+
+    Brings cluster and mesh up where they are not. What follows the tutorial there next begins
+    where this ends.
+    """
+    place = advance(read_options(typed), checked_stage(stage), Progress())
+    for line in place.lines():
+        click.echo(line)
+
+
 @cli.command()
 @click.option("--all", "everything", is_flag=True, help="every cluster, and the engine's settings")
 @with_options("cluster", "cluster_name", "kube_context")
@@ -135,11 +150,15 @@ def clean(**typed: Any) -> None:
 
 
 @cli.command()
-@with_options("cluster", "cluster_name", "kube_context", "namespace")
+@with_options("cluster", "cluster_name", "kube_context", "namespace", "manifests")
 def status(**typed: Any) -> None:
-    """Say what is running."""
+    """Say what is running, and at which stage the namespace is."""
+    options = read_options(typed)
+    rows = environment.status(options)
+    if rows[-1][0] == f"namespace {options.namespace}":  # all that comes before it answered
+        rows.append(("tutorial", stage_now(reach(options), options)))
     table = Table(box=None, show_header=False)
-    for subject, text in environment.status(read_options(typed)):
+    for subject, text in rows:
         table.add_row(subject, text)
     Console(markup=False).print(table)
 

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +110,8 @@ class Workshop:
 
     def note(self) -> None:
         """Note in the cache which keys this checkout's recipes have: what they name is kept."""
-        note_checkout(self.cache, self.root, self._keys)
+        with suppress(OSError):  # a cache that cannot be written to is none to be pruned
+            note_checkout(self.cache, self.root, self._keys)
 
     def missing(self, wanted: Iterable[str]) -> list[str]:
         """What would have to be built for these, in order.
@@ -150,8 +152,9 @@ class Workshop:
                 title = f"build {name} ({position} of {len(missing)}{following})"
                 with self.progress.step(title):
                     self._build(self.recipes[name])
-        for name in {*wanted, *missing}:
-            note_use(self.cache, name, self._keys[name])
+        with suppress(OSError):
+            for name in {*wanted, *missing}:
+                note_use(self.cache, name, self._keys[name])
 
     def _lock(self, name: str) -> FileLock:
         folder = self.cache / "locks"
