@@ -41,5 +41,6 @@ pytest_plugins = [
     "steps.stages",
     "steps.stores",
     "steps.versions",
+    "steps.routes",
     "steps.traces",
 ]

@@ -16,6 +16,12 @@ Feature: Roll out a canary release
     Then of each kind at least 12 requests held the flag, and as many did not
     And exactly those that held it got version "2.0", and all others "1.0"
 
+  @canary @C3
+  Scenario: The ingress gateway has one route to 2.0, and it asks for the cookie alone
+    Given the tutorial is followed up to "canary"
+    When the routes to "voting-app" that the ingress gateway has loaded are read
+    Then just one route to "voting-app" leads to another version than "1.0", and asks for the header "cookie" alone
+
   @canary @C4
   Scenario: The toggle switches between 1.0 on Redis and 2.0 on MySQL
     Given the tutorial is followed up to "canary"

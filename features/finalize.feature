@@ -8,6 +8,12 @@ Feature: Finalize the rollout
     Then every page with the flag is version "2.0"
     And every page without the flag is version "2.0"
 
+  @finalize @F1
+  Scenario: Every route of the ingress gateway leads to 2.0
+    Given the tutorial is followed up to "rolled-out"
+    When the routes to "voting-app" that the ingress gateway has loaded are read
+    Then every route to "voting-app" leads to version "2.0"
+
   @finalize @F2
   Scenario: As long as there is a canary, rules and proxies know both versions
     Given the tutorial is followed up to "canary"

@@ -79,6 +79,12 @@ Feature: Update the application
     Then every page shows analytics "1.1"
 
   @update @U5
+  Scenario: After lock-down every route of the sidecars to analytics leads to 1.1
+    Given the tutorial is followed up to "lock-down"
+    When the routes to "voting-analytics" that the sidecars have loaded are read
+    Then every route to "voting-analytics" leads to version "1.1"
+
+  @update @U5
   Scenario Outline: After lock-down every app pod reaches only analytics 1.1
     Given the tutorial is followed up to "lock-down"
     When analytics are sampled from inside every app pod on <connections> connections, enough to notice a leak of 1 % with 99.9 % confidence
