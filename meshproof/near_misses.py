@@ -19,6 +19,8 @@ SEED = 20181203
 #: Few letters, so that the rest comes often enough.
 NAME_LETTERS = "anXZ09-_."
 VALUE_LETTERS = NAME_LETTERS + ",!#$%&'()*+/:<=>?@[]^`{|}~"
+#: Letters in UTF-8, and a byte that is none of it: é in Latin 1, as Python escapes it.
+FOREIGN_LETTERS = "éß漢😀\udce9"
 #: How long a long cookie is, in characters. Three of them stay below the app's limit of 8 KiB.
 LONG = (500, 2000)
 #: Where the flag has letters.
@@ -105,6 +107,12 @@ PARTS: Mapping[str, Texts] = {
         st.sampled_from(("", "1,", "1, ", "1 ", "1&", '"', "/?", "%3B")),
         st.just(COOKIE),
         st.sampled_from(("", ",1", " 1", "&b=1", '"', "%3B")),
+    ),
+    "not ASCII": st.one_of(
+        st.text(FOREIGN_LETTERS, min_size=1, max_size=4).map(lambda value: f"a={value}"),
+        _within_more(NAME, FOREIGN_LETTERS).map(lambda name: f"{name}={VALUE}"),
+        _within_more(VALUE, FOREIGN_LETTERS).map(lambda value: f"{NAME}={value}"),
+        st.sampled_from((f"{NAME}=οn", f"ｆeatureflag={VALUE}", f"{NAME}＝{VALUE}")),  # noqa: RUF001
     ),
     "nothing": st.sampled_from(("", " ", "\t", "  \t")),
     "ordinary": ORDINARY,

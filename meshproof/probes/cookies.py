@@ -26,7 +26,8 @@ def view_with(url: str, headers: Headers, host: str | None = None) -> Response:
         if host is not None:
             connection.putheader("Host", host)
         for name, value in headers.fields:
-            connection.putheader(name, value)
+            # Bytes that are no UTF-8 stand in it as Python's own escapes for them.
+            connection.putheader(name, value.encode(errors="surrogateescape"))
         connection.endheaders()
         answer = connection.getresponse()
         status, body, error = answer.status, answer.read().decode(errors="replace"), ""

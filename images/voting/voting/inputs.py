@@ -20,7 +20,7 @@ LARGEST_COOKIES: Final = 8 * 1024
 _CHOICES: Final = (*Category, RESET)
 _VOTE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MOST_FIELDS: Final = 8
-_COOKIE: Final = re.compile(r"[\t\x20-\x7e]*")
+_COOKIE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,14 @@ def _only(fields: Iterable[tuple[str, str]], name: str) -> str | None:
 def check_cookies(headers: Iterable[str]) -> None:
     """Raise RequestError for cookies that are too long (431) or malformed (400).
 
-    Only a character that no cookie can have makes one malformed: browsers send pairs without a
-    name or without `=` as well.
+    Only a control character makes one malformed. Browsers send pairs without a name or without
+    `=` as well, and letters that are not ASCII as another application set them, in its encoding.
     """
     cookies = "; ".join(headers)
     if len(cookies) > LARGEST_COOKIES:
         raise RequestError(431, f"The cookies are longer than {LARGEST_COOKIES} characters.")
     if not _COOKIE.fullmatch(cookies):
-        raise RequestError(400, "The Cookie header holds characters that no cookie can have.")
+        raise RequestError(400, "The Cookie header holds control characters.")
 
 
 def flag_is_set(headers: Iterable[str]) -> bool:

@@ -89,7 +89,17 @@ def test_any_body_is_a_vote_a_reset_or_a_plain_refusal(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "cookies",
-    [[], [""], ["featureflag=on"], ["a"], ["; ;=;"], ['a="b; c'], ["a=1", "b=\t2"], ["x" * 8192]],
+    [
+        [],
+        [""],
+        ["featureflag=on"],
+        ["a"],
+        ["; ;=;"],
+        ['a="b; c'],
+        ["a=1", "b=\t2"],
+        ["x" * 8192],
+        ["a=é", "b=\udcff"],
+    ],
 )
 def test_odd_cookies_are_let_through(cookies: list[str]) -> None:
     check_cookies(cookies)
@@ -100,8 +110,8 @@ def test_odd_cookies_are_let_through(cookies: list[str]) -> None:
     [
         (["a=\x01"], 400),
         (["a=\x7f"], 400),
-        (["a=é"], 400),
-        (["a=1", "b=\udcff"], 400),
+        (["a=é", "b=\0"], 400),
+        (["a=1", "b=\n"], 400),
         (["x" * 8193], 431),
         (["x" * 4096, "x" * 4096], 431),
     ],
