@@ -135,22 +135,34 @@ def _of_all(documents: Iterable[Document]) -> list[Loaded]:
         for document in kept
         if document["kind"] == "Service"
     }
-    return [entry for document in kept for entry in awaited(document, ports)]
+    exempt = tuple(
+        sorted(
+            workload
+            for document in kept
+            if document["kind"] == "PeerAuthentication" and _exempt(document)
+            for workload in _selected(document["spec"])
+            if workload != SIDECARS
+        )
+    )
+    return [entry for document in kept for entry in awaited(document, ports, exempt)]
 
 
 def awaited(
-    document: Document, ports: Mapping[str, Collection[int]] = MappingProxyType({})
+    document: Document,
+    ports: Mapping[str, Collection[int]] = MappingProxyType({}),
+    exempt: tuple[str, ...] = (),
 ) -> list[Loaded]:
     """Return what proxies must say once they have loaded an object; empty for other kinds.
 
     ``ports`` are those of the Services that are there: a route to another port of them is
-    loaded by nobody.
+    loaded by nobody. ``exempt`` are workloads of which some PeerAuthentication lets
+    plain text in at a port.
     """
     read = {
         "Service": _ports,
         "DestinationRule": _subsets,
         "VirtualService": lambda service: _routes(service, ports),
-        "PeerAuthentication": _modes,
+        "PeerAuthentication": lambda policy: _modes(policy, exempt),
         "AuthorizationPolicy": _policy,
     }.get(document["kind"])
     return read(document) if read else []
@@ -216,17 +228,23 @@ def _sources(route: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in chosen if name) if all(chosen) else ()
 
 
-def _modes(policy: Mapping[str, Any]) -> list[Loaded]:
-    spec = policy.get("spec", {})
+def _modes(policy: Mapping[str, Any], exempt: tuple[str, ...]) -> list[Loaded]:
+    spec = policy.get("spec") or {}
     where = _selected(spec)
-    own, ports = spec.get("mtls", {}).get("mode"), spec.get("portLevelMtls", {})
-    loaded = [Loaded(_plain(r"\d+"), where, gone=True)] if own == "STRICT" else []
-    return loaded + [
-        # So it is without any policy, too.
-        Loaded(_plain(str(port)), where, default=True)
-        for port, entry in ports.items()
-        if entry["mode"] == "PERMISSIVE"
-    ]
+    strict = Loaded(_plain(r"\d+"), where, gone=True, without=exempt)
+    loaded = [strict] if _mode(spec) == "STRICT" else []
+    # So it is without any policy, too.
+    return loaded + [Loaded(_plain(port), where, default=True) for port in _exempt(policy)]
+
+
+def _mode(spec: Mapping[str, Any]) -> str | None:
+    return (spec.get("mtls") or {}).get("mode")
+
+
+def _exempt(policy: Mapping[str, Any]) -> list[str]:
+    """The ports that a PeerAuthentication lets plain text in at."""
+    ports = (policy.get("spec") or {}).get("portLevelMtls") or {}
+    return [str(port) for port, entry in ports.items() if entry.get("mode") == "PERMISSIVE"]
 
 
 def _plain(port: str) -> str:

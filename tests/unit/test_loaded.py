@@ -245,6 +245,25 @@ def test_every_proxy_that_lacks_something_is_named() -> None:
     assert not_loaded(dumps, wanted, "voting") == ["pod-a: lacks x", "pod-g: lacks y"]
 
 
+def test_strict_is_not_awaited_where_a_port_is_exempt_from_it() -> None:
+    labels = {"app": "voting-storage", "version": "1.0"}
+    exempt = {
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "voting-storage"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "portLevelMtls": {"6379": {"mode": "PERMISSIVE"}},
+        },
+    }
+    everyone, port = change([strict("PERMISSIVE")], [strict("STRICT"), exempt])
+    assert everyone.gone and everyone.concerns("voting-app-1.0")
+    assert not everyone.concerns("voting-storage-1.0") and port.concerns("voting-storage-1.0")
+    # It is awaited there again once nothing is exempt, and nothing is undone for the exemption.
+    (everywhere,) = change([strict("STRICT"), exempt], [strict("STRICT")])
+    assert everywhere.gone and everywhere.concerns("voting-storage-1.0")
+    assert change([strict("STRICT")], [strict("STRICT"), exempt])[1:] == [port]
+
+
 def test_plain_text_at_one_port_is_awaited_at_the_workload_that_is_exempt() -> None:
     exempt = {
         "kind": "PeerAuthentication",
