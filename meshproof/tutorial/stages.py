@@ -394,13 +394,21 @@ def within_reach(wanted: Objects, live: Objects, *, deleted: bool = False) -> bo
 def exchangeable(wanted: Objects, live: Objects) -> bool:
     """Whether a namespace's objects can become those of a stage of other manifests as they are.
 
-    Deployments are made anew where they differ; accounts, claims and secrets must be there.
+    Deployments are made anew where they differ; accounts, claims and secrets must be there. A
+    claim stays bound once a pod has used it, so a Deployment must use the same.
     """
     return all(
-        key[0] in REPLACEABLE | {"Deployment"}
+        key[0] in REPLACEABLE
+        or (key[0] == "Deployment" and (key not in live or _claims(manifest) == _claims(live[key])))
         or (key in live and not departures(manifest, live[key]))
         for key, manifest in wanted.items()
     )
+
+
+def _claims(deployment: Manifest) -> set[str]:
+    volumes = deployment["spec"]["template"]["spec"].get("volumes", ())
+    claims = (volume.get("persistentVolumeClaim") for volume in volumes)
+    return {claim["claimName"] for claim in claims if claim}
 
 
 @dataclass(frozen=True)

@@ -577,6 +577,16 @@ def test_an_account_of_other_manifests_is_not_exchanged_under_its_pods() -> None
     assert not exchangeable(wanted()[FULL], live_at(NAMES[-1]))
 
 
+def test_a_deployment_that_uses_another_claim_is_not_exchanged() -> None:
+    key = "Deployment", "voting-storage-2-0"
+    own = wanted()["canary"]
+    other = copy.deepcopy(dict(own[key]))
+    other["spec"]["template"]["spec"]["volumes"] = [{"name": "votes", "emptyDir": {}}]
+    live: Objects = {k: applied(manifest) for k, manifest in {**own, key: other}.items()}
+    assert not exchangeable(own, live)
+    assert exchangeable(own, {k: live[k] for k in live if k != key})
+
+
 def test_a_deployment_of_other_manifests_goes_first_and_is_made_anew() -> None:
     live = {**live_at("canary")}
     key = "Deployment", "voting-app-1-0"
