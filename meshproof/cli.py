@@ -261,8 +261,15 @@ def check_tls(hosts: tuple[str, ...], client: str | None, output: str, **typed: 
     """
     options = read_options(typed)
     tables = tls_check(reach(options), hosts, namespace=options.namespace, client=client)
-    shown = render_json(tables) if output == "json" else render(tables, wide=output == "wide")
-    click.echo(shown, nl=False)
+    problems = [table.problem for table in tables if table.problem]
+    readable = [table for table in tables if not table.problem]
+    if readable:
+        as_json, wide = output == "json", output == "wide"
+        click.echo(render_json(readable) if as_json else render(readable, wide=wide), nl=False)
+    for problem in problems:
+        _say(problem)
+    if problems:
+        raise SystemExit(max(problem.exit_code for problem in problems))
 
 
 @cli.command("compare")
@@ -424,15 +431,19 @@ def _cut_off() -> str:
     return "What it was doing is left as it is."
 
 
+def _say(error: MeshproofError) -> None:
+    click.echo(f"meshproof: {error.sentence}", err=True)
+    if error.details:
+        click.echo(error.details, err=True)
+
+
 def main() -> None:
     """Run the command; what a user can meet ends in one sentence and a documented exit code."""
     interruption.install(left=_cut_off)
     try:
         cli(prog_name="meshproof", standalone_mode=False)
     except MeshproofError as error:
-        click.echo(f"meshproof: {error.sentence}", err=True)
-        if error.details:
-            click.echo(error.details, err=True)
+        _say(error)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

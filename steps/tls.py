@@ -29,6 +29,9 @@ def _(tutorial: Tutorial, evidence: Evidence, hosts: str, client: str | None) ->
 
     def drifting() -> list[str]:
         tables[:] = tls_check(tutorial.cluster, names, namespace=tutorial.namespace, client=client)
+        for table in tables:
+            if table.problem:
+                raise table.problem
         rows = [row for table in tables for row in table.rows]
         return [str(row) for row in rows if row.status is Status.DRIFT]
 
@@ -36,7 +39,7 @@ def _(tutorial: Tutorial, evidence: Evidence, hosts: str, client: str | None) ->
         converge(
             drifting,
             until=lambda rows: not rows,
-            what="the proxies have loaded what the objects say of TLS",
+            what="the proxies have loaded what istiod would send them",
             timeout=PROXIES_SYNCED,
             promised=True,
         )

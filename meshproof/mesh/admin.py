@@ -1,4 +1,4 @@
-"""Asking a proxy itself: its admin port, reached through the API server.
+"""Asking a proxy, or istiod, itself: a port that is open to the pod only, through the API server.
 
 A port-forward made by the Kubernetes client costs some tens of milliseconds;
 starting istioctl or kubectl for each question takes ten times that.
@@ -19,6 +19,8 @@ from meshproof.errors import EnvironmentBroken
 
 #: Envoy's admin port, open to the pod itself only.
 ADMIN_PORT = 15000
+#: The port at which istioctl asks istiod for what it debugs with.
+ISTIOD_PORT = 15014
 #: Seconds for one answer; a proxy takes some 10 ms.
 ANSWER_TIMEOUT = 5.0
 
@@ -43,34 +45,45 @@ def ask_proxy(
 
     Raises ``EnvironmentBroken`` where it does not answer.
     """
+    sentence = f"The proxy of pod {pod}.{namespace} does not answer: nothing can be said of it."
+    return _ask(cluster, namespace, pod, ADMIN_PORT, queries, sentence)
+
+
+def ask_istiod(cluster: Cluster, namespace: str, pod: str, queries: Sequence[str]) -> list[Any]:
+    """Ask an istiod for each query (a path), over one connection, and return what it answers.
+
+    Raises ``EnvironmentBroken`` where it does not answer, or its debug interface is off.
+    """
+    sentence = (
+        f"istiod (pod {pod}.{namespace}) does not say what it sends to proxies: "
+        "tls-check needs its debug interface."
+    )
+    return _ask(cluster, namespace, pod, ISTIOD_PORT, queries, sentence)
+
+
+def _ask(
+    cluster: Cluster, namespace: str, pod: str, port: int, queries: Sequence[str], sentence: str
+) -> list[Any]:
     try:
-        forward = port_forward(cluster, namespace, pod, ADMIN_PORT)
+        forward = port_forward(cluster, namespace, pod, port)
     except ApiException as error:
-        raise _silent(pod, namespace, str(error.reason)) from error
-    connection = HTTPConnection("127.0.0.1", ADMIN_PORT)
-    connection.sock = forward.socket(ADMIN_PORT)
+        raise EnvironmentBroken(sentence, str(error.reason).strip()) from error
+    connection = HTTPConnection("127.0.0.1", port)
+    connection.sock = forward.socket(port)
     connection.sock.settimeout(ANSWER_TIMEOUT)
     try:
         return [_answer(connection, query) for query in queries]
     except (OSError, HTTPException, ValueError) as error:
-        reason = forward.error(ADMIN_PORT) or f"{type(error).__name__} {error}"
-        raise _silent(pod, namespace, reason) from error
+        reason = forward.error(port) or f"{type(error).__name__} {error}"
+        raise EnvironmentBroken(sentence, reason.strip()) from error
     finally:
         connection.close()
 
 
-def _answer(connection: HTTPConnection, query: str) -> dict[str, Any]:
+def _answer(connection: HTTPConnection, query: str) -> Any:
     connection.request("GET", query)
     response = connection.getresponse()
     text = response.read()
     if response.status != 200:
         raise ValueError(f"HTTP {response.status}: {text[:200]!r}")
-    answer: dict[str, Any] = json.loads(text)
-    return answer
-
-
-def _silent(pod: str, namespace: str, reason: str) -> EnvironmentBroken:
-    return EnvironmentBroken(
-        f"The proxy of pod {pod}.{namespace} does not answer: nothing can be said of it.",
-        reason.strip(),
-    )
+    return json.loads(text)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.errors import EnvironmentBroken
+from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.mesh.admin import ask_proxy
+from meshproof.tls.discrepancies import of_client, of_server
 from meshproof.tls.envoy import (
     Destination,
-    Json,
-    Outbound,
+    Resources,
+    cluster_name,
+    destinations,
     endpoints,
     endpoints_query,
     inbound_query,
+    loaded_assignments,
+    loaded_clusters,
+    loaded_listeners,
     outbound,
     outbound_query,
-    refused_update,
     server_mode,
 )
 from meshproof.tls.hosts import (
@@ -35,13 +40,27 @@ from meshproof.tls.hosts import (
     ports_of,
     servers_of,
 )
+from meshproof.tls.istiod import (
+    CLUSTERS,
+    ENDPOINTS,
+    LISTENERS,
+    ControlPlane,
+    Intended,
+    Mesh,
+    read_control_plane,
+    read_intended,
+    tells,
+)
 from meshproof.tls.judge import Accepting, Row, Sending, judge
-from meshproof.tls.modes import ServerMode
+from meshproof.tls.modes import ClientMode, ServerMode
+from meshproof.tls.policies import Applied, read_applied
 from meshproof.tls.survey import Survey, pods_selected, read_survey
-from meshproof.tls.wanted import Rule, client_rule, expected, namespace_mode, server_policy
 
 #: Proxies that are asked at once.
 AT_ONCE = 8
+#: A namespace, and labels: whatever selects a pod selects all of its kind.
+Kind = tuple[str, frozenset[tuple[str, str]]]
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True)
@@ -55,19 +74,44 @@ class Question:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of one host."""
+    """The rows of one host; or ``problem``, which is why there are none."""
 
     host: Host
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...] = ()
+    problem: MeshproofError | None = None
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """What a proxy has loaded, as far as it was asked for, and what istiod would send it.
+
+    ``intended`` is None where it is not connected to istiod.
+    """
+
+    listeners: Resources
+    clusters: Resources
+    assignments: Resources
+    mesh: Mesh
+    intended: Intended | None
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What proxies said, by the pod (``name.namespace``): servers and clients."""
+    """What came of asking, by the pod (``name.namespace``): what was said, or why nothing was.
 
-    inbound: dict[str, Json] = field(default_factory=dict)
-    outbound: dict[str, dict[Destination, Outbound]] = field(default_factory=dict)
-    endpoints: dict[str, dict[Destination, dict[str, bool]]] = field(default_factory=dict)
+    ``applied`` are the PeerAuthentications of each server's kind (``_kind``).
+    """
+
+    proxies: Mapping[str, Proxy | MeshproofError]
+    applied: Mapping[Kind, Applied | MeshproofError]
+
+    def proxy(self, pod: Pod) -> Proxy:
+        """Return what a pod's proxy said. Raises ``MeshproofError`` where it did not."""
+        return _said(self.proxies[str(pod)])
+
+    def policies(self, pod: Pod) -> Applied:
+        """Return what applies to a server. Raises ``MeshproofError`` where Istio did not say."""
+        return _said(self.applied[_kind(pod)])
 
 
 def tls_check(
@@ -77,8 +121,10 @@ def tls_check(
 
     ``client`` is the workload (a Deployment or a pod, NAME or NAME.NAMESPACE) whose
     proxy is asked as the client; without, one is chosen for each host. Nothing is
-    changed. Raises ``UsageFailure`` for what is not there, ``EnvironmentBroken``
-    where the cluster or a proxy does not answer.
+    changed. A host that is not there or cannot be read has its ``problem``, and costs
+    the others nothing. Raises ``UsageFailure`` for what cannot be a host, and for a
+    client that is not there, ``EnvironmentBroken`` where the cluster or istiod does
+    not answer.
     """
     asked = list(dict.fromkeys(parse_host(text, namespace) for text in hosts))
     named = parse_client(client, namespace) if client else None
@@ -86,155 +132,203 @@ def tls_check(
     survey = read_survey(cluster, namespaces)
     chosen = None
     if named:
-        place = survey.places[named[1]]
-        chosen = named_client(*named, place.pods, place.deployments)
+        place = survey.place(named[1])
+        chosen = named_client(*named, place.pods, place.deployments, place.replica_sets)
     questions = [_question(cluster, host, survey, chosen) for host in asked]
-    answers = _ask(cluster, questions)
-    return [Table(q.host, tuple(rows(q, answers, survey))) for q in questions]
+    answers = _ask(cluster, survey, [q for q in questions if isinstance(q, Question)])
+    return [
+        _table(question, answers, survey)
+        if isinstance(question, Question)
+        else Table(host, problem=question)
+        for host, question in zip(asked, questions, strict=True)
+    ]
 
 
 def rows(question: Question, answers: Answers, survey: Survey) -> list[Row]:
     """Put a host's table together: a row a port, and one for each subset that differs from it.
 
-    Raises ``EnvironmentBroken`` where a proxy said what cannot be read, or the
-    client cannot reach the host at all.
+    Raises ``MeshproofError`` where a proxy did not answer, or said what cannot be
+    read, or the client cannot reach the host at all.
     """
-    client = question.client
-    rule = client_rule(
-        survey.rules,
-        survey.mesh,
-        str(question.host),
-        service=question.host.namespace,
-        client=client.namespace,
-        labels=client.labels,
-    )
-    loaded = answers.outbound[str(client)]
+    client = answers.proxy(question.client)
+    loaded = destinations(client.clusters, str(question.host))
     found: list[Row] = []
     for port, servers in question.servers.items():
         whole = Destination(str(question.host), port)
         if whole not in loaded:
             raise EnvironmentBroken(
-                f"The proxy of pod {client} has no way to {whole}: "
+                f"The proxy of pod {question.client} has no way to {whole}: "
                 "choose another client with --client."
             )
-        side = {server.pod.name: _accepting(server, answers, survey) for server in servers}
-        loaded_subsets = sorted(d for d in loaded if d.subset and d[:2] == whole[:2])
+        side = [_accepting(server, answers, survey) for server in servers]
         parts: list[Row] = []
         remarks = []
-        for destination in loaded_subsets:
-            if destination.subset not in rule.names:
-                continue  # named among the disagreements of the whole host
-            sending = _sending(question, destination, answers, rule, survey)
-            own = [accepting for accepting in side.values() if sending.knows(accepting.pod)]
+        for destination in loaded:
+            if destination.port != port or not destination.subset:
+                continue
+            sending = _sending(question.client, destination, client)
+            own = [accepting for accepting in side if sending.knows(accepting.pod)]
             if own:
                 parts.append(judge(destination, own, sending))
             else:
                 remarks.append(f"subset {destination.subset} has no ready pod for this port")
-        first = judge(
-            whole,
-            list(side.values()),
-            _sending(question, whole, answers, rule, survey),
-            disagreements=_subset_drift(rule, {d.subset for d in loaded_subsets}, client),
-            remarks=remarks,
-        )
+        first = judge(whole, side, _sending(question.client, whole, client), remarks=remarks)
         found += [first, *(row for row in parts if row.adds_to(first))]
     return found
 
 
-def _subset_drift(rule: Rule, loaded: set[str], client: Pod) -> list[str]:
-    """Say which subsets are in the objects or in the client's proxy alone."""
-    return [
-        f"DestinationRule {rule.name} has subset {name}, "
-        f"which is not loaded in the proxy of client {client}"
-        for name in sorted(rule.names - loaded)
-    ] + [
-        f"no DestinationRule that counts has subset {name}, "
-        f"which is loaded in the proxy of client {client}"
-        for name in sorted(loaded - rule.names)
-    ]
+def _table(question: Question, answers: Answers, survey: Survey) -> Table:
+    try:
+        return Table(question.host, tuple(rows(question, answers, survey)))
+    except MeshproofError as problem:
+        return Table(question.host, problem=problem)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # A shape that no reader here knows: it may be this host's alone.
+        return Table(
+            question.host,
+            problem=EnvironmentBroken(
+                f"What istiod and the proxies say of {question.host} is not what tls-check can "
+                f"read: {type(error).__name__} {error}."
+            ),
+        )
+
+
+def _said(said: Said | MeshproofError) -> Said:
+    if isinstance(said, MeshproofError):
+        raise said
+    return said
+
+
+def _kind(pod: Pod) -> Kind:
+    return pod.namespace, frozenset(pod.labels.items())
 
 
 def _accepting(server: Server, answers: Answers, survey: Survey) -> Accepting:
-    pod = server.pod
-    policy = server_policy(survey.policies, survey.mesh, pod.namespace, pod.labels, server.port)
-    if not pod.proxied or pod.goes_round(server.port):
+    pod, port = server.pod, server.port
+    policy = answers.policies(pod).at(port, survey.policies)
+    if not pod.proxied or pod.goes_round(port):
         return Accepting(pod, ServerMode.DISABLE, policy, kept=False)
-    dump = answers.inbound[str(pod)]
+    proxy = answers.proxy(pod)
     try:
-        return Accepting(pod, server_mode(dump, server.port), policy, refused=refused_update(dump))
+        mode = server_mode(proxy.listeners, port)
+        drift = of_server(pod, port, policy, proxy.listeners, proxy.intended)
     except ValueError as error:
         raise _unreadable(pod, error) from error
+    return Accepting(pod, mode, policy, drift=drift)
 
 
-def _sending(
-    question: Question, destination: Destination, answers: Answers, rule: Rule, survey: Survey
-) -> Sending:
-    pod = question.client
-    loaded = answers.outbound[str(pod)][destination]
-    wanted = rule.mode(destination.port, destination.subset)
-    around = namespace_mode(survey.policies, survey.mesh, question.host.namespace)
-    return Sending(
-        pod,
-        loaded,
-        answers.endpoints[str(pod)].get(destination, {}),
-        wanted,
-        rule.name,
-        frozenset(expected(wanted, survey.mesh, around, by_address=loaded.by_address)),
-        survey.mesh.auto_mtls,
-    )
+def _sending(pod: Pod, destination: Destination, proxy: Proxy) -> Sending:
+    name = cluster_name(destination)
+    try:
+        loaded = outbound(proxy.clusters[name])
+        drift = of_client(pod, destination, proxy.clusters, proxy.assignments, proxy.intended)
+    except ValueError as error:
+        raise _unreadable(pod, error) from error
+    rules = proxy.intended.rules.get(destination.host, []) if proxy.intended else []
+    told = tells(rules, loaded.rule, destination.port, destination.subset)
+    automatic = loaded.mode is ClientMode.NONE or (not told and proxy.mesh.auto_mtls)
+    return Sending(pod, loaded, endpoints(proxy.assignments.get(name, {})), automatic, drift)
 
 
-def _question(cluster: Cluster, host: Host, survey: Survey, client: Pod | None) -> Question:
-    place = survey.places[host.namespace]
-    service = find_service(host, place.services)
-    servers = {
-        port["port"]: servers_of(host, port, place.slices, place.pods)
-        for port in ports_of(host, service)
-    }
-    if client is None:
-        routing = (survey.virtual_services, survey.gateways)
-        client = choose_client(
-            host,
-            [server for group in servers.values() for server in group],
-            gateway_pods=pods_selected(cluster, gateways_to(host, *routing)),
-            fronts=front_pods(host.namespace, place.services, place.pods, *routing),
-            pods=place.pods,
-        )
+def _question(
+    cluster: Cluster, host: Host, survey: Survey, client: Pod | None
+) -> Question | MeshproofError:
+    """Return what is to be asked about a host, or why nothing can be."""
+    try:
+        place = survey.place(host.namespace)
+        service = find_service(host, place.services)
+        servers = {
+            port["port"]: servers_of(host, port, place.slices, place.pods)
+            for port in ports_of(host, service)
+        }
+        if client is None:
+            routing = (survey.virtual_services, survey.gateways)
+            client = choose_client(
+                host,
+                [server for group in servers.values() for server in group],
+                gateway_pods=pods_selected(cluster, gateways_to(host, *routing)),
+                fronts=front_pods(host.namespace, place.services, place.pods, *routing),
+                pods=place.pods,
+            )
+    except MeshproofError as problem:
+        return problem
     return Question(host, servers, client)
 
 
-def _ask(cluster: Cluster, questions: Sequence[Question]) -> Answers:
-    """Ask every proxy that is concerned, each once, for all that it is asked about."""
+def _ask(cluster: Cluster, survey: Survey, questions: Sequence[Question]) -> Answers:
+    """Ask every proxy that is concerned, each once, and istiod what it would send each.
+
+    Raises ``EnvironmentBroken`` where no istiod answers.
+    """
     pods: dict[str, Pod] = {}
     servers: set[str] = set()
     hosts: dict[str, set[str]] = {}
+    kinds: dict[Kind, Pod] = {}
     for question in questions:
         for server in (server for group in question.servers.values() for server in group):
+            kinds.setdefault(_kind(server.pod), server.pod)
             if server.pod.proxied:
                 pods[str(server.pod)] = server.pod
                 servers.add(str(server.pod))
         pods[str(question.client)] = question.client
         hosts.setdefault(str(question.client), set()).add(str(question.host))
-    answers = Answers()
+    if not pods:
+        return Answers({}, {})
 
-    def ask(name: str) -> None:
-        pod = pods[name]
+    def ask_envoy(name: str) -> tuple[Resources, Resources, Resources]:
         queries = [inbound_query()] if name in servers else []
         if name in hosts:
             queries += [outbound_query(hosts[name]), endpoints_query(hosts[name])]
-        said = ask_proxy(cluster, pod.namespace, pod.name, queries)
+        said = ask_proxy(cluster, pods[name].namespace, pods[name].name, queries)
+        listeners = loaded_listeners(said.pop(0)) if name in servers else {}
+        clusters, assignments = said or ({}, {})
+        return listeners, loaded_clusters(clusters), loaded_assignments(assignments)
+
+    def ask_plane(name: str, plane: ControlPlane) -> Intended | None:
+        connection = plane.connection(name)
+        if connection is None:
+            return None
+        types = [LISTENERS] * (name in servers) + [CLUSTERS, ENDPOINTS] * (name in hosts)
+        return read_intended(cluster, connection, types)
+
+    def ask_istioctl(pod: Pod, plane: ControlPlane) -> Applied | MeshproofError:
+        if not survey.policies:
+            return Applied()
+        found = plane.connections.get(str(pod))
+        namespace = found.istiod[0] if found else min(istiods)[0]
         try:
-            if name in hosts:
-                answers.endpoints[name] = endpoints(said.pop())
-                answers.outbound[name] = outbound(said.pop())
-        except (ValueError, KeyError) as error:
-            raise _unreadable(pod, error) from error
-        if name in servers:
-            answers.inbound[name] = said.pop()
+            return read_applied(cluster, pod.namespace, pod.name, namespace)
+        except MeshproofError as problem:
+            return problem
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        list(pool.map(ask, pods))
-    return answers
+        loaded = {name: pool.submit(ask_envoy, name) for name in pods}
+        istiods = [(pod.namespace, pod.name) for pod in survey.istiods]
+        plane = read_control_plane(cluster, istiods)
+        # Those first that take longest.
+        applied = {kind: pool.submit(ask_istioctl, pod, plane) for kind, pod in kinds.items()}
+        intended = {name: pool.submit(ask_plane, name, plane) for name in pods}
+        return Answers(
+            {name: _both(pods[name], plane, loaded[name], intended[name]) for name in pods},
+            {kind: said.result() for kind, said in applied.items()},
+        )
+
+
+def _both(
+    pod: Pod,
+    plane: ControlPlane,
+    loaded: Future[tuple[Resources, Resources, Resources]],
+    intended: Future[Intended | None],
+) -> Proxy | MeshproofError:
+    """Put together what a proxy has and what it should have, or say why that cannot be."""
+    connection = plane.connections.get(str(pod))
+    mesh = connection.mesh if connection else plane.mesh
+    try:
+        return Proxy(*loaded.result(), mesh, intended.result())
+    except MeshproofError as problem:
+        return problem
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        return _unreadable(pod, error)
 
 
 def _unreadable(pod: Pod, error: Exception) -> EnvironmentBroken:

@@ -1,7 +1,9 @@
-"""What a proxy has loaded, read from its own configuration (Envoy's `config_dump`).
+"""What a proxy has loaded, and what istiod would have it load: the resources of both, read alike.
 
-The shapes are those that istiod generates (in istio.io/istio:
-pilot/pkg/networking/core, filterchain_options.go and cluster_tls.go).
+Envoy shows its own in its `config_dump`, and spells fields with underscores; istiod's debug
+interface shows its own as protobuf's JSON has them (`camelCase`), which is used for both
+here. The shapes are those that istiod generates (in istio.io/istio:
+pilot/pkg/networking/core, filterchain_options.go, cluster_tls.go, cluster_traffic_policy.go).
 """
 
 from __future__ import annotations
@@ -15,12 +17,16 @@ from urllib.parse import urlencode
 from meshproof.tls.modes import ClientMode, ServerMode
 
 Json = Mapping[str, Any]
+#: Resources of one type, by their names.
+Resources = Mapping[str, Json]
 #: The listener that every inbound connection of a pod is redirected to (port 15006).
 INBOUND = "virtualInbound"
 #: The name of the secret with the mesh's own certificate of a workload.
 MESH_CERTIFICATE = "default"
 #: Where istiod says which endpoints take mutual TLS, for clients that are not told.
-ENDPOINT_MATCH = "envoy.transport_socket_match"
+ENDPOINT_MATCH = "envoy.transportSocketMatch"
+#: A PROXY protocol's header before all else that is sent.
+WITH_HEADER = "upstream_proxy_protocol"
 
 
 class Destination(NamedTuple):
@@ -41,12 +47,14 @@ class Outbound:
 
     ``mode`` is NONE where each endpoint says what is sent to it (auto mTLS);
     ``rule`` is the DestinationRule that it came from, ``name/namespace`` or `-`;
-    ``by_address`` says that the proxy keeps no list of endpoints (headless Services).
+    ``by_address`` says that the proxy keeps no list of endpoints (headless Services);
+    ``header`` is the version of the PROXY protocol's header that is sent first, or "".
     """
 
     mode: ClientMode
     rule: str
     by_address: bool = False
+    header: str = ""
 
 
 def inbound_query() -> str:
@@ -73,18 +81,58 @@ def _clusters_of(hosts: Iterable[str]) -> str:
     return rf"outbound\|\d+\|[^|]*\|({alternatives})"
 
 
-def server_mode(dump: Json, port: int) -> ServerMode:
+def canonical(value: Any) -> Any:
+    """Spell the names of all fields in `camelCase`, as protobuf's JSON does."""
+    if isinstance(value, Mapping):
+        return {_camel(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [canonical(item) for item in value]
+    return value
+
+
+def _camel(name: str) -> str:
+    if "_" not in name or name.startswith("@"):
+        return name
+    return re.sub("_(.)", lambda found: found[1].upper(), name)
+
+
+def loaded_listeners(dump: Json) -> Resources:
+    """Return the listeners that a proxy has active, of its own dump."""
+    # What was refused whole stands there as its refusal alone, without a name.
+    found = {
+        entry.get("name", ""): entry.get("active_state", {}) for entry in dump.get("configs", [])
+    }
+    return {
+        name: canonical(state["listener"]) for name, state in found.items() if "listener" in state
+    }
+
+
+def loaded_clusters(dump: Json) -> Resources:
+    """Return the clusters that a proxy has active, of its own dump."""
+    clusters = (entry["cluster"] for entry in dump.get("configs", []))
+    return {cluster["name"]: canonical(cluster) for cluster in clusters}
+
+
+def loaded_assignments(dump: Json) -> Resources:
+    """Return the endpoints that a proxy knows, by the cluster's name, of its own dump."""
+    found = (entry["endpoint_config"] for entry in dump.get("configs", []))
+    return {assigned["cluster_name"]: canonical(assigned) for assigned in found}
+
+
+def server_mode(listeners: Resources, port: int) -> ServerMode:
     """Read from a server's inbound listener what it accepts at one of the pod's ports.
 
     A port without filter chains of its own is served by those without a port.
     Raises ``ValueError`` where there is no such listener, or one of another shape.
     """
-    chains = _inbound(dump).get("active_state", {}).get("listener", {}).get("filter_chains", [])
+    if INBOUND not in listeners:
+        raise ValueError(f"it has no listener {INBOUND}, as every sidecar has")
+    chains = listeners[INBOUND].get("filterChains", [])
     own = [chain for chain in chains if _port(chain) == port]
     matching = own or [chain for chain in chains if _port(chain) is None]
     if not matching:
         raise ValueError(f"its inbound listener has no filter chain for port {port}")
-    secured = [_asks_for_certificate(chain) for chain in matching if "transport_socket" in chain]
+    secured = [_asks_for_certificate(chain) for chain in matching if "transportSocket" in chain]
     if not all(secured):
         raise ValueError(f"its port {port} has TLS of its own, not the mesh's")
     if not secured:
@@ -92,96 +140,86 @@ def server_mode(dump: Json, port: int) -> ServerMode:
     return ServerMode.PERMISSIVE if len(secured) < len(matching) else ServerMode.STRICT
 
 
-def refused_update(dump: Json) -> str:
-    """Return why a server's proxy refused the last change of its inbound listener, or ""."""
-    return str(_inbound(dump).get("error_state", {}).get("details", ""))
-
-
-def _inbound(dump: Json) -> Json:
-    for entry in dump.get("configs", []):
-        if entry.get("name") == INBOUND:
-            found: Json = entry
-            return found
-    raise ValueError(f"it has no listener {INBOUND}, as every sidecar has")
-
-
 def _port(chain: Json) -> int | None:
-    port = chain.get("filter_chain_match", {}).get("destination_port")
+    port = chain.get("filterChainMatch", {}).get("destinationPort")
     return None if port is None else int(port)
 
 
 def _asks_for_certificate(chain: Json) -> bool:
-    context = chain["transport_socket"].get("typed_config", {})
-    return context.get("require_client_certificate") is True and MESH_CERTIFICATE in (
+    context = chain["transportSocket"].get("typedConfig", {})
+    return context.get("requireClientCertificate") is True and MESH_CERTIFICATE in (
         _certificates(context)
     )
 
 
 def _certificates(context: Json) -> list[str]:
     """Name the certificates that one side of a connection shows."""
-    common = context.get("common_tls_context", {})
-    secrets = [secret["name"] for secret in common.get("tls_certificate_sds_secret_configs", [])]
-    return secrets + ["in line" for _ in common.get("tls_certificates", [])]
+    common = context.get("commonTlsContext", {})
+    secrets = [secret["name"] for secret in common.get("tlsCertificateSdsSecretConfigs", [])]
+    return secrets + ["in line" for _ in common.get("tlsCertificates", [])]
 
 
-def outbound(dump: Json) -> dict[Destination, Outbound]:
-    """Read a client's clusters. Raises ``ValueError`` where one has another shape than istiod's."""
-    found = {}
-    for entry in dump.get("configs", []):
-        cluster = entry["cluster"]
-        found[_destination(cluster["name"])] = Outbound(
-            _client_mode(cluster), _rule(cluster), cluster.get("type") == "ORIGINAL_DST"
-        )
-    return found
+def destinations(clusters: Iterable[str], host: str) -> list[Destination]:
+    """Return those of a proxy's clusters, by their names, that lead to a host; in order."""
+    named = (name.split("|") for name in clusters if name.startswith("outbound|"))
+    found = ((port, subset) for _, port, subset, of in named if of == host)
+    return sorted(Destination(host, int(port), subset) for port, subset in found)
 
 
-def _destination(name: str) -> Destination:
-    _, port, subset, host = name.split("|")
-    return Destination(host, int(port), subset)
+def cluster_name(destination: Destination) -> str:
+    """Return the name of the cluster that leads to a destination."""
+    return f"outbound|{destination.port}|{destination.subset}|{destination.host}"
 
 
-def _client_mode(cluster: Json) -> ClientMode:
-    matches = cluster.get("transport_socket_matches", [])
-    if not matches:
-        return _socket_mode(cluster.get("transport_socket"))
-    modes = [_socket_mode(match.get("transport_socket")) for match in matches]
-    if modes != [ClientMode.ISTIO_MUTUAL, ClientMode.DISABLE]:
+def outbound(cluster: Json) -> Outbound:
+    """Read a client's cluster. Raises ``ValueError`` where it has another shape than istiod's."""
+    matches = cluster.get("transportSocketMatches", [])
+    sockets = [match.get("transportSocket") for match in matches]
+    read = [_socket(socket) for socket in sockets or [cluster.get("transportSocket")]]
+    modes = [mode for mode, _ in read]
+    if matches and modes != [ClientMode.ISTIO_MUTUAL, ClientMode.DISABLE]:
         names = ", ".join(str(match.get("name")) for match in matches)
         raise ValueError(f"its cluster {cluster['name']} chooses among unknown sockets: {names}")
-    return ClientMode.NONE
+    return Outbound(
+        ClientMode.NONE if matches else modes[0],
+        _rule(cluster),
+        cluster.get("type") == "ORIGINAL_DST",
+        read[0][1],
+    )
 
 
-def _socket_mode(socket: Json | None) -> ClientMode:
+def _socket(socket: Json | None) -> tuple[ClientMode, str]:
+    """Read a mode, and the version of the header that goes before it."""
     if socket is None or socket["name"].endswith("raw_buffer"):
-        return ClientMode.DISABLE
-    context = socket.get("typed_config", {})
+        return ClientMode.DISABLE, ""
+    context = socket.get("typedConfig", {})
+    if socket["name"].endswith(WITH_HEADER):
+        mode, _ = _socket(context.get("transportSocket"))
+        return mode, context.get("config", {}).get("version", "V1")
     if not str(context.get("@type")).endswith("UpstreamTlsContext"):
         raise ValueError(f"an unknown transport socket: {socket['name']}")
     certificates = _certificates(context)
     if MESH_CERTIFICATE in certificates:
-        return ClientMode.ISTIO_MUTUAL
-    return ClientMode.MUTUAL if certificates else ClientMode.SIMPLE
+        return ClientMode.ISTIO_MUTUAL, ""
+    return (ClientMode.MUTUAL if certificates else ClientMode.SIMPLE), ""
 
 
 def _rule(cluster: Json) -> str:
     """Name the DestinationRule: the path of the object stands in the cluster's metadata."""
-    istio = cluster.get("metadata", {}).get("filter_metadata", {}).get("istio", {})
+    istio = cluster.get("metadata", {}).get("filterMetadata", {}).get("istio", {})
     path = str(istio.get("config", "")).split("/")
     if len(path) < 4 or path[-2] != "destination-rule":
         return "-"
     return f"{path[-1]}/{path[-3]}"
 
 
-def endpoints(dump: Json) -> dict[Destination, dict[str, bool]]:
-    """Read the addresses that a client knows, and whether each is said to take mutual TLS."""
-    found: dict[Destination, dict[str, bool]] = {}
-    for entry in dump.get("configs", []):
-        config = entry["endpoint_config"]
-        addresses = found.setdefault(_destination(config["cluster_name"]), {})
-        for locality in config.get("endpoints", []):
-            for item in locality.get("lb_endpoints", []):
-                address = item["endpoint"]["address"].get("socket_address", {}).get("address")
-                match = item.get("metadata", {}).get("filter_metadata", {}).get(ENDPOINT_MATCH, {})
-                if address:
-                    addresses[address] = match.get("tlsMode") == "istio"
+def endpoints(assigned: Json) -> dict[str, bool]:
+    """Read the addresses of a cluster, and whether each is said to take mutual TLS."""
+    found: dict[str, bool] = {}
+    for locality in assigned.get("endpoints", []):
+        for item in locality.get("lbEndpoints", []):
+            address = item["endpoint"]["address"].get("socketAddress", {}).get("address")
+            match = item.get("metadata", {}).get("filterMetadata", {}).get(ENDPOINT_MATCH, {})
+            if address:
+                found[address] = match.get("tlsMode") == "istio"
     return found

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshproof.errors import EnvironmentBroken, UsageFailure
-from meshproof.tls.wanted import DOMAIN, full_host
 from meshproof.tutorial.pods import pod_state
 
 Manifest = Mapping[str, Any]
+#: The domain of the Services' names; Istio's and Kubernetes's default.
+DOMAIN = "cluster.local"
 #: Annotations that make a port's inbound traffic go round the sidecar.
 ONLY_PORTS = "traffic.sidecar.istio.io/includeInboundPorts"
 NOT_PORTS = "traffic.sidecar.istio.io/excludeInboundPorts"
@@ -31,7 +32,10 @@ class Host:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod: its addresses, its labels, and whether it has a proxy."""
+    """A pod: its addresses, its labels, and whether it has a proxy.
+
+    ``replica_set`` is the name of the ReplicaSet that made it, or "".
+    """
 
     name: str
     namespace: str
@@ -40,6 +44,7 @@ class Pod:
     addresses: frozenset[str]
     proxied: bool
     ready: bool
+    replica_set: str = ""
 
     def __str__(self) -> str:
         """Return the pod as istioctl names it."""
@@ -91,7 +96,14 @@ def read_pod(manifest: Manifest) -> Pod:
         frozenset(addresses),
         state.proxied,
         state.settled,
+        next(iter(_owners(manifest, "ReplicaSet")), ""),
     )
+
+
+def _owners(manifest: Manifest, kind: str) -> list[str]:
+    """Name the owners of an object that are of this kind."""
+    owners = manifest["metadata"].get("ownerReferences", [])
+    return [owner["name"] for owner in owners if owner["kind"] == kind]
 
 
 def find_service(host: Host, services: Iterable[Manifest]) -> Manifest:
@@ -154,16 +166,16 @@ def gateways_to(
 ) -> list[Mapping[str, str]]:
     """Return the selectors of the gateways that a VirtualService routes a host through."""
     selectors = {
-        (gateway["metadata"]["namespace"], gateway["metadata"]["name"]): gateway["spec"]["selector"]
+        (gateway["metadata"]["namespace"], gateway["metadata"]["name"]): selector
         for gateway in gateways
-        if gateway["spec"].get("selector")
+        if (selector := _spec(gateway).get("selector"))
     }
     found = []
     for virtual_service in virtual_services:
         namespace = virtual_service["metadata"]["namespace"]
         if str(host) not in _destinations(virtual_service, namespace):
             continue
-        for name in virtual_service["spec"].get("gateways", []):
+        for name in _spec(virtual_service).get("gateways", []):
             where, slash, gateway = name.rpartition("/")
             key = (where if slash else namespace, gateway)
             if key in selectors:
@@ -172,13 +184,15 @@ def gateways_to(
 
 
 def _destinations(virtual_service: Manifest, namespace: str) -> set[str]:
-    spec = virtual_service["spec"]
+    spec = _spec(virtual_service)
     routes = [rule for kind in ("http", "tls", "tcp") for rule in spec.get(kind, [])]
-    return {
-        full_host(route["destination"]["host"], namespace)
-        for rule in routes
-        for route in rule.get("route", [])
-    }
+    hosts = [route["destination"]["host"] for rule in routes for route in rule.get("route", [])]
+    return {host if "." in host else f"{host}.{namespace}.svc.{DOMAIN}" for host in hosts}
+
+
+def _spec(manifest: Manifest) -> Manifest:
+    """What is in an object: nothing need be."""
+    return manifest.get("spec") or {}
 
 
 def front_pods(
@@ -230,24 +244,25 @@ def choose_client(
 
 
 def named_client(
-    client: str, namespace: str, pods: Sequence[Pod], deployments: Iterable[Manifest]
+    client: str,
+    namespace: str,
+    pods: Sequence[Pod],
+    deployments: Iterable[Manifest],
+    replica_sets: Iterable[Manifest],
 ) -> Pod:
     """Return the pod of this name, or the first ready one of the Deployment of this name.
 
-    Raises ``UsageFailure`` where there is neither, or no proxy in it,
-    ``EnvironmentBroken`` where no pod of it is ready.
+    A Deployment's pods are those that its ReplicaSets made: what its selector matches
+    may be another's as well. Raises ``UsageFailure`` where there is neither, or no proxy
+    in it, ``EnvironmentBroken`` where no pod of it is ready.
     """
-    chosen = [pod for pod in pods if pod.name == client]
-    for deployment in deployments:
-        if deployment["metadata"]["name"] == client:
-            selector = deployment["spec"]["selector"].get("matchLabels", {})
-            chosen += [pod for pod in pods if selector.items() <= pod.labels.items()]
-            break
-    else:
-        if not chosen:
-            raise UsageFailure(
-                f"There is neither a Deployment nor a pod “{client}” in namespace {namespace}."
-            )
+    owned = [item for item in replica_sets if client in _owners(item, "Deployment")]
+    made = {item["metadata"]["name"] for item in owned}
+    chosen = [pod for pod in pods if pod.name == client or pod.replica_set in made]
+    if not chosen and client not in {item["metadata"]["name"] for item in deployments}:
+        raise UsageFailure(
+            f"There is neither a Deployment nor a pod “{client}” in namespace {namespace}."
+        )
     ready = [pod for pod in chosen if pod.ready]
     if not ready:
         raise EnvironmentBroken(f"No pod of “{client}” in namespace {namespace} is ready.")

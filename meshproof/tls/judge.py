@@ -8,38 +8,22 @@ from dataclasses import dataclass
 from meshproof.tls.envoy import Destination, Outbound
 from meshproof.tls.hosts import Pod
 from meshproof.tls.modes import TOLD, ClientMode, Sent, ServerMode, Status, accepts, status
-from meshproof.tls.wanted import NOBODY, Policy
+from meshproof.tls.policies import Policy
 
 
 @dataclass(frozen=True)
 class Accepting:
-    """A server: what it accepts, and what the objects want it to.
+    """A server: what it accepts, and the PeerAuthentication that counts there.
 
     ``kept`` says that a proxy sees what comes in, so that a policy can be kept at
-    all; ``refused`` is why that proxy refused its last change, if it did.
+    all; ``drift`` is what is not as istiod would have it.
     """
 
     pod: Pod
     mode: ServerMode
     policy: Policy
     kept: bool = True
-    refused: str = ""
-
-    @property
-    def drift(self) -> str:
-        """How proxy and objects disagree, or ""."""
-        if not self.kept or self.mode is self.policy.mode:
-            return ""
-        says = (
-            "no PeerAuthentication counts, which means"
-            if self.policy.name == NOBODY
-            else f"PeerAuthentication {self.policy.name} says"
-        )
-        refused = f", which refused its last change ({self.refused})" if self.refused else ""
-        return (
-            f"{says} {self.policy.mode}, and {self.mode} is loaded "
-            f"in the proxy of server {self.pod}{refused}"
-        )
+    drift: tuple[str, ...] = ()
 
     @property
     def unprotected(self) -> str:
@@ -52,25 +36,18 @@ class Accepting:
 
 @dataclass(frozen=True)
 class Sending:
-    """A client, and what it has loaded for one destination, beside what the objects want.
+    """A client, and what it has loaded for one destination.
 
     ``known`` are the addresses that it knows, and whether each is said to take
-    mutual TLS; ``may`` is what it may have loaded for the ``wanted`` mode.
+    mutual TLS; ``automatic`` says that istiod decides for the client, which is not
+    told; ``drift`` is what is not as istiod would have it.
     """
 
     pod: Pod
     loaded: Outbound
     known: Mapping[str, bool]
-    wanted: ClientMode
-    rule: str
-    may: frozenset[ClientMode]
-    auto_mtls: bool = True
-
-    @property
-    def automatic(self) -> bool:
-        """Whether istiod decides for the client, which is not told."""
-        undecided = self.wanted is ClientMode.NONE and self.auto_mtls
-        return self.loaded.mode is ClientMode.NONE or (undecided and self.loaded.mode in self.may)
+    automatic: bool = False
+    drift: tuple[str, ...] = ()
 
     @property
     def mode(self) -> ClientMode:
@@ -84,29 +61,12 @@ class Sending:
     def sends_to(self, pod: Pod) -> Sent:
         """What it sends to a server."""
         if self.loaded.mode is not ClientMode.NONE:
-            return TOLD[self.loaded.mode]
-        takes_mtls = any(self.known.get(address, False) for address in pod.addresses)
-        return Sent.MESH if takes_mtls else Sent.PLAIN
-
-    @property
-    def drift(self) -> list[str]:
-        """How proxy and objects disagree."""
-        found = []
-        if self.loaded.rule != self.rule:
-            found.append(
-                f"{_rule(self.rule)} counts, and {_rule(self.loaded.rule)} is loaded "
-                f"in the proxy of client {self.pod}"
-            )
-        if self.loaded.mode not in self.may:
-            says = (
-                "says nothing of TLS" if self.wanted is ClientMode.NONE else f"says {self.wanted}"
-            )
-            loaded = "auto mTLS" if self.loaded.mode is ClientMode.NONE else self.loaded.mode
-            found.append(
-                f"{_rule(self.rule)} {says}, and {loaded} is loaded "
-                f"in the proxy of client {self.pod}"
-            )
-        return found
+            sent = TOLD[self.loaded.mode]
+        else:
+            takes_mtls = any(self.known.get(address, False) for address in pod.addresses)
+            sent = Sent.MESH if takes_mtls else Sent.PLAIN
+        # Plain text behind a header is plain text to a proxy; TLS behind one is not TLS.
+        return Sent.HEADED if self.loaded.header and sent is not Sent.PLAIN else sent
 
 
 @dataclass(frozen=True)
@@ -150,40 +110,36 @@ def judge(
     servers: Sequence[Accepting],
     client: Sending,
     *,
-    disagreements: Sequence[str] = (),
     remarks: Sequence[str] = (),
 ) -> Row:
-    """Judge one destination of a client, with what disagrees there and what else is to be said.
+    """Judge one destination of a client, with what else is to be said of it.
 
-    Where proxies and objects disagree, that is the status. Else it follows from
-    what is loaded; a server that nothing protects, though the objects want it, is
-    a conflict whatever works.
+    Where a proxy has not what istiod would send it, that is the status. Else it
+    follows from what is loaded; a server that nothing protects, though a policy
+    wants it, and one that the client is not led to, are conflicts whatever works.
     """
-    drift = [
-        *filter(None, (server.drift for server in servers)),
-        *client.drift,
-        *(f"the proxy of client {client.pod} does not know server {server.pod}"
-          for server in servers if not client.knows(server.pod)),
-        *disagreements,
-    ]  # fmt: skip
-    calls = [(server, client.sends_to(server.pod)) for server in servers]
+    drift = [*(note for server in servers for note in server.drift), *client.drift]
+    calls = [(server, client.sends_to(server.pod)) for server in servers
+             if client.knows(server.pod)]  # fmt: skip
     refusing = [f"client {client.pod} sends {sent}, which server {server.pod} does not accept"
                 for server, sent in calls if not accepts(server.mode, sent)]  # fmt: skip
     unprotected = [server.unprotected for server in servers if server.unprotected]
     works = status(((s.mode, sent) for s, sent in calls), automatic=client.automatic)
-    verdict = Status.CONFLICT if unprotected else works
+    unreached = [f"client {client.pod} does not know server {server.pod}"
+                 for server in servers if not client.knows(server.pod)]  # fmt: skip
+    verdict = works if calls and not unprotected else Status.CONFLICT
     unlike = []
     if len({server.mode for server in servers}) > 1:
         each = ", ".join(f"{server.pod} {server.mode}" for server in servers)
         unlike = [f"its servers do not agree: {each}"]
+    headed = []
+    if client.loaded.header:
+        version = client.loaded.header
+        headed = [f"client {client.pod} begins each connection with a PROXY header ({version})"]
     return Row(
         destination,
         Status.DRIFT if drift else verdict,
         tuple(servers),
         client,
-        (*drift, *refusing, *unprotected, *unlike, *remarks),
+        (*drift, *refusing, *unprotected, *unreached, *unlike, *headed, *remarks),
     )
-
-
-def _rule(name: str) -> str:
-    return "no DestinationRule" if name == NOBODY else f"DestinationRule {name}"

@@ -44,13 +44,14 @@ class Sent(StrEnum):
     MESH = "mutual TLS of the mesh"
     FOREIGN = "TLS with other certificates"
     PLAIN = "plain text"
+    HEADED = "a PROXY header before TLS"
 
 
 class Status(StrEnum):
     """What a row of the table comes to.
 
     OK and AUTO work, AUTO because istiod told the client what to send; CONFLICT
-    does not; DRIFT says that proxies and objects disagree, whatever works now.
+    does not; DRIFT says that a proxy has not what istiod would send it, whatever works now.
     """
 
     OK = "OK"

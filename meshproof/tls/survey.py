@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import yaml
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken, UsageFailure
-from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.tls.hosts import Pod, read_pod
-from meshproof.tls.wanted import Mesh
 from meshproof.tutorial.objects import get
 
 Manifest = Mapping[str, Any]
@@ -26,14 +23,14 @@ IN_NAMESPACE = {
     "slices": "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
     "pods": "/api/v1/namespaces/{namespace}/pods",
     "deployments": "/apis/apps/v1/namespaces/{namespace}/deployments",
+    "replica sets": "/apis/apps/v1/namespaces/{namespace}/replicasets",
 }
-#: What is read of the whole mesh: any namespace's objects may count.
+#: What is read of the whole mesh: any namespace's objects may count, and istiod may be in any.
 IN_MESH = {
-    "rules": "/apis/networking.istio.io/v1/destinationrules",
     "virtual services": "/apis/networking.istio.io/v1/virtualservices",
     "gateways": "/apis/networking.istio.io/v1/gateways",
     "policies": "/apis/security.istio.io/v1/peerauthentications",
-    "mesh": f"/api/v1/namespaces/{MESH_NAMESPACE}/configmaps/istio",
+    "istiods": "/api/v1/pods?labelSelector=app%3Distiod",
 }
 #: Requests at once.
 AT_ONCE = 8
@@ -41,28 +38,34 @@ AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Place:
-    """A namespace: its Services, their endpoints, its pods and Deployments."""
+    """What is in a namespace that matters here."""
 
     services: Sequence[Manifest]
     slices: Sequence[Manifest]
     pods: Sequence[Pod]
     deployments: Sequence[Manifest]
+    replica_sets: Sequence[Manifest]
 
 
 @dataclass(frozen=True)
 class Survey:
-    """The namespaces that are asked about, and the mesh's objects and settings."""
+    """The namespaces that are asked about, the mesh's objects, and the pods that run istiod."""
 
     places: Mapping[str, Place]
-    rules: Sequence[Manifest]
     virtual_services: Sequence[Manifest]
     gateways: Sequence[Manifest]
     policies: Sequence[Manifest]
-    mesh: Mesh
+    istiods: Sequence[Pod]
+
+    def place(self, namespace: str) -> Place:
+        """Return a namespace that was asked about. Raises ``UsageFailure`` where it is not."""
+        if namespace not in self.places:
+            raise UsageFailure(f"There is no namespace “{namespace}”.")
+        return self.places[namespace]
 
 
 def read_survey(cluster: Cluster, namespaces: Iterable[str]) -> Survey:
-    """Read it. Raises ``UsageFailure`` for a namespace that is not there.
+    """Read it. A namespace that is not there has no place in it.
 
     Raises ``EnvironmentBroken`` where the cluster does not answer, or has no Istio.
     """
@@ -75,14 +78,8 @@ def read_survey(cluster: Cluster, namespaces: Iterable[str]) -> Survey:
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         found = pool.map(lambda path: _read(cluster, path), paths.values())
         answers = dict(zip(paths, found, strict=True))
-    for namespace in wanted:
-        if answers[namespace, "namespace"] is None:
-            raise UsageFailure(f"There is no namespace “{namespace}”.")
     if any(answers["", name] is None for name in IN_MESH):
-        raise EnvironmentBroken(
-            f"The cluster has no Istio, or not in namespace {MESH_NAMESPACE}: "
-            "there is no mesh to ask."
-        )
+        raise EnvironmentBroken("The cluster has no Istio: there is no mesh to ask.")
 
     def items(namespace: str, name: str) -> list[Manifest]:
         return list((answers[namespace, name] or {}).get("items", []))
@@ -94,14 +91,15 @@ def read_survey(cluster: Cluster, namespaces: Iterable[str]) -> Survey:
                 items(namespace, "slices"),
                 [read_pod(pod) for pod in items(namespace, "pods")],
                 items(namespace, "deployments"),
+                items(namespace, "replica sets"),
             )
             for namespace in wanted
+            if answers[namespace, "namespace"] is not None
         },
-        items("", "rules"),
         items("", "virtual services"),
         items("", "gateways"),
         items("", "policies"),
-        mesh_settings(answers["", "mesh"] or {}),
+        [pod for pod in map(read_pod, items("", "istiods")) if pod.ready],
     )
 
 
@@ -113,13 +111,6 @@ def pods_selected(cluster: Cluster, selectors: Iterable[Mapping[str, str]]) -> l
         found = _read(cluster, f"/api/v1/pods?{urlencode({'labelSelector': labels})}") or {}
         pods += [read_pod(manifest) for manifest in found.get("items", [])]
     return pods
-
-
-def mesh_settings(config_map: Manifest) -> Mesh:
-    """Read Istio's own settings; what is not set is Istio's default."""
-    settings = yaml.safe_load(config_map.get("data", {}).get("mesh", "")) or {}
-    root = settings.get("rootNamespace") or MESH_NAMESPACE
-    return Mesh(auto_mtls=settings.get("enableAutoMtls", True) is not False, root=root)
 
 
 def _read(cluster: Cluster, path: str) -> Manifest | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from meshproof import cli
 from meshproof.cluster.cluster import OWNED, Cluster
-from meshproof.errors import EnvironmentBroken, UsageFailure
+from meshproof.errors import UsageFailure
 from meshproof.mesh import admin
 from meshproof.progress import Progress
-from meshproof.tls.check import tls_check
+from meshproof.tls.check import Table, tls_check
 from meshproof.tls.judge import Row
 from meshproof.tls.modes import Status
 from meshproof.tutorial.objects import get
@@ -53,14 +55,19 @@ def manifest(api: str, kind: str, name: str, spec: Json | None, **labels: str) -
 def workload(name: str, *, injected: bool = True) -> list[Json]:
     """A Redis, and its Service."""
     labels = {"app": name} | ({} if injected else {"sidecar.istio.io/inject": "false"})
+    # A proxy that is stopped for a minute stays a ready one.
+    patience = {"readiness.status.sidecar.istio.io/failureThreshold": "40"}
     pod = {
         "terminationGracePeriodSeconds": 1,
+        # So that the sidecar's own processes can be stopped: a container's first one cannot.
+        "shareProcessNamespace": True,
         "containers": [{"name": "redis", "image": IMAGE, "imagePullPolicy": "IfNotPresent"}],
     }
-    template = {"metadata": {"labels": labels}, "spec": pod}
+    template = {"metadata": {"labels": labels, "annotations": patience}, "spec": pod}
+    # In the form that has no labels to look for.
+    chosen = {"matchExpressions": [{"key": "app", "operator": "In", "values": [name]}]}
     return [
-        manifest("apps/v1", "Deployment", name,
-                 {"selector": {"matchLabels": {"app": name}}, "template": template}),
+        manifest("apps/v1", "Deployment", name, {"selector": chosen, "template": template}),
         manifest("v1", "Service", name,
                  {"selector": {"app": name}, "ports": [{"name": "tcp", "port": 6379}]}),
     ]  # fmt: skip
@@ -103,18 +110,33 @@ class Field:
     def pod(self, app: str) -> str:
         return next(pod.name for pod in self.pods() if pod.app == app)
 
+    def ask(self, *hosts: str, client: str | None = "client") -> list[Table]:
+        return tls_check(self.cluster, hosts, namespace=NAMESPACE, client=client)
+
     def look(self, host: str = "server", client: str = "client") -> Row:
-        (table,) = tls_check(self.cluster, [host], namespace=NAMESPACE, client=client)
+        (table,) = self.ask(host, client=client)
+        if table.problem:
+            raise table.problem
         return table.rows[0]
 
-    def await_row(self, *columns: str) -> Row:
+    def await_row(self, *columns: str, host: str = "server", client: str = "client") -> Row:
         """Wait until the proxies of client and server have a row: STATUS, SERVER, CLIENT, …"""
         return converge(
-            self.look,
+            lambda: self.look(host, client),
             until=lambda row: row.columns[1 : len(columns) + 1] == columns,
             what=f"tls-check says {' '.join(columns)}",
             timeout=PROXIES_SYNCED,
         ).value
+
+    def signal(self, app: str, program: str, name: str) -> None:
+        """Send a signal to a program of a pod's sidecar."""
+        # The image has no program that finds a process by its name.
+        script = (
+            f'for comm in /proc/[0-9]*/comm; do [ "$(cat $comm)" = {program} ] && '
+            f'kill -{name} "$(basename "$(dirname $comm)")"; done'
+        )
+        pod = self.pod(app)
+        self.cluster.exec(NAMESPACE, pod, "istio-proxy", "sh", "-c", script, check=False)
 
     def answers(self) -> bool:
         """Whether a call from the client to the server works, whatever tls-check says."""
@@ -126,20 +148,24 @@ class Field:
 
 @pytest.fixture(scope="module")
 def field(cluster: Cluster, progress: Progress) -> Iterator[Field]:
-    """A namespace with a client and a server in the mesh, and a server outside of it."""
+    """A namespace with a client and a server in the mesh, one outside of it, and a lost one."""
     tutorial = Tutorial(cluster, NAMESPACE, progress=progress)
     tutorial.delete()
     found = Field(cluster)
     labels = {"istio-injection": "enabled"}
     found.cluster.core.create_namespace(manifest("v1", "Namespace", NAMESPACE, None, **labels))
     try:
-        found.apply(*workload("client"), *workload("server"), *workload("bare", injected=False))
+        meshed = [part for name in ("client", "server", "lost") for part in workload(name)]
+        found.apply(*meshed, *workload("bare", injected=False))
         converge(
             found.pods,
-            until=lambda pods: len(pods) == 3 and all(pod.settled for pod in pods),
-            what="the three workloads run",
+            until=lambda pods: len(pods) == 4 and all(pod.settled for pod in pods),
+            what="the four workloads run",
             timeout=WORKLOADS_READY,
         )
+        # Envoy speaks to istiod through the agent. istiod gives up on one that is silent after
+        # 40 s: the last tests find it gone.
+        found.signal("lost", "pilot-agent", "STOP")
         yield found
     finally:
         tutorial.delete(wait=False)
@@ -176,7 +202,7 @@ def test_a_subset_that_differs_has_a_row_of_its_own(field: Field) -> None:
     subsets = [plain | {"trafficPolicy": {"tls": {"mode": "DISABLE"}}}]
     field.apply(policy("STRICT"), rule("ISTIO_MUTUAL", subsets=subsets))
     field.await_row("OK", "mTLS", "mTLS")
-    (table,) = tls_check(field.cluster, ["server"], namespace=NAMESPACE, client="client")
+    (table,) = field.ask("server")
     assert [row.columns[:2] for row in table.rows[1:]] == [
         (f"server.{NAMESPACE}.svc.cluster.local:6379|plain", "CONFLICT")
     ]
@@ -196,6 +222,10 @@ PRECEDENCE: dict[str, tuple[list[Json], str]] = {
     ),
     "another workload": (
         [policy("DISABLE", "own", selector={"matchLabels": {"app": "client"}})],
+        "OK mTLS mTLS default/tls-check server/tls-check",
+    ),
+    "a policy that says nothing": (
+        [manifest(SECURITY, "PeerAuthentication", "empty", None)],
         "OK mTLS mTLS default/tls-check server/tls-check",
     ),
     "a younger policy": (
@@ -218,6 +248,10 @@ PRECEDENCE: dict[str, tuple[list[Json], str]] = {
         [rule("DISABLE", "a-younger-one", subsets=[SUBSET])],
         "OK mTLS mTLS default/tls-check server/tls-check",
     ),
+    "a younger rule for other namespaces' eyes, which is not merged": (
+        [rule("ISTIO_MUTUAL", "later", exportTo=["."])],
+        "OK mTLS mTLS default/tls-check later/tls-check",
+    ),
     "a rule for the client": (
         [rule("DISABLE", "own", workloadSelector={"matchLabels": {"app": "client"}})],
         "CONFLICT mTLS HTTP default/tls-check own/tls-check",
@@ -230,8 +264,8 @@ PRECEDENCE: dict[str, tuple[list[Json], str]] = {
 
 
 @pytest.mark.parametrize("case", PRECEDENCE)
-def test_objects_are_read_as_istiod_reads_them(field: Field, case: str) -> None:
-    """Where they were read otherwise, what is loaded would be called drift."""
+def test_what_counts_is_what_istiod_made_of_it(field: Field, case: str) -> None:
+    """Names and modes; where Istio's own code and istiod disagreed, this would be drift."""
     manifests, columns = PRECEDENCE[case]
     field.apply(policy("STRICT"), rule("ISTIO_MUTUAL"))
     field.await_row("OK", "mTLS", "mTLS", "default/tls-check", "server/tls-check")
@@ -268,13 +302,16 @@ def test_a_proxy_that_refuses_a_change_is_drift(field: Field) -> None:
     try:
         row = converge(
             field.look,
-            until=lambda row: "refused its last change" in str(row),
+            until=lambda row: "refused what istiod sent it last" in str(row),
             what="the server's proxy has refused the change",
             timeout=PROXIES_SYNCED,
         ).value
         assert row.columns[1:4] == ("DRIFT", "mTLS", "mTLS")
-        refused = f"PeerAuthentication default/{NAMESPACE} says PERMISSIVE, and STRICT is loaded"
-        assert row.notes[0].startswith(refused), row.notes
+        server = f"the proxy of server {field.pod('server')}.{NAMESPACE}"
+        assert row.notes[0].startswith(f"{server} refused what istiod sent it last ("), row.notes
+        assert row.notes[1] == (
+            f"{server} has not what istiod would send it: PERMISSIVE, and STRICT is loaded"
+        )
     finally:
         field.delete("envoyfilter/unheard-of")
     field.await_row("OK", "mTLS/HTTP", "mTLS")
@@ -288,7 +325,7 @@ def test_a_server_without_a_proxy_keeps_to_no_policy(field: Field) -> None:
 
 
 def test_a_client_is_found_where_none_is_named(field: Field) -> None:
-    (table,) = tls_check(field.cluster, ["server"], namespace=NAMESPACE)
+    (table,) = field.ask("server", client=None)
     assert table.rows[0].client.pod.name == field.pod("client")
 
 
@@ -300,32 +337,114 @@ def test_a_client_is_found_where_none_is_named(field: Field) -> None:
         ("server:80", None, "has no port 80; it has: 6379."),
         ("server", "nobody", "There is neither a Deployment nor a pod “nobody”"),
         ("server", "bare", "has no proxy"),
+        ("server", "client.nowhere", "There is no namespace “nowhere”."),
     ],
 )
 def test_bad_input_is_a_sentence(
     field: Field, host: str, client: str | None, sentence: str
 ) -> None:
     with pytest.raises(UsageFailure, match=sentence):
-        tls_check(field.cluster, [host], namespace=NAMESPACE, client=client)
+        field.look(host, client or "client")
 
 
-def test_a_proxy_that_does_not_answer_is_no_table(
-    field: Field, monkeypatch: pytest.MonkeyPatch
+#: The gateway, as it is typed.
+GATEWAY = "istio-ingressgateway.istio-system"
+
+
+def test_a_rule_for_other_workloads_is_not_for_a_gateway(field: Field) -> None:
+    """Such a rule is for its own namespace alone, whomever it selects."""
+    extra = {"selector": {"app": "server"}, "ports": [{"name": "tcp", "port": 6379}]}
+    everything = f"*.{NAMESPACE}.svc.cluster.local"
+    chosen = {"matchLabels": {"app": "client"}}
+    objects = [
+        manifest("v1", "Service", "extra", extra),
+        rule("DISABLE", "chosen", host="extra", workloadSelector=chosen),
+        rule("ISTIO_MUTUAL", "wide", host=everything),
+    ]
+    field.apply(policy("STRICT"), *objects)
+    policy_name = f"default/{NAMESPACE}"
+    try:
+        field.await_row(
+            "OK", "mTLS", "mTLS", policy_name, f"wide/{NAMESPACE}", host="extra", client=GATEWAY
+        )
+        field.await_row(
+            "CONFLICT", "mTLS", "HTTP", policy_name, f"chosen/{NAMESPACE}", host="extra"
+        )
+    finally:
+        field.delete("service/extra", "destinationrule/chosen", "destinationrule/wide")
+
+
+def test_a_rule_for_a_gateway_in_its_own_namespace_comes_first(field: Field) -> None:
+    gateways = rule(
+        "ISTIO_MUTUAL",
+        f"{NAMESPACE}-gateways",
+        host=f"server.{NAMESPACE}.svc.cluster.local",
+        workloadSelector={"matchLabels": {"istio": "ingressgateway"}},
+    )
+    gateways["metadata"]["namespace"] = "istio-system"
+    name = gateways["metadata"]["name"]
+    kubectl = ("kubectl", "-n", "istio-system")
+    field.apply(policy("STRICT"), rule("ISTIO_MUTUAL"))
+    field.await_row("OK", "mTLS", "mTLS", f"default/{NAMESPACE}", f"server/{NAMESPACE}")
+    field.cluster.command(*kubectl, "apply", "-f", "-", stdin=json.dumps(gateways))
+    try:
+        row = field.await_row(
+            "OK", "mTLS", "mTLS", f"default/{NAMESPACE}", f"{name}/istio-system", client=GATEWAY
+        )
+        assert row.notes == ()
+    finally:
+        field.cluster.command(*kubectl, "delete", "destinationrule", name)
+
+
+def test_a_header_before_tls_is_a_conflict_and_the_other_hosts_have_their_rows(
+    field: Field,
+) -> None:
+    headed = {"tls": {"mode": "ISTIO_MUTUAL"}, "proxyProtocol": {"version": "V1"}}
+    subset = {"name": "all", "labels": {"app": "server"}}
+    field.apply(policy("STRICT"), rule(None, trafficPolicy=headed, subsets=[subset]))
+    row = field.await_row("CONFLICT", "mTLS", "mTLS", f"default/{NAMESPACE}", f"server/{NAMESPACE}")
+    assert row.notes[-1].endswith("begins each connection with a PROXY header (V1)")
+    assert not field.answers()
+    assert [bool(table.rows) for table in field.ask("bare", "server")] == [True, True]
+
+
+def test_a_deployments_pods_are_those_that_it_made(field: Field) -> None:
+    """All of these select their pods by expressions, and other pods come before by name."""
+    row = field.look("server", client="server")
+    assert row.client.pod.name == field.pod("server")
+
+
+def test_a_proxy_that_does_not_answer_costs_the_other_hosts_nothing(
+    field: Field, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(admin, "ANSWER_TIMEOUT", 1.0)
-
-    def signal(name: str) -> None:
-        # The image has no program that finds a process by its name.
-        script = (
-            'for comm in /proc/[0-9]*/comm; do [ "$(cat $comm)" = envoy ] && '
-            f'kill -{name} "$(basename "$(dirname $comm)")"; done'
-        )
-        pod = field.pod("server")
-        field.cluster.exec(NAMESPACE, pod, "istio-proxy", "sh", "-c", script, check=False)
-
-    signal("STOP")
+    monkeypatch.setattr(cli, "reach", lambda _: field.cluster)
+    typed = ["tls-check", "bare", "server", "client", "--namespace", NAMESPACE]
+    monkeypatch.setattr(sys, "argv", ["meshproof", *typed, "--client", "client"])
+    pod = f"{field.pod('server')}.{NAMESPACE}"
+    field.signal("server", "envoy", "STOP")
     try:
-        with pytest.raises(EnvironmentBroken, match=r"The proxy of pod server-\S+ does not answer"):
-            field.look()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
     finally:
-        signal("CONT")
+        field.signal("server", "envoy", "CONT")
+    printed, said = capsys.readouterr()
+    assert ended.value.code == 3
+    assert [line.split(":")[0] for line in printed.splitlines() if ":6379 " in line] == [
+        f"{name}.{NAMESPACE}.svc.cluster.local" for name in ("bare", "client")
+    ]
+    assert said.startswith(f"meshproof: The proxy of pod {pod} does not answer")
+
+
+def test_a_proxy_that_is_not_connected_is_drift(field: Field) -> None:
+    (row,) = converge(
+        lambda: field.ask("lost")[0].rows,
+        until=lambda rows: "not connected" in str(rows[0]),
+        what="istiod has given the silent proxy up",
+        timeout=PROXIES_SYNCED,
+    ).value
+    assert row.status is Status.DRIFT
+    assert row.notes[0] == (
+        f"the proxy of server {field.pod('lost')}.{NAMESPACE} is not connected to istiod: "
+        "it gets no changes"
+    )

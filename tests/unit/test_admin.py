@@ -15,7 +15,7 @@ from kubernetes.stream import ws_client
 
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh import admin
-from meshproof.mesh.admin import ask_proxy
+from meshproof.mesh.admin import ask_istiod, ask_proxy
 
 #: Gets a request's first line, returns the whole answer.
 Proxy = Callable[[str], bytes]
@@ -31,11 +31,11 @@ class Forward:
         self.thread.start()
 
     def socket(self, port: int) -> socket.socket:
-        assert port == 15000
+        assert port in (15000, 15014)
         return self.near
 
     def error(self, port: int) -> str | None:
-        assert port == 15000
+        assert port in (15000, 15014)
         return self._error
 
     def _serve(self, proxy: Proxy) -> None:
@@ -56,8 +56,10 @@ def forwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Forward]]:
     given: list[Forward] = []
 
     def portforward(_: object, method: str, url: str, *, headers: object) -> Forward:
-        path = "https://cluster/api/v1/namespaces/voting/pods/app-1/portforward?ports=15000"
-        assert (method, url) == ("GET", path)
+        pods = "https://cluster/api/v1/namespaces/voting/pods/"
+        known = (f"{pods}app-1/portforward?ports=15000", f"{pods}istiod-1/portforward?ports=15014")
+        assert method == "GET"
+        assert url in known
         if not waiting:
             raise ApiException(status=0, reason="Handshake status 404 Not Found")
         given.append(waiting.pop(0))
@@ -135,3 +137,18 @@ def test_a_pod_that_cannot_be_reached_is_a_broken_environment(cluster: Any) -> N
     with pytest.raises(EnvironmentBroken) as caught:
         ask_proxy(cluster, "voting", "app-1", ["/config_dump"])
     assert "404 Not Found" in caught.value.details
+
+
+def test_istiod_is_asked_at_its_own_port(forwards: list[Forward], cluster: Any) -> None:
+    forwards.append(Forward(lambda _: answer('[{"proxy": "a.b"}]')))
+    assert ask_istiod(cluster, "voting", "istiod-1", ["/debug/syncz"]) == [[{"proxy": "a.b"}]]
+
+
+def test_an_istiod_without_its_debug_interface_is_told(
+    forwards: list[Forward], cluster: Any
+) -> None:
+    forwards.append(Forward(lambda _: answer("404 page not found", "404 Not Found")))
+    with pytest.raises(EnvironmentBroken) as caught:
+        ask_istiod(cluster, "voting", "istiod-1", ["/debug/syncz"])
+    assert "tls-check needs its debug interface" in caught.value.sentence
+    assert "HTTP 404" in caught.value.details

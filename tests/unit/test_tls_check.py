@@ -15,14 +15,14 @@ from kubernetes.client.exceptions import ApiException
 
 from meshproof import cli
 from meshproof.cluster.cluster import Cluster
-from meshproof.errors import EnvironmentBroken, UsageFailure
+from meshproof.errors import EnvironmentBroken, MeshproofError, UsageFailure
 from meshproof.paths import state_dir
-from meshproof.tls import check, survey
+from meshproof.tls import check, istiod, survey
 from meshproof.tls.check import Table, tls_check
+from meshproof.tls.envoy import canonical
 from meshproof.tls.modes import ServerMode, Status
-from meshproof.tls.survey import mesh_settings
+from meshproof.tls.policies import Applied
 from meshproof.tls.table import render, render_json
-from meshproof.tls.wanted import Mesh
 
 Json = dict[str, Any]
 HOSTS = ("voting-app", "voting-analytics", "voting-storage")
@@ -72,7 +72,10 @@ def made(name: str, spec: Json, namespace: str = "voting") -> Json:
 
 
 class FakeMesh:
-    """The voting app under lock-down: what the API server has, and what each proxy has loaded."""
+    """The voting app under lock-down, as the API server, the proxies and istiod have it.
+
+    What istiod would send is what the proxies have loaded, but for what a test says.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -83,19 +86,28 @@ class FakeMesh:
         self.unready: set[str] = set()
         self.policies = [made("default", {"mtls": {"mode": "STRICT"}})]
         self.rules: dict[str, Json] = {}
-        self.mesh = ""
+        self.mesh: Json = {}
+        self.unconnected: set[str] = set()
         #: By pod: its mode, and a clients' view by host: its mode, and the rule's name.
         self.accepts: dict[str, str] = {}
         self.sends: dict[tuple[str, str], tuple[str, str]] = {}
+        #: What istiod would have them, where that is something else.
+        self.should_accept: dict[str, str] = {}
+        self.should_send: dict[tuple[str, str], tuple[str, str]] = {}
+        self.should_have: dict[str, dict[str, list[str]]] = {}
         self.tls_endpoints: set[str] = set()
         self.subsets: dict[str, dict[str, list[str]]] = {}
         #: The one port that a pod has by name, where it has not all of its Service's.
         self.own_port: dict[str, str] = {}
-        self.refused: dict[str, str] = {}
+        self.refused: dict[str, dict[str, str]] = {}
+        #: Pods that istioctl described, and those that it does not.
+        self.described: list[str] = []
+        self.undescribed: set[str] = set()
         self.add("voting-app", "http", 8080, "voting-app-1", "voting-app-2", "voting-app-3")
         self.add("voting-analytics", "http", 8080, "voting-analytics-1")
         self.add("voting-storage", "redis", 6379, "voting-storage-1")
         self.add_pod("gateway-1", "gateway", namespace="istio-system")
+        self.add_pod("istiod-1", "istiod", namespace="istio-system", proxied=False)
 
     def add(self, service: str, port: str, number: int, *pods: str) -> None:
         self.services[service] = {port: number}
@@ -110,7 +122,12 @@ class FakeMesh:
         states = [{"name": c, "ready": True, "restartCount": 0} for c in containers]
         address = f"10.0.0.{len(self.pods) + 1}"
         self.pods[name] = {
-            "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}},
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": {"app": app},
+                "ownerReferences": [{"kind": "ReplicaSet", "name": f"{app}-set"}],
+            },
             "spec": {"containers": [{"name": c} for c in containers]},
             "status": {
                 "phase": "Running",
@@ -128,7 +145,8 @@ class FakeMesh:
         if namespace == "nowhere" and path.endswith("nowhere"):
             raise ApiException(status=404)
         kind = urlsplit(path).path.split("/")[-1]
-        found: Any = getattr(self, f"_{kind}", dict)()
+        read: Callable[[], Any] = getattr(self, f"_{kind}", dict)
+        found = read()
         if kind == "pods" and "labelSelector" in path:
             wanted = parse_qs(urlsplit(path).query)["labelSelector"][0].removeprefix("app=")
             return {"items": [p for p in found if p["metadata"]["labels"]["app"] == wanted]}
@@ -179,8 +197,13 @@ class FakeMesh:
         apps = {pod["metadata"]["labels"]["app"] for pod in self.pods.values()}
         return [made(app, {"selector": {"matchLabels": {"app": app}}}) for app in apps]
 
-    def _destinationrules(self) -> list[Json]:
-        return [made(name, spec) for name, spec in self.rules.items()]
+    def _replicasets(self) -> list[Json]:
+        apps = {pod["metadata"]["labels"]["app"] for pod in self.pods.values()}
+        owned = {app: [{"kind": "Deployment", "name": app}] for app in apps}
+        return [
+            {"metadata": {"name": f"{app}-set", "namespace": "voting", "ownerReferences": owners}}
+            for app, owners in owned.items()
+        ]
 
     def _peerauthentications(self) -> list[Json]:
         return self.policies
@@ -192,15 +215,12 @@ class FakeMesh:
     def _gateways(self) -> list[Json]:
         return [made("front", {"selector": {"app": "gateway"}})]
 
-    def _istio(self) -> Json:
-        return {"data": {"mesh": self.mesh}}
-
     def ask(self, _: object, namespace: str, pod: str, queries: Sequence[str]) -> list[Json]:
         """What a proxy says."""
         self.asked.append(f"{pod}.{namespace}")
         if pod in self.silent:
             raise EnvironmentBroken(f"The proxy of pod {pod}.{namespace} does not answer.")
-        answers = {
+        answers: dict[str, Callable[[str, str], Json]] = {
             "dynamic_listeners": self._inbound,
             "dynamic_active_clusters": self._outbound,
             "dynamic_endpoint_configs": self._known,
@@ -208,34 +228,105 @@ class FakeMesh:
         wanted = [parse_qs(urlsplit(query).query) for query in queries]
         return [answers[query["resource"][0]](pod, query["name_regex"][0]) for query in wanted]
 
-    def _inbound(self, pod: str, _: str) -> Json:
-        chains: list[Json] = [
-            {"filter_chain_match": {}} | c for c in CHAINS[self.accepts.get(pod, "STRICT")]
-        ]
-        entry: Json = {"name": "virtualInbound"}
-        entry["active_state"] = {"listener": {"filter_chains": chains}}
-        if pod in self.refused:
-            entry["error_state"] = {"details": self.refused[pod]}
-        return {"configs": [entry]}
+    def ask_istiod(self, _: object, namespace: str, pod: str, queries: Sequence[str]) -> list[Any]:
+        """What istiod says."""
+        assert (namespace, pod) == ("istio-system", "istiod-1")
+        return [self._istiod(urlsplit(query)) for query in queries]
 
-    def _names(self, pattern: str) -> list[tuple[str, str, str]]:
+    def describe(self, _: object, namespace: str, pod: str, mesh: str) -> Applied:
+        """What Istio's own code says of a pod; in this mesh all policies apply to all."""
+        assert mesh == "istio-system"
+        self.described.append(pod)
+        if pod in self.undescribed:
+            raise EnvironmentBroken(f"istioctl does not say which apply to pod {pod}.{namespace}.")
+        modes = [spec["mtls"]["mode"] for p in self.policies if "mtls" in (spec := p["spec"])]
+        ports = {
+            int(port): ServerMode(said["mode"])
+            for policy in self.policies
+            for port, said in policy["spec"].get("portLevelMtls", {}).items()
+        }
+        names = tuple(f"{p['metadata']['name']}/voting" for p in self.policies)
+        return Applied(ServerMode(modes[-1]) if modes else ServerMode.PERMISSIVE, ports, names)
+
+    def _istiod(self, query: Any) -> Any:
+        asked = {key: value for key, (value,) in parse_qs(query.query).items()}
+        proxies = [
+            f"{name}.{pod['metadata']['namespace']}"
+            for name, pod in self.pods.items()
+            if len(pod["spec"]["containers"]) > 1 and name not in self.unconnected
+        ]
+        if query.path == "/debug/connections":
+            return {"clients": [{"connectionId": f"{proxy}-7"} for proxy in proxies]}
+        if query.path == "/debug/syncz":
+            return [
+                {
+                    "proxy": proxy,
+                    "resources": {
+                        f"type.googleapis.com/envoy.{kind}": {"sent": "1", "lastError": error}
+                        for kind, error in self.refused.get(proxy.split(".")[0], {}).items()
+                    },
+                }
+                for proxy in proxies
+            ]
+        if query.path == "/debug/mesh":
+            return self.mesh
+        name = asked["proxyID"].removesuffix("-7").split(".")[0]
+        if query.path == "/debug/sidecarz":
+            return {"destinationRules": {
+                f"{service}.voting.svc.cluster.local": [
+                    {"rule": {"name": service, "namespace": "voting", "Spec": spec}}]
+                for service, spec in self.rules.items()}}  # fmt: skip
+        assert query.path == "/debug/config_dump"
+        configs = []
+        if "lds" in asked["types"]:
+            (entry,) = self._inbound(name, "", self.accepts | self.should_accept)["configs"]
+            configs.append({"@type": "x.Listener", **entry["active_state"]["listener"]})
+        if "cds" in asked["types"]:
+            sends = self.sends | self.should_send
+            subsets = self.subsets | self.should_have
+            configs += [
+                {"@type": "x.Cluster", **entry["cluster"]}
+                for entry in self._outbound(name, ".*", sends, subsets)["configs"]
+            ]
+        if "eds" in asked["types"]:
+            known = FakeMesh._known(self, name, ".*")["configs"]
+            configs += [{"@type": "x.ClusterLoadAssignment", **e["endpoint_config"]} for e in known]
+        return {"configs": canonical(configs)}
+
+    def _inbound(self, pod: str, _: str, accepts: dict[str, str] | None = None) -> Json:
+        mode = (accepts or self.accepts).get(pod, "STRICT")
+        chains: list[Json] = [{"filter_chain_match": {}} | c for c in CHAINS[mode]]
+        listener = {"@type": "x.Listener", "name": "virtualInbound", "filter_chains": chains}
+        return {"configs": [{"name": "virtualInbound", "active_state": {"listener": listener}}]}
+
+    def _names(
+        self, pattern: str, subsets: dict[str, dict[str, list[str]]] | None = None
+    ) -> list[tuple[str, str, str]]:
         found = []
         for service, ports in self.services.items():
             for port in ports.values():
-                for subset in ("", *self.subsets.get(service, {})):
+                for subset in ("", *(subsets or self.subsets).get(service, {})):
                     name = f"outbound|{port}|{subset}|{service}.voting.svc.cluster.local"
                     if re.fullmatch(pattern, name):
                         found.append((name, service, subset))
         return found
 
-    def _outbound(self, pod: str, pattern: str) -> Json:
+    def _outbound(
+        self,
+        pod: str,
+        pattern: str,
+        sends: dict[tuple[str, str], tuple[str, str]] | None = None,
+        subsets: dict[str, dict[str, list[str]]] | None = None,
+    ) -> Json:
         configs = []
-        for name, service, subset in self._names(pattern):
-            told = self.sends.get((pod, f"{service}|{subset}"), self.sends.get((pod, service)))
+        sent = sends or self.sends
+        for name, service, subset in self._names(pattern, subsets):
+            told = sent.get((pod, f"{service}|{subset}"), sent.get((pod, service)))
             mode, rule = told or ("ISTIO_MUTUAL", service)
             path = f"{NETWORKING}/namespaces/voting/destination-rule/{rule}"
             metadata = {"filter_metadata": {"istio": {"config": path} if rule else {}}}
-            cluster = {"name": name, "type": "EDS", "metadata": metadata, **SOCKETS[mode]}
+            cluster = {"@type": "x.Cluster", "name": name, "type": "EDS", **SOCKETS[mode]}
+            cluster["metadata"] = metadata
             configs.append({"cluster": cluster})
         return {"configs": configs}
 
@@ -269,6 +360,8 @@ def mesh(monkeypatch: pytest.MonkeyPatch) -> FakeMesh:
     found = FakeMesh()
     monkeypatch.setattr(survey, "get", found.get)
     monkeypatch.setattr(check, "ask_proxy", found.ask)
+    monkeypatch.setattr(check, "read_applied", found.describe)
+    monkeypatch.setattr(istiod, "ask_istiod", found.ask_istiod)
     return found
 
 
@@ -290,6 +383,14 @@ def only(tables: list[Table]) -> Any:
     return row
 
 
+def problem(tables: list[Table], kind: type[MeshproofError]) -> str:
+    """Say why there is no table of the only host, which must be of this kind."""
+    (table,) = tables
+    assert isinstance(table.problem, kind)
+    assert table.rows == ()
+    return str(table.problem)
+
+
 def test_the_tutorials_tables(ask: Ask) -> None:
     assert render(ask()) == TUTORIAL
 
@@ -306,6 +407,24 @@ def test_every_proxy_is_asked_once(ask: Ask, mesh: FakeMesh) -> None:
     ]
 
 
+def test_istioctl_is_asked_once_for_all_pods_of_the_same_labels(ask: Ask, mesh: FakeMesh) -> None:
+    ask()
+    assert sorted(mesh.described) == ["voting-analytics-1", "voting-app-1", "voting-storage-1"]
+    mesh.policies, mesh.described = [], []
+    mesh.accepts = dict.fromkeys(mesh.pods, "PERMISSIVE")
+    assert only(ask("voting-storage")).columns[4] == "-"
+    assert mesh.described == []
+
+
+def test_a_host_whose_policies_cannot_be_read_costs_the_others_nothing(
+    ask: Ask, mesh: FakeMesh
+) -> None:
+    mesh.undescribed.add("voting-storage-1")
+    analytics, storage = ask("voting-analytics", "voting-storage")
+    assert only([analytics]).status is Status.OK
+    assert problem([storage], EnvironmentBroken).startswith("istioctl does not say")
+
+
 def test_a_host_that_is_asked_about_twice_has_one_table(ask: Ask) -> None:
     assert len(ask("voting-app", "voting-app.voting", "voting-app:8080")) == 2
 
@@ -318,7 +437,7 @@ def test_the_client_is_the_gateway_or_who_is_behind_it(ask: Ask) -> None:
 def test_a_client_can_be_named(ask: Ask, mesh: FakeMesh) -> None:
     mesh.sends["voting-analytics-1", "voting-app"] = ("DISABLE", "voting-app")
     row = only(ask("voting-app", client="voting-analytics"))
-    assert (str(row.client.pod), row.status) == ("voting-analytics-1.voting", Status.DRIFT)
+    assert (str(row.client.pod), row.status) == ("voting-analytics-1.voting", Status.CONFLICT)
     assert only(ask("voting-app", client="gateway-1.istio-system")).status is Status.OK
 
 
@@ -418,7 +537,7 @@ def test_automatic_is_a_conflict_where_what_istiod_chose_does_not_work(
 def test_without_auto_mtls_a_client_that_is_not_told_sends_plain_text(
     ask: Ask, mesh: FakeMesh
 ) -> None:
-    mesh.mesh = "enableAutoMtls: false"
+    mesh.mesh = {"enableAutoMtls": False}
     mesh.rules["voting-storage"] = {"host": "voting-storage"}
     mesh.sends["voting-app-1", "voting-storage"] = ("DISABLE", "voting-storage")
     assert only(ask("voting-storage")).columns[1:4] == ("CONFLICT", "mTLS", "HTTP")
@@ -428,84 +547,162 @@ def test_without_auto_mtls_a_client_that_is_not_told_sends_plain_text(
 
 def test_a_server_that_has_not_loaded_the_policy_is_drift(ask: Ask, mesh: FakeMesh) -> None:
     mesh.accepts["voting-app-2"] = "PERMISSIVE"
-    mesh.refused["voting-app-2"] = "no such filter"
+    mesh.should_accept["voting-app-2"] = "STRICT"
+    mesh.refused["voting-app-2"] = {"Listener": "no such filter", "Cluster": "of another side"}
     (table,) = ask("voting-app")
     (row,) = table.rows
     assert row.columns[1:3] == ("DRIFT", "mTLS/HTTP,mTLS")
     assert row.notes == (
-        "PeerAuthentication default/voting says STRICT, and PERMISSIVE is loaded in the proxy of "
-        "server voting-app-2.voting, which refused its last change (no such filter)",
+        "the proxy of server voting-app-2.voting refused what istiod sent it last (no such filter)",
+        "the proxy of server voting-app-2.voting has not what istiod would send it: "
+        "STRICT, and PERMISSIVE is loaded",
         "its servers do not agree: voting-app-1.voting STRICT, voting-app-2.voting PERMISSIVE, "
         "voting-app-3.voting STRICT",
     )
-    assert render([table]).splitlines()[2].startswith("voting-app.voting.svc.cluster.local:8080: P")
+    assert render([table]).splitlines()[2].startswith("voting-app.voting.svc.cluster.local:8080: t")
 
 
-def test_a_server_that_still_has_a_policy_that_is_gone_is_drift(ask: Ask, mesh: FakeMesh) -> None:
+def test_a_policy_that_istiod_has_not_made_anything_of_is_drift(ask: Ask, mesh: FakeMesh) -> None:
     mesh.policies = []
     row = only(ask("voting-storage"))
     assert (row.status, row.columns[4]) == (Status.DRIFT, "-")
-    assert row.notes[0].startswith("no PeerAuthentication counts, which means PERMISSIVE, and STR")
+    assert row.notes[0] == (
+        "by Istio's description no PeerAuthentication has a mode, which is PERMISSIVE, and istiod "
+        "would send STRICT to the proxy of server voting-storage-1.voting"
+    )
 
 
 @pytest.mark.parametrize(
-    ("wanted", "loaded", "note"),
+    ("intended", "loaded", "note"),
     [
         (
-            {"tls": {"mode": "DISABLE"}},
+            ("DISABLE", "voting-storage"),
             ("ISTIO_MUTUAL", "voting-storage"),
-            "DestinationRule voting-storage/voting says DISABLE, and ISTIO_MUTUAL is loaded",
+            "DISABLE of DestinationRule voting-storage/voting, and ISTIO_MUTUAL of DestinationRule "
+            "voting-storage/voting is loaded",
         ),
         (
-            {"tls": {"mode": "ISTIO_MUTUAL"}},
-            ("-", "voting-storage"),
-            "DestinationRule voting-storage/voting says ISTIO_MUTUAL, and auto mTLS is loaded",
-        ),
-        (
-            {},
             ("ISTIO_MUTUAL", "voting-storage"),
-            "DestinationRule voting-storage/voting says nothing of TLS, and ISTIO_MUTUAL is loaded",
+            ("-", ""),
+            "ISTIO_MUTUAL of DestinationRule voting-storage/voting, and auto mTLS of no "
+            "DestinationRule is loaded",
         ),
         (
-            {"tls": {"mode": "ISTIO_MUTUAL"}},
+            ("ISTIO_MUTUAL", "voting-storage"),
             ("ISTIO_MUTUAL", "older"),
-            "DestinationRule voting-storage/voting counts, and DestinationRule older/voting is lo",
-        ),
-        (
-            {"tls": {"mode": "ISTIO_MUTUAL"}},
-            ("ISTIO_MUTUAL", ""),
-            "DestinationRule voting-storage/voting counts, and no DestinationRule is loaded",
+            "ISTIO_MUTUAL of DestinationRule voting-storage/voting, and ISTIO_MUTUAL of "
+            "DestinationRule older/voting is loaded",
         ),
     ],
 )
-def test_a_client_that_has_something_else_loaded_than_its_rule_is_drift(
-    ask: Ask, mesh: FakeMesh, wanted: Json, loaded: tuple[str, str], note: str
+def test_a_client_that_has_something_else_loaded_is_drift(
+    ask: Ask, mesh: FakeMesh, intended: tuple[str, str], loaded: tuple[str, str], note: str
 ) -> None:
-    mesh.rules["voting-storage"] = {"host": "voting-storage", "trafficPolicy": wanted}
+    mesh.should_send["voting-app-1", "voting-storage"] = intended
     mesh.sends["voting-app-1", "voting-storage"] = loaded
     row = only(ask("voting-storage"))
-    assert row.status is Status.DRIFT
-    assert row.notes[0].startswith(note), row.notes
-    assert "client voting-app-1.voting" in row.notes[0]
+    assert (row.status, row.notes[0]) == (
+        Status.DRIFT,
+        f"the proxy of client voting-app-1.voting has not what istiod would send it: {note}",
+    )
 
 
-def test_a_client_that_does_not_know_a_server_is_drift(ask: Ask, mesh: FakeMesh) -> None:
-    known = mesh._known
+@pytest.mark.parametrize("kind", ["Cluster", "ClusterLoadAssignment"])
+def test_a_client_that_refused_a_change_is_drift(ask: Ask, mesh: FakeMesh, kind: str) -> None:
+    mesh.refused["voting-app-1"] = {kind: "nonsense", "Listener": "of another side"}
+    row = only(ask("voting-storage"))
+    assert (row.status, row.notes) == (
+        Status.DRIFT,
+        ("the proxy of client voting-app-1.voting refused what istiod sent it last (nonsense)",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("pod", "role"), [("voting-app-1", "client"), ("voting-storage-1", "server")]
+)
+def test_a_proxy_that_is_not_connected_is_drift(
+    ask: Ask, mesh: FakeMesh, pod: str, role: str
+) -> None:
+    mesh.unconnected.add(pod)
+    row = only(ask("voting-storage"))
+    assert row.columns[1:4] == ("DRIFT", "mTLS", "mTLS")
+    assert row.notes[0].startswith(f"the proxy of {role}")
+    assert row.notes[0].endswith(f" {pod}.voting is not connected to istiod: it gets no changes")
+
+
+@pytest.mark.parametrize("istiod_too", [False, True])
+def test_a_client_that_does_not_know_a_server(
+    ask: Ask, mesh: FakeMesh, monkeypatch: pytest.MonkeyPatch, istiod_too: bool
+) -> None:
+    known = FakeMesh._known
     mesh.add_pod("voting-storage-2", "voting-storage")
+    address = mesh.pods["voting-storage-2"]["status"]["podIPs"][0]["ip"]
 
-    def without(pod: str, pattern: str) -> Json:
-        answer = known(pod, pattern)
+    def without(mesh: FakeMesh, pod: str, pattern: str) -> Json:
+        answer = known(mesh, pod, pattern)
         for config in answer["configs"]:
             config["endpoint_config"]["endpoints"][0]["lb_endpoints"].pop()
         return answer
 
-    mesh._known = without  # type: ignore[method-assign, assignment]
+    if istiod_too:
+        monkeypatch.setattr(FakeMesh, "_known", without)
+    else:
+        mesh._known = lambda *asked: without(mesh, *asked)  # type: ignore[method-assign]
     row = only(ask("voting-storage"))
+    unknown = "client voting-app-1.voting does not know server voting-storage-2.voting"
+    if istiod_too:
+        assert (row.status, row.notes) == (Status.OK, (unknown,))
+    else:
+        assert (row.status, row.notes) == (
+            Status.DRIFT,
+            (
+                f"the proxy of client voting-app-1.voting does not know {address}, an endpoint "
+                "that istiod would send it",
+                unknown,
+            ),
+        )
+
+
+def test_a_client_that_knows_no_server_cannot_call(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.services["voting-storage"]["mysql"] = 3306
+    mesh.add_pod("voting-storage-2", "voting-storage")
+    row = only(ask("voting-storage:6379"))
+    assert row.status is Status.OK
+    mesh.own_port = {"voting-storage-1": "redis", "voting-storage-2": "mysql"}
+    mesh._has = lambda *_: False  # type: ignore[method-assign]
+    row = only(ask("voting-storage:6379"))
     assert (row.status, row.notes) == (
-        Status.DRIFT,
-        ("the proxy of client voting-app-1.voting does not know server "
-         "voting-storage-2.voting",),
-    )  # fmt: skip
+        Status.CONFLICT,
+        ("client voting-app-1.voting does not know server voting-storage-1.voting",),
+    )
+
+
+def test_a_header_before_tls_is_not_taken_for_tls(ask: Ask, mesh: FakeMesh) -> None:
+    def headed(socket: Json) -> Json:
+        typed = {"config": {}, "transport_socket": socket}
+        return {"name": "envoy.transport_sockets.upstream_proxy_protocol", "typed_config": typed}
+
+    SOCKETS["headed"] = {"transport_socket": headed(MESH_TLS)}
+    SOCKETS["headed text"] = {"transport_socket": headed(RAW)}
+    header = "client voting-app-1.voting begins each connection with a PROXY header (V1)"
+    try:
+        mesh.sends["voting-app-1", "voting-storage"] = ("headed", "voting-storage")
+        analytics, storage = ask("voting-analytics", "voting-storage")
+        assert only([analytics]).status is Status.OK
+        row = only([storage])
+        assert row.columns[1:4] == ("CONFLICT", "mTLS", "mTLS")
+        assert row.notes == (
+            "client voting-app-1.voting sends a PROXY header before TLS, "
+            "which server voting-storage-1.voting does not accept",
+            header,
+        )
+        mesh.sends["voting-app-1", "voting-storage"] = ("headed text", "voting-storage")
+        mesh.accepts["voting-storage-1"] = "PERMISSIVE"
+        mesh.policies[0]["spec"]["mtls"]["mode"] = "PERMISSIVE"
+        row = only(ask("voting-storage"))
+        assert (row.columns[1:4], row.notes) == (("OK", "mTLS/HTTP", "HTTP"), (header,))
+    finally:
+        del SOCKETS["headed"], SOCKETS["headed text"]
 
 
 @pytest.mark.parametrize(
@@ -599,31 +796,27 @@ def test_a_port_that_one_version_has_alone(ask: Ask, mesh: FakeMesh) -> None:
         assert row.notes == (f"subset {other} has no ready pod for this port",)
 
 
-def test_subsets_in_objects_or_proxies_alone_are_drift(ask: Ask, mesh: FakeMesh) -> None:
-    with_subsets(mesh, {"v1-1": None, "v2-0": None})
-    ((whole, part),) = [table.rows for table in ask("voting-analytics")]
-    assert (part.destination.subset, part.status) == ("v1-1", Status.OK)
+def test_subsets_that_istiod_or_a_proxy_has_alone_are_drift(ask: Ask, mesh: FakeMesh) -> None:
+    with_subsets(mesh, {"v1-0": None, "v1-1": None})
+    both = mesh.subsets["voting-analytics"]
+    mesh.should_have["voting-analytics"] = {"v1-1": both["v1-1"], "v2-0": []}
+    whole, *_ = ask("voting-analytics")[0].rows
+    begin = "the proxy of client voting-app-1.voting has not what istiod would send it: "
     assert (whole.status, whole.notes) == (
         Status.DRIFT,
         (
-            "DestinationRule voting-analytics/voting has subset v2-0, which is not loaded in the "
-            "proxy of client voting-app-1.voting",
-            "no DestinationRule that counts has subset v1-0, which is loaded in the "
-            "proxy of client voting-app-1.voting",
+            begin + "subset v2-0, which is not loaded",
+            begin + "no subset v1-0, which is loaded",
         ),
     )
 
 
 def test_a_subset_that_drifts_in_its_own_way_has_a_row(ask: Ask, mesh: FakeMesh) -> None:
     with_subsets(mesh, {"v1-0": None, "v1-1": None})
-    mesh.accepts["voting-analytics-1"] = "PERMISSIVE"
-    mesh.accepts["voting-analytics-2"] = "PERMISSIVE"
-    mesh.sends["voting-app-1", "voting-analytics"] = ("DISABLE", "voting-analytics")
-    assert [row.status for row in ask("voting-analytics")[0].rows] == [Status.DRIFT]
-    mesh.rules["voting-analytics"]["subsets"][1]["trafficPolicy"] = {"tls": {"mode": "SIMPLE"}}
+    mesh.should_send["voting-app-1", "voting-analytics|v1-1"] = ("SIMPLE", "voting-analytics")
     whole, part = ask("voting-analytics")[0].rows
-    assert whole.columns[1:] == part.columns[1:]
-    assert part.notes[1].startswith("DestinationRule voting-analytics/voting says SIMPLE, and DIS")
+    assert (whole.status, part.status) == (Status.OK, Status.DRIFT)
+    assert "it: SIMPLE of DestinationRule voting-analytics/voting, and ISTIO_MUT" in part.notes[0]
 
 
 def test_every_port_has_a_row(ask: Ask, mesh: FakeMesh) -> None:
@@ -659,53 +852,79 @@ def test_what_is_not_there_is_a_usage_failure_in_one_sentence(
     ask: Ask, mesh: FakeMesh, hosts: list[str], client: str | None, sentence: str
 ) -> None:
     mesh.add_pod("bare", "bare", proxied=False)
-    with pytest.raises(UsageFailure) as caught:
-        ask(*hosts, client=client)
-    assert str(caught.value).startswith(sentence)
-    assert "\n" not in str(caught.value)
+    if client:
+        with pytest.raises(UsageFailure) as caught:
+            ask(*hosts, client=client)
+        said = str(caught.value)
+    else:
+        said = problem(ask(*hosts), UsageFailure)
+    assert said.startswith(sentence)
+    assert "\n" not in said
     assert mesh.asked == []
 
 
 def test_a_host_without_pods_is_nothing_to_ask(ask: Ask, mesh: FakeMesh) -> None:
     mesh.unready.add("voting-storage-1")
-    with pytest.raises(EnvironmentBroken, match="has no ready pod behind it"):
-        ask("voting-storage")
+    assert "has no ready pod behind it" in problem(ask("voting-storage"), EnvironmentBroken)
 
 
 @pytest.mark.parametrize("pod", ["voting-app-1", "voting-storage-1"])
 def test_one_silent_proxy_is_no_table(ask: Ask, mesh: FakeMesh, pod: str) -> None:
     mesh.silent.add(pod)
-    with pytest.raises(EnvironmentBroken, match=f"The proxy of pod {pod}.voting does not answer"):
-        ask("voting-storage", client="voting-app")
+    said = problem(ask("voting-storage", client="voting-app"), EnvironmentBroken)
+    assert said.startswith(f"The proxy of pod {pod}.voting does not answer")
+
+
+def test_one_host_that_cannot_be_read_costs_the_others_nothing(ask: Ask, mesh: FakeMesh) -> None:
+    mesh.silent.add("voting-storage-1")
+    typed = ("voting-app", "nobody", "voting-storage", "app.nowhere", "voting-analytics")
+    tables = ask(*typed)
+    assert [table.host.service for table in tables] == [t.partition(".")[0] for t in typed]
+    read = [table.host.service for table in tables if table.rows]
+    assert read == ["voting-app", "voting-analytics"]
+    kinds = [type(table.problem) for table in tables if table.problem]
+    assert kinds == [UsageFailure, EnvironmentBroken, UsageFailure]
 
 
 def test_a_proxy_that_says_something_unheard_of_is_no_table(ask: Ask, mesh: FakeMesh) -> None:
     mesh.sends["voting-app-1", "voting-storage"] = ("odd", "voting-storage")
     SOCKETS["odd"] = {"transport_socket": {"name": "odd"}}
     try:
-        with pytest.raises(EnvironmentBroken, match=r"1\.voting has what tls-check cannot read: a"):
-            ask("voting-storage")
+        said = problem(ask("voting-storage"), EnvironmentBroken)
+        assert "1.voting has what tls-check cannot read: an unknown transport" in said
     finally:
         del SOCKETS["odd"]
     CHAINS["odd"] = [{"transport_socket": OTHER_TLS}]
     mesh.sends.clear()
     mesh.accepts["voting-storage-1"] = "odd"
     try:
-        with pytest.raises(EnvironmentBroken, match="cannot read: its port 6379 has TLS of its ow"):
-            ask("voting-storage")
+        said = problem(ask("voting-storage"), EnvironmentBroken)
+        assert "cannot read: its port 6379 has TLS of its own" in said
     finally:
         del CHAINS["odd"]
 
 
 def test_a_client_that_cannot_reach_the_host_is_no_table(ask: Ask, mesh: FakeMesh) -> None:
-    mesh._outbound = lambda *_: {}  # type: ignore[method-assign]
-    with pytest.raises(EnvironmentBroken, match="has no way to voting-storage"):
-        ask("voting-storage")
+    mesh._outbound = lambda *_: {"configs": []}  # type: ignore[method-assign]
+    assert "has no way to voting-storage" in problem(ask("voting-storage"), EnvironmentBroken)
+
+
+def test_what_has_a_shape_unheard_of_is_told_and_costs_the_others_nothing(
+    ask: Ask, mesh: FakeMesh
+) -> None:
+    mesh.rules["voting-storage"] = ["no", "rule"]  # type: ignore[assignment]
+    analytics, storage = ask("voting-analytics", "voting-storage")
+    assert only([analytics]).status is Status.OK
+    assert "is not what tls-check can read" in problem([storage], EnvironmentBroken)
 
 
 def test_a_cluster_without_istio_is_no_mesh(ask: Ask, mesh: FakeMesh) -> None:
     mesh.missing.add("/apis/security.istio.io/v1/peerauthentications")
     with pytest.raises(EnvironmentBroken, match="The cluster has no Istio"):
+        ask()
+    mesh.missing.clear()
+    del mesh.pods["istiod-1"]
+    with pytest.raises(EnvironmentBroken, match="No istiod runs on the cluster"):
         ask()
 
 
@@ -725,19 +944,6 @@ def test_an_api_server_that_does_not_answer_is_a_broken_environment(
     monkeypatch.setattr(survey, "get", fail)
     with pytest.raises(EnvironmentBroken, match=sentence):
         ask()
-
-
-@pytest.mark.parametrize(
-    ("text", "settings"),
-    [
-        ("", Mesh(auto_mtls=True, root="istio-system")),
-        ("enableAutoMtls: true\nrootNamespace: mesh", Mesh(auto_mtls=True, root="mesh")),
-        ("enableAutoMtls: false", Mesh(auto_mtls=False)),
-    ],
-)
-def test_the_meshs_settings_have_istios_defaults(text: str, settings: Mesh) -> None:
-    assert mesh_settings({"data": {"mesh": text}}) == settings
-    assert mesh_settings({}) == Mesh()
 
 
 @pytest.fixture
@@ -799,6 +1005,19 @@ def test_bad_input_is_a_sentence_and_no_table(
     ended, printed, said = command(*arguments)
     assert (ended, printed) == (code, "")
     assert said
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize(("other", "code"), [("nobody", 2), ("voting-storage", 3)])
+def test_the_command_prints_what_it_can_and_says_what_it_cannot(
+    command: Run, mesh: FakeMesh, other: str, code: int
+) -> None:
+    mesh.silent.add("voting-storage-1")
+    ended, printed, said = command("voting-app", other, "voting-analytics")
+    assert (ended, printed.count("HOST:PORT"), printed.count(" OK ")) == (code, 2, 2)
+    assert said.startswith("meshproof: ")
+    ended, printed, said = command("nobody", "voting-storage", "voting-app", "-o", "json")
+    assert (ended, len(json.loads(printed)), said.count("meshproof: ")) == (3, 1, 2)
 
 
 def test_without_a_cluster_there_is_nobody_to_ask(command: Run) -> None:

@@ -70,8 +70,12 @@ def outbound(name: str = f"outbound|6379||{HOST}", **cluster: Any) -> Json:
 
 
 def only(dump: Json) -> Outbound:
-    (found,) = envoy.outbound(dump).values()
-    return found
+    (cluster,) = envoy.loaded_clusters(dump).values()
+    return envoy.outbound(cluster)
+
+
+def mode_of(dump: Json, port: int) -> ServerMode:
+    return envoy.server_mode(envoy.loaded_listeners(dump), port)
 
 
 @pytest.mark.parametrize(
@@ -86,13 +90,19 @@ def test_the_filter_chains_of_a_port_say_what_it_accepts(
     chains: list[Json], mode: ServerMode
 ) -> None:
     others = [*permissive(None), *permissive(8080), *disable(3306)]
-    assert envoy.server_mode(inbound(*others, *chains), 6379) is mode
+    assert mode_of(inbound(*others, *chains), 6379) is mode
 
 
 def test_a_port_without_chains_of_its_own_is_served_by_those_without_a_port() -> None:
     dump = inbound(*strict(None), *disable(8080))
-    assert envoy.server_mode(dump, 6379) is ServerMode.STRICT
-    assert envoy.server_mode(dump, 8080) is ServerMode.DISABLE
+    assert mode_of(dump, 6379) is ServerMode.STRICT
+    assert mode_of(dump, 8080) is ServerMode.DISABLE
+
+
+def test_a_listener_that_was_refused_whole_is_not_there() -> None:
+    dump = inbound(*strict(6379))
+    dump["configs"].append({"error_state": {"details": "no such filter"}})
+    assert set(envoy.loaded_listeners(dump)) == {"virtualInbound"}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +114,7 @@ def test_a_port_without_chains_of_its_own_is_served_by_those_without_a_port() ->
 )
 def test_a_port_with_tls_of_its_own_is_not_taken_for_the_meshs(changes: Json) -> None:
     with pytest.raises(ValueError, match="port 6379 has TLS of its own"):
-        envoy.server_mode(inbound(chain(6379, "tls", downstream(**changes))), 6379)
+        mode_of(inbound(chain(6379, "tls", downstream(**changes))), 6379)
 
 
 @pytest.mark.parametrize(
@@ -113,18 +123,12 @@ def test_a_port_with_tls_of_its_own_is_not_taken_for_the_meshs(changes: Json) ->
         ({}, "no listener virtualInbound"),
         ({"configs": [{"name": "virtualOutbound"}]}, "no listener virtualInbound"),
         (inbound(), "no filter chain for port 6379"),
-        ({"configs": [{"name": "virtualInbound", "warming_state": {}}]}, "no filter chain"),
+        ({"configs": [{"name": "virtualInbound", "warming_state": {}}]}, "no listener virtual"),
     ],
 )
 def test_a_listener_that_is_not_there_or_not_active_is_an_error(dump: Json, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        envoy.server_mode(dump, 6379)
-
-
-def test_a_refused_update_is_told() -> None:
-    assert envoy.refused_update(inbound()) == ""
-    refused = {"details": "no registered implementation for name 'nonsense'"}
-    assert "nonsense" in envoy.refused_update(inbound(error_state=refused))
+        mode_of(dump, 6379)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +169,31 @@ def test_the_transport_socket_says_what_a_client_sends(cluster: Json, mode: Clie
     assert only(outbound(**cluster)).mode is mode
 
 
+def headed(socket: Json, **config: str) -> Json:
+    typed = {"@type": "…ProxyProtocolUpstreamTransport", "config": config}
+    return {
+        "name": "envoy.transport_sockets.upstream_proxy_protocol",
+        "typed_config": typed | {"transport_socket": socket},
+    }
+
+
+def test_a_header_before_what_is_sent_is_told() -> None:
+    told = only(outbound(transport_socket=headed(upstream(**MESH_CERTIFICATES))))
+    assert (told.mode, told.header) == (ClientMode.ISTIO_MUTUAL, "V1")
+    text = only(outbound(transport_socket=headed(RAW, version="V2")))
+    assert (text.mode, text.header) == (ClientMode.DISABLE, "V2")
+    sockets = [headed(upstream(**MESH_CERTIFICATES)), headed(RAW)]
+    matches = [{"name": str(n), "transport_socket": s} for n, s in enumerate(sockets)]
+    automatic = only(outbound(transport_socket_matches=matches))
+    assert (automatic.mode, automatic.header) == (ClientMode.NONE, "V1")
+
+
+def test_both_spellings_of_a_field_are_one() -> None:
+    shown = {"@type": "a_b.C", "http2_protocol_options": [{"x_1y": {"tlsMode": "snake_case"}}]}
+    sent = {"@type": "a_b.C", "http2ProtocolOptions": [{"x1y": {"tlsMode": "snake_case"}}]}
+    assert envoy.canonical(shown) == envoy.canonical(sent) == sent
+
+
 @pytest.mark.parametrize(
     "cluster",
     [
@@ -174,16 +203,19 @@ def test_the_transport_socket_says_what_a_client_sends(cluster: Json, mode: Clie
 )
 def test_a_socket_of_another_kind_is_not_guessed_at(cluster: Json) -> None:
     with pytest.raises(ValueError, match="unknown"):
-        envoy.outbound(outbound(**cluster))
+        only(outbound(**cluster))
 
 
 def test_a_cluster_names_its_destination_and_its_rule() -> None:
     path = "/apis/networking.istio.io/v1/namespaces/voting/destination-rule/storage"
     metadata = {"filter_metadata": {"istio": {"config": path, "subset": "v1-0"}}}
-    dump = outbound(f"outbound|6379|v1-0|{HOST}", metadata=metadata)
-    assert envoy.outbound(dump) == {
-        Destination(HOST, 6379, "v1-0"): Outbound(ClientMode.DISABLE, "storage/voting")
-    }
+    name = f"outbound|6379|v1-0|{HOST}"
+    dump = outbound(name, metadata=metadata)
+    assert only(dump) == Outbound(ClientMode.DISABLE, "storage/voting")
+    destination = Destination(HOST, 6379, "v1-0")
+    others = [f"outbound|80||x.{HOST}", "inbound|6379||", "stats", f"outbound|80||{HOST}"]
+    assert envoy.destinations([name, *others], HOST) == [Destination(HOST, 80), destination]
+    assert envoy.cluster_name(destination) == name
 
 
 @pytest.mark.parametrize("config", [None, "/apis/…/namespaces/voting/virtual-service/storage", "x"])
@@ -213,9 +245,8 @@ def test_endpoints_say_which_of_them_take_mutual_tls() -> None:
             {"locality": {}},
         ],
     }
-    assert envoy.endpoints({"configs": [{"endpoint_config": config}]}) == {
-        Destination(HOST, 6379): {"10.0.0.1": True, "10.0.0.2": False}
-    }
+    (assigned,) = envoy.loaded_assignments({"configs": [{"endpoint_config": config}]}).values()
+    assert envoy.endpoints(assigned) == {"10.0.0.1": True, "10.0.0.2": False}
     assert envoy.endpoints({}) == {}
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,8 +166,9 @@ def virtual_service(*gateways: str, host: str = "voting-storage", kind: str = "h
 def test_gateways_are_those_that_the_host_is_routed_through(
     route: Json, selectors: list[Json]
 ) -> None:
-    gateways = [gateway("front"), gateway("front", "edge"), {**gateway("other"), "spec": {}}]
-    assert gateways_to(HOST, [route], gateways) == selectors
+    empty = {"metadata": gateway("other")["metadata"]}
+    gateways = [gateway("front"), gateway("front", "edge"), empty, empty | {"spec": {}}]
+    assert gateways_to(HOST, [empty, route], gateways) == selectors
 
 
 def test_pods_that_users_reach_are_those_behind_a_gateway() -> None:
@@ -200,24 +202,39 @@ def test_where_no_pod_has_a_proxy_a_client_must_be_named() -> None:
         choose_client(HOST, [Server(bare, 6379)], gateway_pods=[], fronts=[], pods=[bare])
 
 
-def deployment(name: str, **labels: str) -> Json:
-    return {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": labels}}}
+def owned(name: str, kind: str = "", owner: str = "") -> Json:
+    owners = [{"kind": kind, "name": owner}] if owner else []
+    return {"metadata": {"name": name, "ownerReferences": owners}}
 
 
 def test_a_client_is_named_by_its_deployment_or_its_pod() -> None:
-    pods = [pod("app-1-b", app="app"), pod("app-1-a", app="app"), pod("x", app="other")]
-    deployments = [deployment("app", app="app"), deployment("idle", app="idle")]
-    assert named_client("app", "voting", pods, deployments).name == "app-1-a"
-    assert named_client("x", "voting", pods, deployments).name == "x"
+    pods = [
+        replace(pod("app-1-b"), replica_set="app-1"),
+        replace(pod("app-2-a"), replica_set="app-2"),
+        replace(pod("other-1-a"), replica_set="other-1"),
+        pod("x"),
+    ]
+    known = (
+        [owned("app"), owned("idle"), owned("other")],
+        [
+            owned("app-1", "Deployment", "app"),
+            owned("app-2", "Deployment", "app"),
+            owned("other-1", "Deployment", "other"),
+            owned("nobodys"),
+        ],
+    )
+    assert named_client("app", "voting", pods, *known).name == "app-1-b"
+    assert named_client("other", "voting", pods, *known).name == "other-1-a"
+    assert named_client("x", "voting", pods, *known).name == "x"
     with pytest.raises(UsageFailure, match="neither a Deployment nor a pod “y” in namespace v"):
-        named_client("y", "voting", pods, deployments)
+        named_client("y", "voting", pods, *known)
     with pytest.raises(EnvironmentBroken, match="No pod of “idle” in namespace voting is ready"):
-        named_client("idle", "voting", pods, deployments)
+        named_client("idle", "voting", pods, *known)
 
 
 def test_a_client_without_a_proxy_cannot_be_asked() -> None:
     with pytest.raises(UsageFailure, match=r"^Pod bare\.voting has no proxy"):
-        named_client("bare", "voting", [pod("bare", proxied=False)], [])
+        named_client("bare", "voting", [pod("bare", proxied=False)], [], [])
 
 
 def test_a_client_may_be_of_another_namespace() -> None:
@@ -262,5 +279,7 @@ def test_a_pod_is_read_as_the_api_server_has_it() -> None:
     found = read_pod(manifest)
     assert found == Pod("a", "b", {"app": "c"}, {}, addresses, proxied=True, ready=True)
     assert str(found) == "a.b"
+    manifest["metadata"] |= owned("", "ReplicaSet", "a-1")["metadata"] | {"name": "a"}
+    assert read_pod(manifest).replica_set == "a-1"
     del manifest["status"]
     assert not read_pod(manifest).ready
