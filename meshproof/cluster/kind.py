@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Literal
 import yaml
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, RUN_VARIABLE, Cluster
+from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, Cluster
 from meshproof.cluster.lease import living
 from meshproof.documents import read
 from meshproof.engine.engine import Container, Engine
@@ -199,9 +198,7 @@ class KindCluster:
         """
         if all(self._has_images(container.name, images) for container in self.containers()):
             return False
-        # This process's own run, or the one that started it, knows what it does.
-        own = os.environ.get(RUN_VARIABLE)
-        if runs := [holder for holder in living(self.cluster) if holder.run != own]:
+        if runs := living(self.cluster):
             raise EnvironmentBroken(
                 f"Cluster {self.name} is to get other images, and a run uses those that are there "
                 f"({runs[0]}): wait until it ends, or name another with --cluster-name."

@@ -7,6 +7,7 @@ cluster may differ by less than `DURATION`.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, Cluster, Owner
+from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, RUN_VARIABLE, Cluster, Owner
 from meshproof.errors import EnvironmentBroken
 
 #: Where the Leases are: there is one namespace of the mesh, and the way in is there.
@@ -53,12 +54,16 @@ def holder_of(cluster: Cluster, name: str) -> Holder | None:
 
 
 def living(cluster: Cluster) -> list[Holder]:
-    """Return the runs that follow the tutorial on a cluster, in whichever namespace."""
+    """Return the other runs that follow the tutorial on a cluster, in whichever namespace.
+
+    This process's own, or the one that has started it, is none of them.
+    """
+    own = os.environ.get(RUN_VARIABLE)
     leases = client.CoordinationV1Api(cluster.api)
     listed = leases.list_namespaced_lease(PLACE, label_selector=OWNED_SELECTOR).items
     names = [lease.metadata.name for lease in listed if lease.metadata.name != ANY_HOST]
     holders = [holder_of(cluster, name) for name in names]
-    return [holder for holder in holders if holder and holder.alive]
+    return [holder for holder in holders if holder and holder.alive and holder.run != own]
 
 
 class Leases:

@@ -63,7 +63,7 @@ def parse_page(text: str) -> Page:
     for name in ELEMENTS:
         if name not in elements:
             raise WrongPage(f"not the voting page: it has no “{name}”; it begins {text[:200]!r}")
-        texts[name] = "".join(map(str, elements[name].itertext())).strip()
+        texts[name] = _text(elements[name])
     return Page(
         version=_after("version:", texts["version"]),
         host=_after("host:", texts["host"]),
@@ -75,7 +75,11 @@ def parse_page(text: str) -> Page:
 def problem_of(text: str) -> str:
     """Return what a page tells its user went wrong, or nothing where it tells of nothing."""
     problem = _elements(text).get("problem")
-    return "" if problem is None else "".join(map(str, problem.itertext())).strip()
+    return "" if problem is None else _text(problem)
+
+
+def _text(element: html.HtmlElement) -> str:
+    return "".join(map(str, element.itertext())).strip()
 
 
 def _elements(text: str) -> dict[str | None, html.HtmlElement]:

@@ -13,7 +13,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from meshproof import leftovers
-from meshproof.cluster.cluster import RUN, TUTORIAL, Cluster, Owner, new_owner
+from meshproof.cluster.cluster import RUN, RUN_VARIABLE, TUTORIAL, Cluster, Owner, new_owner
 from meshproof.cluster.lease import ANY_HOST, DURATION, Leases, holder_of, living, of_namespace
 from meshproof.errors import EnvironmentBroken
 from meshproof.leftovers import clean_up
@@ -102,6 +102,13 @@ def test_what_one_run_holds_no_other_gets_until_it_lets_go(cluster: Cluster, api
     first.release()
     assert api.leases == {}
     assert second.claim(NAME) is None
+
+
+def test_a_run_is_no_other_run_to_itself(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(cluster, "first").claim(NAME)
+    run(cluster, "second").claim(of_namespace("voting-b"))
+    monkeypatch.setenv(RUN_VARIABLE, "first")
+    assert [holder.run for holder in living(cluster)] == ["second"]
 
 
 def test_other_things_are_held_beside_it(cluster: Cluster) -> None:
