@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,16 @@ class Mutant:
     """One breakage. ``because`` is what the failure must say, as a regular expression.
 
     ``scenario`` (pytest's ``-k``) narrows what is run to the scenario that must notice;
-    empty runs all that prove the expectation.
+    empty runs all that prove the expectation. Manifests are no part of what is said of
+    one (``repr``): they may hold a Secret, and Allure writes a test's parameters down.
     """
 
     name: str
     expectation: str
     breaks: str
     because: str
-    files: Mapping[str, Mapping[str, Any]]
-    object: Mapping[str, Any] | None
+    files: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    object: Mapping[str, Any] | None = field(repr=False)
     scenario: str = ""
 
     def explains(self, message: str) -> bool:

@@ -205,14 +205,18 @@ def _routes(service: Document, ports: Mapping[str, Collection[int]]) -> list[Loa
     served: set[tuple[str, object]] = set()
     for route in [*spec.get("http", []), *spec.get("tcp", [])]:
         where = _sources(route)
-        for entry in route.get("route", []):
-            to = entry["destination"]
+        ways = [(entry["destination"], False) for entry in route.get("route", [])]
+        copies = [(to, True) for to in _mirrors(route)]
+        for to, mirrored in ways + copies:
             port, subset = to.get("port", {}).get("number", r"\d+"), to.get("subset", "")
             if port not in ports.get(to["host"], [port]):
                 continue
             cluster = rf"outbound\|{port}\|{re.escape(subset)}\|{re.escape(to['host'])}\.{SUFFIX}"
-            # By itself, or as one of several by weight.
-            pattern = rf'"cluster": "{cluster}"|"name": "{cluster}",\s*"weight"'
+            # By itself, or as one of several by weight; istiod gives each copy its share.
+            alone, copy = rf'"cluster": "{cluster}"', r',\s*"runtime_fraction"'
+            pattern = rf'{alone}(?!{copy})|"name": "{cluster}",\s*"weight"'
+            if mirrored:
+                pattern = alone + copy
             # Without a VirtualService, a sidecar sends to the whole Service.
             default = everyone == (SIDECARS,) and not subset
             # Who has a route of its own to the port gets no further.
@@ -220,6 +224,12 @@ def _routes(service: Document, ports: Mapping[str, Collection[int]]) -> list[Loa
             loaded.append(Loaded(pattern, where or everyone, default=default, without=without))
             served |= {(name, port) for name in where}
     return loaded
+
+
+def _mirrors(route: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Where a route sends copies of what it routes."""
+    one = [route["mirror"]] if "mirror" in route else []
+    return one + [entry["destination"] for entry in route.get("mirrors", [])]
 
 
 def _sources(route: Mapping[str, Any]) -> tuple[str, ...]:

@@ -55,6 +55,23 @@ def test_a_route_is_loaded_where_one_names_the_subset_alone_or_by_weight() -> No
     assert not wanted.concerns("gateway")
 
 
+@pytest.mark.parametrize(
+    "extra", [{"mirror": DESTINATION}, {"mirrors": [{"destination": DESTINATION}]}]
+)
+def test_a_copy_is_loaded_where_one_goes_to_the_subset_and_is_no_route(
+    extra: dict[str, Any],
+) -> None:
+    other = {"host": "voting-analytics", "subset": "v1-0", "port": {"number": 8080}}
+    http = {"route": [{"destination": other}], **extra}
+    _, mirrored = awaited({**ROUTE, "spec": {"http": [http]}})
+    (route,) = awaited(ROUTE)
+    copied = f'"cluster": "{CLUSTER}",\n  "runtime_fraction": {{}}'
+    assert mirrored.holds(copied, "voting")
+    assert not route.holds(copied, "voting")
+    assert route.holds(f'"cluster": "{CLUSTER}", "timeout": "0s"', "voting")
+    assert not mirrored.holds(f'"cluster": "{CLUSTER}", "timeout": "0s"', "voting")
+
+
 def test_the_route_of_a_gateway_concerns_the_gateway_alone() -> None:
     service = {**ROUTE, "spec": {**ROUTE["spec"], "gateways": ["voting-app-gateway"]}}
     (wanted,) = awaited(service)
