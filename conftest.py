@@ -16,6 +16,7 @@ pytest_plugins = [
     "fixtures.tutorial",
     "fixtures.sampling",
     "fixtures.breakages",
+    "fixtures.preflight",
     "fixtures.lanes",
     "fixtures.interruption",
     "fixtures.ingress",

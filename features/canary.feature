@@ -144,7 +144,7 @@ Feature: Roll out a canary release
     And another pod is in its place, on the same claim "mysql-pv-claim"
     And the page of "2.0" shows the votes of MySQL again
 
-  @canary @C6
+  @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: Every workload reaches whom the tutorial's diagram lets it reach, and nobody else
     Given the tutorial is followed up to "canary"
     And users reach app 1.0 without the flag, and app 2.0 with it
@@ -154,20 +154,20 @@ Feature: Roll out a canary release
     And each call along an arrow of the tutorial's diagram is answered, by its own stack
     And no other call is: the proxy of whoever it reached denies it, and counts that
 
-  @canary @C6
+  @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: By the tutorial's own names every workload reaches its own stack, and nobody else
     Given the tutorial is followed up to "canary"
     When each workload calls each of the tutorial's own names and ports
     Then each call along an arrow of the tutorial's diagram is answered, by its own stack
     And no other call is: the server's proxy denies it and counts that, or the caller's has no way
 
-  @canary @C6
+  @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: By the tutorial's own name, who may not have MySQL gets not a byte of it
     Given the tutorial is followed up to "canary"
     When each workload that may not have MySQL calls it by the tutorial's own name
     Then no workload that may not have MySQL gets a byte of it
 
-  @canary @C6 @finding
+  @canary @C6 @finding @needs-access-log @needs-denial-counts
   Scenario: By a name that leads to MySQL alone, who may not have it sees its greeting
     Given the tutorial is followed up to "canary"
     When each workload that may not have MySQL calls it by a name that leads to MySQL alone

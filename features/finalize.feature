@@ -28,7 +28,7 @@ Feature: Finalize the rollout
     Then each of the 6 rules names "2.0" and no other version
     And every proxy has loaded "2.0" and no other version
 
-  @finalize @F3
+  @finalize @F3 @needs-request-counts
   Scenario: Once all users get 2.0, nothing reaches the old versions any more
     Given the tutorial is followed up to "canary"
     And the proxies of the old versions count what users without the flag ask for

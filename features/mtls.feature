@@ -37,7 +37,7 @@ Feature: Mutual TLS
       | voting-app-1-0 |
       | voting-app-2-0 |
 
-  @mtls @T2
+  @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario: A client outside the mesh is refused in plain text
     Given the tutorial is followed up to "updated"
     And a client outside the mesh gets answers in plain text from every pod and every Service
@@ -45,7 +45,7 @@ Feature: Mutual TLS
     Then the same client connects, and in plain text gets not a byte
     And the proxies count each attempt as refused, and pass none on
 
-  @mtls @T2
+  @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario: A client outside the mesh is refused by version 2.0, too, and by MySQL
     Given the tutorial is followed up to "canary"
     And a client outside the mesh reads MySQL's kind of greeting in plain text, where no proxy is
@@ -53,7 +53,7 @@ Feature: Mutual TLS
     Then it connects, and gets not a byte
     And the proxies count each attempt as refused, and pass none on
 
-  @mtls @T2
+  @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario Outline: A client outside the mesh is refused in TLS without a certificate of the mesh
     Given the tutorial is followed up to "<stage>"
     And a client outside the mesh is let in everywhere with a certificate of the mesh
@@ -66,7 +66,7 @@ Feature: Mutual TLS
       | lock-down |
       | canary    |
 
-  @mtls @T3
+  @mtls @T3 @needs-access-log
   Scenario: Each call carries the caller's own identity
     Given the tutorial is followed up to "lock-down"
     When the page is viewed 20 times, and every app pod and analytics 1.1 open a connection to storage
@@ -77,7 +77,7 @@ Feature: Mutual TLS
       | voting-app 1.0       | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
       | voting-analytics 1.1 | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-analytics-1-1                  |
 
-  @mtls @T3
+  @mtls @T3 @needs-access-log
   Scenario: In either stack each call carries the caller's own identity, those to MySQL too
     Given the tutorial is followed up to "canary"
     When the page is viewed 20 times without the flag and as often with it, and every pod that has a storage opens a connection to it
@@ -112,7 +112,7 @@ Feature: Mutual TLS
     And the new ones are of the same root, and made out to the same service accounts
     And once the old ones have expired, that connection still answers, and a new one does too
 
-  @mtls @T4
+  @mtls @T4 @needs-nodes
   Scenario: Nothing between pods can be read on the wire
     Given mutual TLS is off in a namespace of its own, where captured packets show the marker of a vote
     And the tutorial is followed up to "lock-down"

@@ -95,7 +95,7 @@ Feature: Update the application
       | kept        |
       | fresh       |
 
-  @update @U6
+  @update @U6 @needs-request-counts @needs-denial-counts
   Scenario: After lock-down no traffic reaches analytics 1.0, or leaves it
     Given the tutorial is followed up to "updated"
     And the proxy of analytics 1.0 counts the requests that it serves

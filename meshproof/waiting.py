@@ -68,6 +68,15 @@ LOGS_WRITTEN = Timeout(
 ROUTE_IN_FORCE = Timeout(
     "route-in-force", 60, 0.2, "a pushed route is in force within a second or two"
 )
+PREFLIGHT_CALLS = Timeout(
+    "preflight-calls",
+    60,
+    1,
+    "what istiod pushes is in force within a second or two; each second has ports of its own",
+)
+PREFLIGHT = Timeout(
+    "preflight", 420, 0.1, "it takes some 10 s; a namespace, pods, routes and logs have their own"
+)
 REQUESTS_ANSWERED = Timeout(
     "requests-answered", 30, 0.05, "ten of each user, at its pace, take 2 s, and a slow one 10 s"
 )
@@ -102,6 +111,8 @@ TIMEOUTS: tuple[Timeout, ...] = (
     PROXIES_SYNCED,
     LOGS_WRITTEN,
     ROUTE_IN_FORCE,
+    PREFLIGHT_CALLS,
+    PREFLIGHT,
     REQUESTS_ANSWERED,
     CERTIFICATE_RENEWED,
     CAPTURE,

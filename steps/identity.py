@@ -10,7 +10,7 @@ from pytest_bdd import parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.isolation import STORAGES
-from meshproof.mesh.access_log import Call, acquaintances, read_calls, seconds_since
+from meshproof.mesh.access_log import AccessLog, Call, acquaintances, seconds_since
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.probes.calls import call_all
 from meshproof.probes.capture import places
@@ -83,7 +83,13 @@ def make_calls(
 
 
 @then("the servers' proxies saw these callers, and no others")
-def _(made: Round, tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> None:
+def _(
+    made: Round,
+    tutorial: Tutorial,
+    access_log: AccessLog,
+    evidence: Evidence,
+    datatable: list[list[str]],
+) -> None:
     place = {"namespace": tutorial.namespace, "domain": trust_domain(mesh_config(tutorial.cluster))}
     expected = {
         (caller, server, protocol, identity.format(**place))
@@ -94,8 +100,7 @@ def _(made: Round, tutorial: Tutorial, evidence: Evidence, datatable: list[list[
     by_pod = {pod.name: pod.workload for pod in tutorial.pods()}
 
     def look() -> list[Call]:
-        back = seconds_since(made.begun)
-        calls = read_calls(tutorial.cluster, tutorial.namespace, by_pod, back)
+        calls = access_log.calls(by_pod, seconds_since(made.begun))
         # By the proxies' own clocks: from the first of these calls on.
         begun = min(call.start for call in calls if made.marker in call.path)
         return [call for call in calls if call.start >= begun]

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pytest_bdd import given, parsers, then
 
 from meshproof.evidence import Evidence
-from meshproof.probes import counts
-from meshproof.probes.counts import PASSED_ON, SERVED
+from meshproof.probes.counts import PASSED_ON, SERVED, ProxyCounts
 from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.views import WITHOUT_HEADERS, ask_at_once
 from meshproof.strength import Demands
@@ -30,10 +29,10 @@ BASELINE_REQUESTS = 30
 
 
 @given("the proxies of the old versions count what users without the flag ask for")
-def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> None:
-    before = reached(tutorial)
+def _(tutorial: Tutorial, proxy_counts: ProxyCounts, ingress: Ingress, evidence: Evidence) -> None:
+    before = reached(tutorial, proxy_counts)
     ask(ingress, BASELINE_REQUESTS, WITHOUT_HEADERS)
-    rise = risen(before, reached(tutorial))
+    rise = risen(before, reached(tutorial, proxy_counts))
     evidence.baseline(
         f"With {BASELINE_REQUESTS} requests by 1.0 the counts rose by: {by_name(rise)}."
     )
@@ -48,6 +47,7 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> None:
 @then(parsers.parse(f"their counts stand still while users view the page and vote, often {LEAK}"))
 def _(
     tutorial: Tutorial,
+    proxy_counts: ProxyCounts,
     ingress: Ingress,
     evidence: Evidence,
     demands: Demands,
@@ -56,9 +56,9 @@ def _(
 ) -> None:
     demand = demands.always(leak / 100, confidence / 100)
     count = demand.samples
-    before = reached(tutorial)
+    before = reached(tutorial, proxy_counts)
     ask(ingress, count, {"with the flag": FLAG, "without it": {}})
-    rise = risen(before, reached(tutorial))
+    rise = risen(before, reached(tutorial, proxy_counts))
     claim = demand.claim(count, min(rise[APP], count), "requests to the app")
     each = f"with the flag, and without it, {count} requests"
     evidence.result(
@@ -68,13 +68,13 @@ def _(
     assert claim.holds, str(claim)
 
 
-def reached(tutorial: Tutorial) -> dict[str, int]:
+def reached(tutorial: Tutorial, proxy_counts: ProxyCounts) -> dict[str, int]:
     """What the proxies of each old workload have counted."""
     found, pods = {}, tutorial.pods()
     for workload, (pattern, _) in OLD.items():
         names = [pod.name for pod in pods if pod.workload == workload]
         assert names, f"no pod of {workload}"
-        found[workload] = counts.count(tutorial.cluster, tutorial.namespace, names, pattern)
+        found[workload] = proxy_counts.sum(names, pattern)
     return found
 
 

@@ -9,9 +9,8 @@ import pytest
 from pytest_bdd import given, parsers, then
 
 from meshproof.evidence import Evidence
-from meshproof.probes import counts
 from meshproof.probes.calls import READY
-from meshproof.probes.counts import DENIED, SERVED
+from meshproof.probes.counts import DENIED, SERVED, ProxyCounts
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.inside import answer_of_redis, ask_from, ready_endpoints, service_to
 from meshproof.probes.views import ANYONE, sample_at_once, sample_views
@@ -26,6 +25,8 @@ from steps.sampling import LEAK
 Workload = tuple[str, str]
 #: Asks one workload from another by a new name, and returns the status and the body.
 Ask = Callable[[Workload, Workload], tuple[int, str]]
+#: Counts what a workload's proxies have denied, by its app and version.
+Denials = Callable[[str, str], int]
 APP, OLD, NEW = ("voting-app", "1.0"), ("voting-analytics", "1.0"), ("voting-analytics", "1.1")
 STORAGE = ("voting-storage", "1.0")
 #: Views that must make the count rise while traffic is permitted.
@@ -67,18 +68,25 @@ def redis_answers(tutorial: Tutorial, pod: PodState) -> str:
     return answer_of_redis(tutorial.cluster, tutorial.namespace, pod.name, pod.app)
 
 
-def denials(tutorial: Tutorial, app: str, version: str) -> int:
-    """Count what the proxies of a workload have denied by policy."""
-    pods = [pod.name for pod in tutorial.pods() if (pod.app, pod.version) == (app, version)]
-    return counts.count(tutorial.cluster, tutorial.namespace, pods, DENIED)
+@pytest.fixture
+def denials(tutorial: Tutorial, proxy_counts: ProxyCounts) -> Denials:
+    """Counts what the proxies of a workload have denied by policy."""
+
+    def denials(app: str, version: str) -> int:
+        pods = [pod.name for pod in tutorial.pods() if (pod.app, pod.version) == (app, version)]
+        return proxy_counts.sum(pods, DENIED)
+
+    return denials
 
 
 @given("the proxy of analytics 1.0 counts the requests that it serves")
-def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, old_analytics: PodState) -> None:
-    before = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
+def _(
+    proxy_counts: ProxyCounts, ingress: Ingress, evidence: Evidence, old_analytics: PodState
+) -> None:
+    before = proxy_counts.sum([old_analytics.name], SERVED)
     views = sample_views(ingress, BASELINE_VIEWS)
     expected = sum(1 for view in views if view.version == "1.0")
-    after = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
+    after = proxy_counts.sum([old_analytics.name], SERVED)
     evidence.baseline(
         f"While {number(expected, 'page')} showed 1.0, its proxy's count rose by {after - before}."
     )
@@ -96,7 +104,7 @@ def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState) -> None:
 
 @then(parsers.parse(f"its proxy's count stands still while pages are viewed, {LEAK}"))
 def _(
-    tutorial: Tutorial,
+    proxy_counts: ProxyCounts,
     ingress: Ingress,
     evidence: Evidence,
     demands: Demands,
@@ -105,9 +113,9 @@ def _(
     confidence: float,
 ) -> None:
     demand = demands.always(leak / 100, confidence / 100)
-    before = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
+    before = proxy_counts.sum([old_analytics.name], SERVED)
     views = sample_at_once(ingress, demand.samples)[ANYONE]
-    after = counts.count(tutorial.cluster, tutorial.namespace, [old_analytics.name], SERVED)
+    after = proxy_counts.sum([old_analytics.name], SERVED)
     evidence.result(
         f"While {number(len(views), 'page')} were viewed, {number(after - before, 'request')} "
         "reached analytics 1.0."
@@ -138,19 +146,21 @@ def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask: Ask)
 
 
 @then("an app pod that asks by a new name is denied with 403, and 1.0's proxy counts it")
-def _(tutorial: Tutorial, evidence: Evidence, ask: Ask) -> None:
-    denied_with_403(tutorial, evidence, ask, APP, OLD)
+def _(denials: Denials, evidence: Evidence, ask: Ask) -> None:
+    denied_with_403(denials, evidence, ask, APP, OLD)
 
 
 @then("analytics 1.0 gets no answer from any of them, and each one's proxy counts the denial")
-def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask: Ask) -> None:
+def _(
+    tutorial: Tutorial, denials: Denials, evidence: Evidence, old_analytics: PodState, ask: Ask
+) -> None:
     for server in (APP, NEW):
-        denied_with_403(tutorial, evidence, ask, OLD, server)
+        denied_with_403(denials, evidence, ask, OLD, server)
     answer = redis_answers(tutorial, old_analytics)
     assert answer == "", f"Redis answers analytics 1.0 with {answer!r}"
-    before = denials(tutorial, *STORAGE)
+    before = denials(*STORAGE)
     answer = redis_answers(tutorial, old_analytics)
-    after = denials(tutorial, *STORAGE)
+    after = denials(*STORAGE)
     evidence.result(
         f"Redis answers analytics 1.0 with {answer or 'nothing'}, and counts "
         f"{number(after - before, 'denial')}."
@@ -160,7 +170,7 @@ def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask: Ask)
 
 
 def denied_with_403(
-    tutorial: Tutorial, evidence: Evidence, ask: Ask, source: Workload, destination: Workload
+    denials: Denials, evidence: Evidence, ask: Ask, source: Workload, destination: Workload
 ) -> None:
     """Require that one workload denies another, and that its proxies count just that."""
 
@@ -171,8 +181,8 @@ def denied_with_403(
         return said
 
     denied()  # without a policy there would be no count of what it denies
-    before = denials(tutorial, *destination)
+    before = denials(*destination)
     said = denied()
-    after = denials(tutorial, *destination)
+    after = denials(*destination)
     evidence.result(f"{said}, and its proxy counts {number(after - before, 'denial')}.")
     assert after == before + 1, f"denials of {' '.join(destination)} counted {before} → {after}"

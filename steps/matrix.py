@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from pytest_bdd import given, then, when
@@ -22,10 +22,22 @@ from meshproof.isolation import (
     summary,
     table,
 )
+from meshproof.mesh.access_log import AccessLog
 from meshproof.probes.aside import baseline
+from meshproof.probes.counts import ProxyCounts
 from meshproof.probes.ingress import FLAG, Ingress
-from meshproof.probes.matrix import call_each, own_names
+from meshproof.probes.matrix import call_each as calls_of
+from meshproof.probes.matrix import own_names
 from meshproof.tutorial.tutorial import Tutorial
+
+#: Calls names from a pod of each workload.
+CallEach = Callable[[Sequence[str], Sequence[Name]], list[Cell]]
+
+
+@pytest.fixture
+def call_each(tutorial: Tutorial, access_log: AccessLog, proxy_counts: ProxyCounts) -> CallEach:
+    """Calls names from workloads, and looks each call up in what the proxies log and count."""
+    return lambda sources, names: calls_of(tutorial, access_log, proxy_counts, sources, names)
 
 
 @pytest.fixture
@@ -66,8 +78,8 @@ def _(names: list[Name]) -> None:
     "each workload calls each workload and port, by a name that leads to that one alone",
     target_fixture="cells",
 )
-def _(tutorial: Tutorial, names: list[Name], evidence: Evidence) -> list[Cell]:
-    cells = call_each(tutorial, tuple(WORKLOADS), names)
+def _(call_each: CallEach, names: list[Name], evidence: Evidence) -> list[Cell]:
+    cells = call_each(tuple(WORKLOADS), names)
     anyones = [cell for cell in cells if cell.anyones]
     evidence.baseline(f"A workload that anyone may call: {summary(anyones)}.")
     keep(evidence, "by own names", [cell for cell in cells if not cell.anyones])
@@ -75,8 +87,8 @@ def _(tutorial: Tutorial, names: list[Name], evidence: Evidence) -> list[Cell]:
 
 
 @when("each workload calls each of the tutorial's own names and ports", target_fixture="cells")
-def _(tutorial: Tutorial, evidence: Evidence) -> list[Cell]:
-    cells = call_each(tutorial, tuple(WORKLOADS), TUTORIALS_NAMES)
+def _(call_each: CallEach, evidence: Evidence) -> list[Cell]:
+    cells = call_each(tuple(WORKLOADS), TUTORIALS_NAMES)
     keep(evidence, "by the tutorial's names", cells)
     return cells
 
@@ -109,8 +121,8 @@ def _(cells: list[Cell]) -> None:
     "each workload that may not have MySQL calls it by the tutorial's own name",
     target_fixture="cells",
 )
-def _(tutorial: Tutorial, evidence: Evidence) -> list[Cell]:
-    cells = call_each(tutorial, WITHOUT_MYSQL, [MYSQLS_NAME])
+def _(call_each: CallEach, evidence: Evidence) -> list[Cell]:
+    cells = call_each(WITHOUT_MYSQL, [MYSQLS_NAME])
     keep(evidence, "to MySQL by the tutorial's name", cells)
     return cells
 
@@ -119,9 +131,9 @@ def _(tutorial: Tutorial, evidence: Evidence) -> list[Cell]:
     "each workload that may not have MySQL calls it by a name that leads to MySQL alone",
     target_fixture="cells",
 )
-def _(tutorial: Tutorial, evidence: Evidence) -> list[Cell]:
+def _(tutorial: Tutorial, call_each: CallEach, evidence: Evidence) -> list[Cell]:
     with own_names(tutorial, [MYSQL]) as names:
-        cells = call_each(tutorial, WITHOUT_MYSQL, names)
+        cells = call_each(WITHOUT_MYSQL, names)
     keep(evidence, "to MySQL by a name of its own", cells)
     return cells
 

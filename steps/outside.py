@@ -16,7 +16,7 @@ from meshproof.evidence import Evidence
 from meshproof.lanes import Lane
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.probes.aside import baseline
-from meshproof.probes.counts import NO_CHAIN, NOT_VERIFIED, PASSED_ON, counts
+from meshproof.probes.counts import NO_CHAIN, NOT_VERIFIED, PASSED_ON, ProxyCounts
 from meshproof.probes.outside import (
     MESH_ALPN,
     Attempt,
@@ -49,6 +49,10 @@ class Trial:
     passed_on: int
 
 
+#: Asks in some ways, by the count of what is refused so and by what they are called.
+TryAll = Callable[..., Trial]
+
+
 @pytest.fixture(scope="session")
 def outside_clients(
     cluster: Cluster, lane: Lane, progress: Progress
@@ -73,23 +77,21 @@ def outside(outside_clients: Callable[[], OutsideClient]) -> OutsideClient:
     return outside_clients()
 
 
-def try_all(
-    outside: OutsideClient,
-    tutorial: Tutorial,
-    refusals: re.Pattern[str],
-    how: str,
-    *ways: dict[str, Any],
-) -> Trial:
-    """Ask every pod and every Service in each of these ways (`OutsideClient.ask`)."""
-    cluster, namespace = tutorial.cluster, tutorial.namespace
-    targets = find_targets(cluster, namespace)
-    proxied = [pod.name for pod in tutorial.pods() if pod.proxied]
+@pytest.fixture
+def try_all(outside: OutsideClient, tutorial: Tutorial, proxy_counts: ProxyCounts) -> TryAll:
+    """Asks every pod and every Service in each of some ways (`OutsideClient.ask`)."""
 
-    before = counts(cluster, namespace, proxied, refusals, PASSED_ON)
-    attempts = [attempt for way in ways for attempt in outside.ask(targets, **way)]
-    after = counts(cluster, namespace, proxied, refusals, PASSED_ON)
-    refused, passed_on = (now - then for now, then in zip(after, before, strict=True))
-    return Trial(how, attempts, refused, passed_on)
+    def try_all(refusals: re.Pattern[str], how: str, *ways: dict[str, Any]) -> Trial:
+        targets = find_targets(tutorial.cluster, tutorial.namespace)
+        proxied = [pod.name for pod in tutorial.pods() if pod.proxied]
+
+        before = proxy_counts.sums(proxied, refusals, PASSED_ON)
+        attempts = [attempt for way in ways for attempt in outside.ask(targets, **way)]
+        after = proxy_counts.sums(proxied, refusals, PASSED_ON)
+        refused, passed_on = (now - then for now, then in zip(after, before, strict=True))
+        return Trial(how, attempts, refused, passed_on)
+
+    return try_all
 
 
 def keep(evidence: Evidence, name: str, attempts: list[Attempt]) -> None:
@@ -98,8 +100,8 @@ def keep(evidence: Evidence, name: str, attempts: list[Attempt]) -> None:
 
 
 @given("a client outside the mesh gets answers in plain text from every pod and every Service")
-def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
-    trial = try_all(outside, tutorial, NO_CHAIN, "in plain text", PLAIN)
+def _(try_all: TryAll, evidence: Evidence) -> None:
+    trial = try_all(NO_CHAIN, "in plain text", PLAIN)
     keep(evidence, "plain text before", trial.attempts)
     unserved = [str(attempt) for attempt in trial.attempts if not attempt.served]
     evidence.baseline(
@@ -111,10 +113,10 @@ def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
 
 
 @given("a client outside the mesh is let in everywhere with a certificate of the mesh")
-def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
+def _(tutorial: Tutorial, try_all: TryAll, evidence: Evidence) -> None:
     shown = mesh_certificate(tutorial.cluster, tutorial.namespace)
     way = {"shown": shown, "alpn": MESH_ALPN}
-    trial = try_all(outside, tutorial, NOT_VERIFIED, "in TLS", way)
+    trial = try_all(NOT_VERIFIED, "in TLS", way)
     attempts = trial.attempts
     keep(evidence, "TLS with a certificate of the mesh", attempts)
     silent = [str(attempt) for attempt in attempts if not attempt.received]
@@ -132,8 +134,8 @@ def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> None:
 
 
 @then("the same client connects, and in plain text gets not a byte", target_fixture="trial")
-def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
-    trial = try_all(outside, tutorial, NO_CHAIN, "in plain text", PLAIN)
+def _(try_all: TryAll, evidence: Evidence) -> Trial:
+    trial = try_all(NO_CHAIN, "in plain text", PLAIN)
     keep(evidence, "plain text after", trial.attempts)
     check_refused(trial, evidence)
     return trial
@@ -149,19 +151,19 @@ def _(outside: OutsideClient, evidence: Evidence) -> None:
 
 
 @when("it asks every pod and every Service in plain text", target_fixture="trial")
-def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
-    trial = try_all(outside, tutorial, NO_CHAIN, "in plain text", PLAIN)
+def _(try_all: TryAll, evidence: Evidence) -> Trial:
+    trial = try_all(NO_CHAIN, "in plain text", PLAIN)
     keep(evidence, "plain text", trial.attempts)
     return trial
 
 
 @when("it shows none, and one of its own making with the app's name in it", target_fixture="trial")
-def _(outside: OutsideClient, tutorial: Tutorial, evidence: Evidence) -> Trial:
+def _(tutorial: Tutorial, try_all: TryAll, evidence: Evidence) -> Trial:
     # Istio's own authority calls itself by the domain.
     domain = trust_domain(mesh_config(tutorial.cluster))
     forged = home_made(f"spiffe://{domain}/ns/{tutorial.namespace}/sa/voting-app-1-0", domain)
     ways: list[dict[str, Any]] = [{}, {"shown": forged}, {"shown": forged, "alpn": MESH_ALPN}]
-    trial = try_all(outside, tutorial, NOT_VERIFIED, "in TLS", *ways)
+    trial = try_all(NOT_VERIFIED, "in TLS", *ways)
     keep(evidence, "TLS without a certificate of the mesh", trial.attempts)
     evidence.text("certificate of its own making", forged.certificate)
     return trial

@@ -8,7 +8,8 @@ import pytest
 from pytest_bdd import given, then, when
 
 from fixtures.traces import Traces
-from meshproof.environment import Environment
+from meshproof.cluster.cluster import Cluster
+from meshproof.engine.engine import Engine
 from meshproof.evidence import Evidence
 from meshproof.options import Options
 from meshproof.probes.aside import delete_namespaces
@@ -25,13 +26,13 @@ WITH_VOLUME = "canary"
 
 
 @pytest.fixture
-def mended(traces: Traces, environment: Environment) -> Iterator[None]:
+def mended(traces: Traces, cluster: Cluster, node_engine: Engine | None) -> Iterator[None]:
     """What the harness made and left behind goes in the end: the next run is not to be blamed."""
     yield
-    left = take(environment.cluster, environment.engine).items - traces.before.items
+    left = take(cluster, node_engine).items - traces.before.items
     for item in sorted(left):
         if item.owned:
-            delete(environment.cluster, item.path)
+            delete(cluster, item.path)
 
 
 @given("the cluster as it was before the tutorial was followed")
@@ -62,9 +63,9 @@ def _(
 
 
 @then("the cluster holds exactly the objects and the volumes' folders that it held before")
-def _(traces: Traces, environment: Environment, evidence: Evidence) -> None:
+def _(traces: Traces, cluster: Cluster, node_engine: Engine | None, evidence: Evidence) -> None:
     seen = converge(
-        lambda: left_behind(traces.before, take(environment.cluster, environment.engine)),
+        lambda: left_behind(traces.before, take(cluster, node_engine)),
         until=lambda lines: not lines,
         what="the cluster is as it was before",
         timeout=VOLUMES_GONE,

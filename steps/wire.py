@@ -8,7 +8,7 @@ from uuid import uuid4
 from pytest_bdd import given, then, when
 
 from fixtures.tutorial import Beside
-from meshproof.environment import Environment
+from meshproof.engine.engine import Engine
 from meshproof.evidence import Evidence
 from meshproof.probes.capture import capture, places
 from meshproof.probes.marked import PLAIN_HOST, cast_marked, follow_in_plain_text, marked_ways
@@ -28,10 +28,10 @@ class Observed:
 @given(
     "mutual TLS is off in a namespace of its own, where captured packets show the marker of a vote"
 )
-def _(beside: Beside, environment: Environment, evidence: Evidence) -> None:
+def _(beside: Beside, node_engine: Engine | None, evidence: Evidence) -> None:
     plain_text = beside("plain")
     follow_in_plain_text(plain_text)
-    seen = observe(plain_text, environment, evidence, analytics="1.0", host=PLAIN_HOST)
+    seen = observe(plain_text, node_engine, evidence, analytics="1.0", host=PLAIN_HOST)
     without = marked_ways("1.0") - seen.wire.showing(seen.marker)
     assert not without, f"no marker seen in plain text between {sorted(without)}"
 
@@ -40,8 +40,8 @@ def _(beside: Beside, environment: Environment, evidence: Evidence) -> None:
     "votes with a marker are cast while the packets between pods are captured on the nodes",
     target_fixture="observed",
 )
-def _(tutorial: Tutorial, environment: Environment, evidence: Evidence) -> Observed:
-    return observe(tutorial, environment, evidence, analytics="1.1")
+def _(tutorial: Tutorial, node_engine: Engine | None, evidence: Evidence) -> Observed:
+    return observe(tutorial, node_engine, evidence, analytics="1.1")
 
 
 @then("the capture is whole, and holds what these workloads said to each other")
@@ -67,7 +67,7 @@ def _(observed: Observed) -> None:
 
 def observe(
     tutorial: Tutorial,
-    environment: Environment,
+    node_engine: Engine | None,
     evidence: Evidence,
     *,
     analytics: str,
@@ -81,7 +81,7 @@ def observe(
     def cast() -> None:
         answers[:] = cast_marked(tutorial, marker, analytics=analytics, host=host)
 
-    captured = capture(environment.engine, where, cast)
+    captured = capture(node_engine, where, cast)
     evidence.text(f"answers in {tutorial.namespace}", "\n".join(answers) + "\n")
     for one in captured:
         evidence.packets(f"{one.node} for {tutorial.namespace}", one.pcap)

@@ -18,6 +18,11 @@ from typing import Any
 from meshproof.cluster.cluster import Cluster
 from meshproof.mesh.injection import PROXY
 
+#: What is read of a call that came in, and of one that went out.
+FIELDS = frozenset({
+    "start", "protocol", "path", "response_flags", "downstream_direct_remote_address",
+    "downstream_peer_uri_san", "upstream_cluster", "upstream_host",
+})  # fmt: skip
 #: How Envoy names the cluster of calls that come in.
 INBOUND = "inbound|"
 #: Logs read at once.
@@ -81,6 +86,11 @@ def outbound_calls(log: str) -> dict[str, Sent]:
     }
 
 
+def missing_fields(log: str) -> list[str]:
+    """Name the fields that calls in a log lack, of those that are read; other lines count not."""
+    return sorted({field for entry in _entries(log) for field in FIELDS - entry.keys()})
+
+
 def _entries(log: str) -> list[Mapping[str, Any]]:
     # The agent beside the proxy writes there too.
     return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
@@ -113,21 +123,28 @@ def seconds_since(begun: float) -> int:
     return math.ceil(time.monotonic() - begun) + MARGIN
 
 
-def read_calls(cluster: Cluster, namespace: str, pods: Iterable[str], seconds: int) -> list[Call]:
-    """Read what the proxies of some pods logged of calls that came in, this far back."""
-    logs = _read(cluster, namespace, pods, seconds)
-    return [call for pod, log in logs.items() for call in inbound_calls(pod, log)]
+@dataclass(frozen=True)
+class AccessLog:
+    """What the proxies of a namespace log, for scenarios that say that they need it."""
+
+    cluster: Cluster
+    namespace: str
+
+    def calls(self, pods: Iterable[str], seconds: int) -> list[Call]:
+        """Read what the proxies of some pods logged of calls that came in, this far back."""
+        logs = read_logs(self.cluster, self.namespace, pods, seconds)
+        return [call for pod, log in logs.items() for call in inbound_calls(pod, log)]
+
+    def sent(self, pods: Iterable[str], seconds: int) -> dict[str, Sent]:
+        """Read where calls from some pods went, by the caller's address and port."""
+        logs = read_logs(self.cluster, self.namespace, pods, seconds)
+        return {local: sent for log in logs.values() for local, sent in outbound_calls(log).items()}
 
 
-def read_sent(
+def read_logs(
     cluster: Cluster, namespace: str, pods: Iterable[str], seconds: int
-) -> dict[str, Sent]:
-    """Read where calls from some pods went, by the caller's address and port, this far back."""
-    logs = _read(cluster, namespace, pods, seconds)
-    return {local: sent for log in logs.values() for local, sent in outbound_calls(log).items()}
-
-
-def _read(cluster: Cluster, namespace: str, pods: Iterable[str], seconds: int) -> dict[str, str]:
+) -> dict[str, str]:
+    """Read what the proxies of some pods logged, this far back. Raises ``ApiException``."""
     names = list(pods)
 
     def read(pod: str) -> str:

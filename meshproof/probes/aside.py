@@ -85,10 +85,17 @@ def baseline(cluster: Cluster, namespace: str) -> Iterator[str]:
         delete_pod(cluster, namespace, BASELINE_POD)
 
 
-def make_pod(cluster: Cluster, namespace: str, file: Path, name: str) -> PodState:
-    """Make a pod of a manifest and return its state once it runs. Raises ``NotConverged``."""
+def make_pod(
+    cluster: Cluster, namespace: str, file: Path, name: str, *, app: str | None = None
+) -> PodState:
+    """Make a pod of a manifest and return its state once it runs.
+
+    ``app`` is its label of that name, instead of what the manifest says. Raises ``NotConverged``.
+    """
     manifest = read(file.read_text())
     manifest["metadata"]["name"] = name
+    if app:
+        manifest["metadata"]["labels"]["app"] = app
     cluster.core.create_namespaced_pod(namespace, manifest)
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"
     return converge(

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 
 from meshproof.errors import PromiseBroken
 from meshproof.isolation import BASELINE, WORKLOADS, Cell, Name, refused_at
-from meshproof.mesh.access_log import Sent, read_sent, seconds_since
+from meshproof.mesh.access_log import AccessLog, Sent, seconds_since
 from meshproof.mesh.loaded import with_endpoints
 from meshproof.probes.calls import PORTS, Answer, Call, call_all
 from meshproof.probes.capture import places
-from meshproof.probes.counts import DENIED, stats_by_pod, total
+from meshproof.probes.counts import DENIED, ProxyCounts, total
 from meshproof.probes.inside import service_to
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.tutorial import Tutorial
@@ -49,7 +49,13 @@ def own_names(tutorial: Tutorial, workloads: Sequence[str]) -> Iterator[list[Nam
         yield names
 
 
-def call_each(tutorial: Tutorial, sources: Sequence[str], names: Sequence[Name]) -> list[Cell]:
+def call_each(
+    tutorial: Tutorial,
+    access_log: AccessLog,
+    proxy_counts: ProxyCounts,
+    sources: Sequence[str],
+    names: Sequence[Name],
+) -> list[Cell]:
     """Call each name from a pod of each workload, each once and on a connection of its own.
 
     Nothing is tried again. Each denial is looked for among the counts of the proxy that it
@@ -69,11 +75,11 @@ def call_each(tutorial: Tutorial, sources: Sequence[str], names: Sequence[Name])
     def ask(pod: PodState) -> list[Answer]:
         return call_all(cluster, namespace, pod.name, pod.app, calls)
 
-    begun, before = time.monotonic(), stats_by_pod(cluster, namespace, servers)
+    begun, before = time.monotonic(), proxy_counts.by_pod(servers, DENIED)
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         answers = dict(zip(sources, pool.map(ask, callers.values()), strict=True))
-    after = stats_by_pod(cluster, namespace, servers)
-    sent = _await_sent(tutorial, [pod.name for pod in callers.values()], answers.values(), begun)
+    after = proxy_counts.by_pod(servers, DENIED)
+    sent = _await_sent(access_log, [pod.name for pod in callers.values()], answers.values(), begun)
     refused = refused_at(
         pods_by_address,
         [(answer, sent[answer.local]) for given in answers.values() for answer in given],
@@ -93,12 +99,12 @@ def call_each(tutorial: Tutorial, sources: Sequence[str], names: Sequence[Name])
 
 
 def _await_sent(
-    tutorial: Tutorial, pods: Sequence[str], answers: Collection[Sequence[Answer]], begun: float
+    access_log: AccessLog, pods: Sequence[str], answers: Collection[Sequence[Answer]], begun: float
 ) -> dict[str, Sent]:
     """Read where calls were sent that were made since ``begun``, once all of them are logged."""
 
     def look() -> tuple[list[Answer], dict[str, Sent]]:
-        sent = read_sent(tutorial.cluster, tutorial.namespace, pods, seconds_since(begun))
+        sent = access_log.sent(pods, seconds_since(begun))
         return [answer for given in answers for answer in given if answer.local not in sent], sent
 
     _, sent = converge(

@@ -7,7 +7,7 @@ has the promise of compatibility.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,11 @@ class ScenarioRow(_Part):
     weakened: list[WeakenedSample] = Field(
         default=[], description="its samples that --quick made weaker (since 1.1)"
     )
+    unseen: dict[str, str] = Field(
+        default={},
+        description="what it needs that the harness cannot see of this mesh, each with the reason: "
+        "it was skipped for that; since 1.2",
+    )
 
 
 class ExpectationRow(_Part):
@@ -97,6 +102,14 @@ class DeviationRow(_Part):
     text: str = Field(description="what is other; as in environment.deviations")
     why: str = Field(description="the reason; empty where it is not known")
     expectations: list[str] = Field(description="ids of those that rest on it")
+
+
+class UnseenRow(_Part):
+    """What the harness cannot see of this mesh, as it found out on pods of its own."""
+
+    name: str = Field(description="as in the tags of scenarios, without `needs-`")
+    reason: str = Field(description="how it was found out, in a sentence")
+    expectations: list[str] = Field(description="ids of those that were not proved whole for it")
 
 
 class FindingRow(_Part):
@@ -179,6 +192,9 @@ class SignOff(_Part):
         [],
         description="what was tested that is not the tutorial's own, or not the default; since 1.2",
     )
+    unseen: list[UnseenRow] = Field(
+        [], description="what the harness cannot see of this mesh; since 1.2"
+    )
     counts: CountsPart
     reconciliation: ReconciliationPart
     problems: list[str] = Field(description="what broke that is no promise: set-up, harness")
@@ -193,6 +209,18 @@ class SignOff(_Part):
 def resting_on(identifier: str, deviations: Sequence[DeviationRow]) -> list[str]:
     """Return the names of the deviations that an expectation rests on."""
     return [one.name for one in deviations if identifier in one.expectations]
+
+
+def unseen_rows(rows: Sequence[ExpectationRow]) -> list[UnseenRow]:
+    """Return what could not be seen, by what the scenarios say that were skipped for it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for what in dict.fromkeys(each for one in row.scenarios for each in one.unseen.items()):
+            found.setdefault(what, []).append(row.id)
+    return [
+        UnseenRow(name=name, reason=reason, expectations=ids)
+        for (name, reason), ids in found.items()
+    ]
 
 
 def quick_part(rows: Sequence[ExpectationRow]) -> QuickPart:
@@ -308,6 +336,7 @@ def contradictions(document: SignOff) -> list[str]:
     quick, due_quick = document.scope.quick, quick_part(document.expectations)
     if quick != due_quick and (quick or due_quick.left_out or due_quick.weakened):
         found.append("what it says of --quick is not what its scenarios say")
+    found += _unseen_amiss(document)
     for row in document.expectations:
         if row.rests_on != resting_on(row.id, document.deviations):
             found.append(f"what {row.id} rests on is not what its deviations say")
@@ -336,3 +365,12 @@ def contradictions(document: SignOff) -> list[str]:
     if document.verdict is not due:
         found.append(f"the verdict is “{document.verdict}”, and its rows make it “{due}”")
     return found
+
+
+def _unseen_amiss(document: SignOff) -> Iterator[str]:
+    if document.unseen != unseen_rows(document.expectations):
+        yield "what it says could not be seen is not what its scenarios say"
+    for row in document.expectations:
+        for one in row.scenarios:
+            if one.unseen and one.outcome is not Outcome.SKIPPED:
+                yield f"“{one.name}” needs what cannot be seen, and is “{one.outcome}”"

@@ -157,6 +157,12 @@ def findings_in_short(document: SignOff) -> str:
     return f"Findings, which have no vote: {told}."
 
 
+def unseen_in_short(document: SignOff) -> str:
+    """Return in a line what could not be seen of the mesh; empty where all could."""
+    told = ", ".join(f"{one.name} ({', '.join(one.expectations)})" for one in document.unseen)
+    return f"Not seen on this mesh, and skipped for it: {told}." if told else ""
+
+
 def _complaint(several: Sequence[ScenarioRow]) -> str:
     one = several[0]
     more = f" (and {len(several) - 1} more)" if len(several) > 1 else ""
@@ -323,7 +329,7 @@ def summary(document: SignOff) -> str:
         broken=[
             one
             for one in scenarios.values()
-            if one.outcome is not Outcome.PASSED and not one.left_out
+            if one.outcome is not Outcome.PASSED and not one.left_out and not one.unseen
         ],
         findings_in_short=findings_in_short(document),
         places=places_of(document),

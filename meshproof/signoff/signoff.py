@@ -27,6 +27,7 @@ from meshproof.signoff.document import (
     WeakenedSample,
     quick_part,
     resting_on,
+    unseen_rows,
 )
 from meshproof.signoff.findings import state_of, told
 from meshproof.signoff.reconciliation import Reconciliation
@@ -121,6 +122,7 @@ def sign_off(run: Run) -> SignOff:
         expectations=rows,
         findings=[_finding(result, run.reports) for result in findings],
         deviations=deviations,
+        unseen=unseen_rows(rows),
         counts=CountsPart(**asdict(counts)),
         reconciliation=ReconciliationPart(
             collected=run.collected,
@@ -181,6 +183,7 @@ def _scenario(result: ScenarioResult, reports: Path) -> ScenarioRow:
         baselines=list(result.baselines),
         evidence=[_evidence(piece, reports) for piece in result.evidence],
         left_out=result.left_out,
+        unseen=dict(result.unseen),
         weakened=[WeakenedSample(**asdict(kind)) for kind in result.weakened],
     )
 

@@ -47,7 +47,8 @@ class ScenarioResult:
     is the whole scenario. ``results`` and
     ``baselines`` are those of the ``observations`` that say what was found, and before what.
     ``left_out`` says that ``--quick`` leaves it out, ``weakened`` which of its samples were weaker
-    than it asks for.
+    than it asks for; ``unseen`` names what it needs and the harness cannot see of this mesh, each
+    with the reason: it is skipped then.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ScenarioResult:
     finding: bool = False
     left_out: bool = False
     weakened: tuple[Weakening, ...] = ()
+    unseen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

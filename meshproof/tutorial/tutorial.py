@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from kubernetes import client
+from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken, PromiseBroken
@@ -156,7 +157,7 @@ class Tutorial:
             raise EnvironmentBroken(f"The namespace {self.namespace} is not Meshproof's to delete.")
         self._refuse_anothers(found)
         if not wait:
-            self.cluster.core.delete_namespace(self.namespace)
+            self._delete_itself()
             return
         with self.progress.step(f"delete namespace {self.namespace}"):
             # Pods that go first spare the namespace's controller a wait of half their grace period.
@@ -170,13 +171,20 @@ class Tutorial:
                 what=f"the pods of namespace {self.namespace} are gone",
                 timeout=NAMESPACE_GONE,
             )
-            self.cluster.core.delete_namespace(self.namespace)
+            self._delete_itself()
             converge(
                 lambda: namespace_object(self.cluster, self.namespace),
                 until=lambda namespace: namespace is None,
                 what=f"namespace {self.namespace} is gone",
                 timeout=NAMESPACE_GONE,
             )
+
+    def _delete_itself(self) -> None:
+        try:
+            self.cluster.core.delete_namespace(self.namespace)
+        except ApiException as error:
+            if error.status != 404:  # it was on its way out already
+                raise
 
     def _refuse_anothers(self, found: Manifest) -> None:
         """Raise ``EnvironmentBroken`` where a namespace is another tutorial's."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from meshproof.capabilities import Capability
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken
 from meshproof.probes import counts
@@ -13,7 +14,7 @@ from meshproof.probes.counts import (
     NOT_VERIFIED,
     PASSED_ON,
     SERVED,
-    count,
+    ProxyCounts,
     parse_stats,
     total,
 )
@@ -66,4 +67,14 @@ def test_a_count_is_added_up_over_pods(monkeypatch: pytest.MonkeyPatch, cluster:
         return [answer({"tcp.rbac.denied": {"a": 1, "b": 4}[pod]})]
 
     monkeypatch.setattr(counts, "ask_proxy", ask_proxy)
-    assert count(cluster, "voting", ["a", "b"], DENIED) == 5
+    read = ProxyCounts(cluster, "voting", frozenset({Capability.DENIAL_COUNTS}))
+    assert read.sum(["a", "b"], DENIED) == 5
+
+
+@pytest.mark.parametrize("pattern", [SERVED, PASSED_ON, NO_CHAIN, NOT_VERIFIED])
+def test_a_count_that_a_scenario_does_not_say_it_needs_is_not_read(
+    cluster: Cluster, pattern: Any
+) -> None:
+    read = ProxyCounts(cluster, "voting", frozenset({Capability.DENIAL_COUNTS}))
+    with pytest.raises(LookupError, match=r"lacks the tag @needs-(request|refusal)-counts"):
+        read.sums(["a"], DENIED, pattern)

@@ -10,10 +10,12 @@ import pytest
 
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.isolation import BASELINE, Cell, Name
-from meshproof.mesh.access_log import MARGIN, Sent
+from meshproof.mesh.access_log import MARGIN, AccessLog, Sent
 from meshproof.mesh.loaded import Loaded
+from meshproof.probes import counts
 from meshproof.probes import matrix as module
 from meshproof.probes.calls import Answer, Call
+from meshproof.probes.counts import ProxyCounts
 from meshproof.probes.matrix import call_each, caller, own_names
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.tutorial import Tutorial
@@ -66,25 +68,27 @@ class Namespace:
         received = b"+PONG\r\n" if pod == "app-1" else b""
         return [Answer(call, f"{pod}:1", b"", received, "closed") for call in calls]
 
-    def stats_by_pod(self, _: object, __: str, pods: list[str]) -> dict[str, dict[str, int]]:
+    def by_pod(self, pods: list[str], pattern: object) -> dict[str, dict[str, int]]:
+        assert pattern is counts.DENIED
         denials = self.denials.pop(0)
         counted = {} if denials is None else {DENIED: denials}
         return {pod: counted if pod == "storage-1" else {"server.live": 1} for pod in pods}
 
-    def read_sent(self, _: object, __: str, pods: list[str], seconds: int) -> dict[str, Sent]:
+    def sent(self, pods: list[str], seconds: int) -> dict[str, Sent]:
         assert seconds >= MARGIN
         self.late -= 1
         logged = pods if self.late < 0 else pods[:1]
         return {f"{pod}:1": Sent("10.0.0.9", "-") for pod in logged}
 
     def call(self) -> list[Cell]:
-        return call_each(cast("Tutorial", self), [APP, OTHER], [NAME])
+        log, kept = cast("AccessLog", self), cast("ProxyCounts", self)
+        return call_each(cast("Tutorial", self), log, kept, [APP, OTHER], [NAME])
 
 
 @pytest.fixture
 def namespace(monkeypatch: pytest.MonkeyPatch) -> Namespace:
     found = Namespace()
-    for name in ("places", "call_all", "stats_by_pod", "read_sent"):
+    for name in ("places", "call_all"):
         monkeypatch.setattr(module, name, getattr(found, name))
     return found
 
