@@ -143,3 +143,49 @@ def test_a_red_of_the_time_in_which_the_ground_was_struck_is_inconclusive(
     assert row["verdict"] == "inconclusive", ended.printed
     messages = [scenario["message"] for scenario in row["scenarios"]]
     assert any("pod kube-system/coredns-" in message for message in messages), messages
+
+
+TELEMETRY = {
+    "apiVersion": "telemetry.istio.io/v1",
+    "kind": "Telemetry",
+    "metadata": {"name": "silent"},
+    "spec": {"accessLogging": [{"disabled": True}]},
+}
+
+
+@contextmanager
+def silent(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """Have the proxies of a namespace log no calls, from the moment on at which it is there."""
+
+    def silence() -> None:
+        converge(
+            lambda: cluster.custom.create_namespaced_custom_object(
+                "telemetry.istio.io", "v1", namespace, "telemetries", TELEMETRY
+            ),
+            until=bool,
+            what=f"access logging is off in namespace {namespace}",
+            timeout=ENVIRONMENT_UP,
+        )
+
+    with ThreadPoolExecutor(1) as pool:
+        silencing = pool.submit(silence)
+        yield
+        silencing.result()
+
+
+def test_what_a_mesh_does_not_let_the_harness_see_is_skipped_and_never_rejected(
+    accept: Accept, environment: Environment, lane: Lane
+) -> None:
+    # To the run, a mesh whose proxies log no calls, by its own pods: the tutorial's would log.
+    cluster, namespace = environment.cluster, f"{lane.namespace}-whole"
+    Tutorial(cluster, f"{namespace}-preflight", progress=Progress()).delete()
+    with silent(cluster, f"{namespace}-preflight"):
+        ended = accept("-m", "T3 or D2")
+    assert ended.code == ExitCode.PARTIAL, ended.printed
+    assert ended.signoff["verdict"] == "partial", ended.printed
+    verdicts = {row["id"]: row["verdict"] for row in ended.signoff["expectations"]}
+    assert (verdicts["D2"], verdicts["T3"]) == ("accepted", "partial"), ended.printed
+    (unseen,) = ended.signoff["unseen"]
+    assert (unseen["name"], unseen["expectations"]) == ("access-log", ["T3"]), ended.printed
+    assert "the client's proxy logs 0 and the server's 0" in unseen["reason"], ended.printed
+    assert "Not seen on this mesh, and skipped for it: access-log (T3)." in ended.printed

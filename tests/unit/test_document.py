@@ -14,6 +14,7 @@ from meshproof.deviations import DEVIATIONS
 from meshproof.errors import UsageFailure
 from meshproof.paths import ROOT
 from meshproof.signoff.document import SignOff, contradictions, parse, read, schema, schema_text
+from meshproof.signoff.pages import page, summary, unseen_in_short
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult
 from meshproof.weakening import Weakening
@@ -303,3 +304,46 @@ def test_what_was_tested_and_is_edited_contradicts_itself(
     edit(content)
     with pytest.raises(UsageFailure, match=r"contradicts itself: .*deviations"):
         parse(content, "signoff.json")
+
+
+UNSEEN = {"access-log": "No proxy logs anything."}
+
+
+def unseen_document() -> dict[str, Any]:
+    """Two expectations, one of them not proved as the harness cannot see it here."""
+    kept, skipped = run(Outcome.PASSED, Outcome.SKIPPED).results
+    made = replace(
+        run(Outcome.PASSED, Outcome.SKIPPED), results=(kept, replace(skipped, unseen=UNSEEN))
+    )
+    return sign_off(made).model_dump(mode="json")
+
+
+def test_what_cannot_be_seen_is_named_with_what_was_not_proved_for_it() -> None:
+    content = unseen_document()
+    assert content["verdict"] == "partial"
+    assert content["unseen"] == [
+        {"name": "access-log", "reason": "No proxy logs anything.", "expectations": ["D2"]}
+    ]
+    assert document(Outcome.PASSED, Outcome.SKIPPED)["unseen"] == []
+    parse(content, "signoff.json")
+
+
+def test_a_sign_off_that_hides_what_cannot_be_seen_contradicts_itself() -> None:
+    with pytest.raises(UsageFailure, match="what it says could not be seen is not what its"):
+        parse({**unseen_document(), "unseen": []}, "signoff.json")
+    content = unseen_document()
+    (row,) = (row for row in content["expectations"] if row["id"] == "D2")
+    row["scenarios"][0]["outcome"] = "passed"
+    with pytest.raises(UsageFailure, match="contradicts itself"):
+        parse(content, "signoff.json")
+
+
+def test_the_pages_tell_what_cannot_be_seen(tmp_path: Path) -> None:
+    read = SignOff.model_validate(unseen_document())
+    assert unseen_in_short(read) == "Not seen on this mesh, and skipped for it: access-log (D2)."
+    for text in (summary(read), page(read, tmp_path)):
+        assert "Not seen on this mesh" in text
+        assert "No proxy logs anything." in text
+    other = SignOff.model_validate(document(Outcome.PASSED))
+    assert unseen_in_short(other) == ""
+    assert "Not seen" not in summary(other) + page(other, tmp_path)
