@@ -22,6 +22,7 @@ from meshproof.errors import ExitCode
 from meshproof.lanes import Lane
 from meshproof.leftovers import clean_up
 from meshproof.mutants import MUTANTS, mutated_manifests, read_mutant
+from meshproof.options import Options
 from meshproof.paths import ROOT
 from meshproof.process import run
 from meshproof.progress import Progress
@@ -51,9 +52,14 @@ def reports(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def accept(environment: Environment, lane: Lane, reports: Path) -> Iterator[Accept]:
-    """Run the suite in a namespace of its own; the way in is left to the lanes."""
+def accept(
+    environment: Environment, lane: Lane, options: Options, reports: Path
+) -> Iterator[Accept]:
+    """Run the suite on the same cluster in a namespace of its own; the way in is for the lanes."""
     namespace = f"{lane.namespace}-whole"
+    where = [f"--cluster={options.cluster}", f"--cluster-name={options.cluster_name}"]
+    if options.kube_context:
+        where.append(f"--kube-context={options.kube_context}")
 
     def accept(*arguments: str) -> Ended:
         own = [f"--namespace={namespace}", f"--reports={reports}", "--no-allure-report"]
@@ -64,6 +70,7 @@ def accept(environment: Environment, lane: Lane, reports: Path) -> Iterator[Acce
                 "features",
                 "-p",
                 "no:cacheprovider",
+                *where,
                 *own,
                 *arguments,
             ],
@@ -149,13 +156,17 @@ TELEMETRY = {
     "apiVersion": "telemetry.istio.io/v1",
     "kind": "Telemetry",
     "metadata": {"name": "silent"},
-    "spec": {"accessLogging": [{"disabled": True}]},
+    # By its name: what the mesh's own configuration switches on is not switched off without one.
+    "spec": {"accessLogging": [{"providers": [{"name": "envoy"}], "disabled": True}]},
 }
 
 
 @contextmanager
 def silent(cluster: Cluster, namespace: str) -> Iterator[None]:
-    """Have the proxies of a namespace log no calls, from the moment on at which it is there."""
+    """Have the proxies of a namespace log no calls, from the moment on at which it is there.
+
+    Raises ``NotConverged`` where it is not there in time.
+    """
 
     def silence() -> None:
         converge(
@@ -164,7 +175,7 @@ def silent(cluster: Cluster, namespace: str) -> Iterator[None]:
             ),
             until=bool,
             what=f"access logging is off in namespace {namespace}",
-            timeout=ENVIRONMENT_UP,
+            timeout=SYSTEM_READY,  # of a cluster that is there
         )
 
     with ThreadPoolExecutor(1) as pool:
