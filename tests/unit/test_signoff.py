@@ -208,6 +208,7 @@ def test_what_a_scenario_left_behind() -> None:
         "finding": False,
         "left_out": False,
         "weakened": [],
+        "unseen": {},
     }
 
 
