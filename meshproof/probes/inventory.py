@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNER, OWNER_LABEL, RUN, Cluster
 from meshproof.engine.engine import Engine
@@ -27,6 +29,9 @@ LEFT_OUT = {
     ("certificates.k8s.io", "certificatesigningrequests"): "of the nodes' start, for an hour",
     ("", "componentstatuses"): "no objects: made up for each answer",
 }
+#: What Kubernetes keeps of a Service's address, outside of its namespace.
+ADDRESS, ADDRESSES = "IPAddress.networking.k8s.io", "/apis/networking.k8s.io/v1/ipaddresses"
+MISSING = 404
 #: The ConfigMap by which the local-path provisioner knows where volumes are on the nodes.
 PROVISIONER = "/api/v1/namespaces/local-path-storage/configmaps/local-path-config"
 #: Prints the names in each folder that is there.
@@ -152,8 +157,9 @@ def take(cluster: Cluster, engine: Engine | None) -> Inventory:
 
 @dataclass(frozen=True)
 class Others:
-    """What other runs made: their ``namespaces``, and the volumes of these with their folders.
+    """What other runs made: their ``namespaces``, the volumes of these with their folders.
 
+    ``addresses`` are those of their Services, which Kubernetes keeps as objects of no namespace.
     ``run`` is this run's id, empty where there is none.
     """
 
@@ -161,6 +167,7 @@ class Others:
     namespaces: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
     folders: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
 
     def made(self, item: Item) -> bool:
         """Whether an object is another run's."""
@@ -168,6 +175,8 @@ class Others:
             return item.name in self.namespaces
         if item.kind == "PersistentVolume":
             return item.name in self.volumes
+        if item.kind == ADDRESS:
+            return item.name in self.addresses
         theirs = bool(self.run and item.run and item.run != self.run)
         return theirs or item.namespace in self.namespaces
 
@@ -184,8 +193,30 @@ def of_others(cluster: Cluster) -> Others:
     for name in volumes(cluster, mine):
         places.pop(name, None)
     return Others(
-        cluster.owner.run, frozenset(foreign), frozenset(places), frozenset(places.values())
+        cluster.owner.run,
+        frozenset(foreign),
+        frozenset(places),
+        frozenset(places.values()),
+        frozenset(addresses(cluster, foreign)) if foreign else frozenset(),
     )
+
+
+def addresses(cluster: Cluster, namespaces: Collection[str]) -> list[str]:
+    """Name the IPAddresses of the Services in namespaces; none where Kubernetes has no such kind.
+
+    It has since 1.33.
+    """
+    try:
+        listed = get(cluster, ADDRESSES)["items"]
+    except ApiException as error:
+        if error.status != MISSING:
+            raise
+        return []
+    return [
+        item["metadata"]["name"]
+        for item in listed
+        if item["spec"].get("parentRef", {}).get("namespace") in namespaces
+    ]
 
 
 def folders(cluster: Cluster, engine: Engine | None) -> frozenset[tuple[str, str]]:

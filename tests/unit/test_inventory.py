@@ -101,7 +101,11 @@ def test_objects_by_where_they_are_and_whose() -> None:
 
 
 OTHERS = Others(
-    "mine", frozenset({"voting-b"}), frozenset({"pvc-b"}), frozenset({"/volumes/pvc-b"})
+    "mine",
+    frozenset({"voting-b"}),
+    frozenset({"pvc-b"}),
+    frozenset({"/volumes/pvc-b"}),
+    frozenset({"10.96.0.2"}),
 )
 
 
@@ -114,6 +118,8 @@ OTHERS = Others(
         ("Namespace", "", "voting-2", "predecessor", False),
         ("PersistentVolume", "", "pvc-b", "", True),
         ("PersistentVolume", "", "pvc-a", "", False),
+        ("IPAddress.networking.k8s.io", "", "10.96.0.2", "", True),
+        ("IPAddress.networking.k8s.io", "", "10.96.0.3", "", False),
         ("ClusterRole.rbac.authorization.k8s.io", "", "a", "theirs", True),
         ("ClusterRole.rbac.authorization.k8s.io", "", "a", "mine", False),
         ("ClusterRole.rbac.authorization.k8s.io", "", "a", "", False),
@@ -138,7 +144,16 @@ def test_other_runs_are_known_by_what_their_namespaces_say(
         spec = {"claimRef": {"namespace": of}, "hostPath": {"path": f"/volumes/{name}"}}
         return {"metadata": {"name": name}, "spec": spec}
 
+    def address(name: str, of: str) -> dict[str, Any]:
+        parent = {"resource": "services", "namespace": of, "name": "voting-app"}
+        return {"metadata": {"name": name}, "spec": {"parentRef": parent}}
+
     answers = {
+        "/apis/networking.k8s.io/v1/ipaddresses": [
+            address("10.96.0.2", "voting-b"),
+            address("10.96.0.3", "voting"),
+            address("10.96.0.4", "default"),
+        ],
         "/api/v1/namespaces": [
             namespace("voting", "voting"),
             namespace("voting-2", "voting"),
@@ -156,7 +171,11 @@ def test_other_runs_are_known_by_what_their_namespaces_say(
     monkeypatch.setattr("meshproof.probes.inventory.get", lambda _, path: {"items": answers[path]})
     cluster = Cluster("fake", tmp_path, tmp_path, Owner("mine", "voting"))
     assert of_others(cluster) == Others(
-        "mine", frozenset({"voting-b", "voting-b-2"}), frozenset({"b"}), frozenset({"/volumes/b"})
+        "mine",
+        frozenset({"voting-b", "voting-b-2"}),
+        frozenset({"b"}),
+        frozenset({"/volumes/b"}),
+        frozenset({"10.96.0.2"}),
     )
     assert set(volumes(cluster, "voting")) == {"a", "gone"}
     assert of_others(Cluster("fake", tmp_path, tmp_path)) == Others()
