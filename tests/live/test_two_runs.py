@@ -39,6 +39,7 @@ def test_two_runs_at_once_are_both_accepted(
                 "features",
                 "-p",
                 "no:cacheprovider",
+                f"--cluster-name={cluster.name}",
                 f"--namespace={namespace}",
                 f"--reports={tmp_path / namespace}",
                 "--no-allure-report",

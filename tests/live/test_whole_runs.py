@@ -57,6 +57,7 @@ def accept(environment: Environment, lane: Lane, reports: Path) -> Iterator[Acce
 
     def accept(*arguments: str) -> Ended:
         own = [f"--namespace={namespace}", f"--reports={reports}", "--no-allure-report"]
+        own.append(f"--cluster-name={environment.cluster.name}")
         done = run(
             [
                 sys.executable,
