@@ -148,9 +148,7 @@ def attribute(manifests: Path, annotations: Mapping[str, str]) -> None:
 
     The namespace says it of what is in it; nobody could tell who left these.
     """
-    for file in manifests.glob("*/*.yaml"):
-        if file.parent.name == MUTANTS.name:
-            continue
+    for file in [*manifests.glob("kubernetes/*.yaml"), *manifests.glob("istio/*.yaml")]:
         documents = read_all(file.read_text())
         outside = [document for document in documents if is_outside(document)]
         for document in outside:

@@ -338,6 +338,16 @@ def test_what_lies_outside_says_whose_it_is_and_nothing_else_does(tmp_path: Path
     assert (folder / "inside.yaml").read_text() == "kind: Service\nmetadata: {name:  app}\n"
 
 
+def test_of_the_committed_breakages_only_what_lies_outside_is_marked(tmp_path: Path) -> None:
+    (mutant,) = (one for one in COMMITTED if one.name == "a3-priority-class")
+    copied = mutated_manifests(mutant, MANIFESTS, tmp_path / "manifests")
+    before = {file: file.read_text() for file in copied.rglob("*.yaml")}
+    attribute(copied, Owner("mine", "voting").annotations)
+    (changed,) = (file for file, text in before.items() if file.read_text() != text)
+    marked = [d for d in read_all(changed.read_text()) if "annotations" in d["metadata"]]
+    assert [document["kind"] for document in marked] == ["PriorityClass"]
+
+
 APPLIED = [
     (file.name, document)
     for kind in ("kubernetes", "istio")
