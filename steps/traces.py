@@ -12,7 +12,7 @@ from meshproof.environment import Environment
 from meshproof.evidence import Evidence
 from meshproof.options import Options
 from meshproof.probes.aside import delete_namespaces
-from meshproof.probes.inventory import LEFT_OUT, left_behind, take, volumes
+from meshproof.probes.inventory import LEFT_OUT, left_behind, volumes
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import delete
 from meshproof.tutorial.stages import NAMES
@@ -28,7 +28,7 @@ WITH_VOLUME = "canary"
 def mended(traces: Traces, environment: Environment) -> Iterator[None]:
     """What the harness made and left behind goes in the end: the next run is not to be blamed."""
     yield
-    left = take(environment.cluster, environment.engine).items - traces.before.items
+    left = traces.now(environment).items - traces.before.items
     for item in sorted(left):
         if item.owned:
             delete(environment.cluster, item.path)
@@ -37,7 +37,7 @@ def mended(traces: Traces, environment: Environment) -> Iterator[None]:
 @given("the cluster as it was before the tutorial was followed")
 def _(traces: Traces, evidence: Evidence) -> None:
     evidence.text("the cluster before", traces.before.table())
-    evidence.baseline(f"The cluster before: {traces.before}.")
+    evidence.baseline(f"{traces.before.scope}, before: {traces.before}.")
     left_out = {f"{resource} ({reason})" for (_, resource), reason in LEFT_OUT.items()}
     evidence.observe(f"not compared: {listed(sorted(left_out), most=len(left_out))}")
 
@@ -64,12 +64,13 @@ def _(
 @then("the cluster holds exactly the objects and the volumes' folders that it held before")
 def _(traces: Traces, environment: Environment, evidence: Evidence) -> None:
     seen = converge(
-        lambda: left_behind(traces.before, take(environment.cluster, environment.engine)),
+        lambda: left_behind(traces.before, traces.now(environment)),
         until=lambda lines: not lines,
         what="the cluster is as it was before",
         timeout=VOLUMES_GONE,
         promised=True,
     )
     evidence.result(
-        f"The cluster is as it was before, {seen.seconds:.1f} s after the namespaces had gone."
+        f"{traces.before.scope} is as it was before, {seen.seconds:.1f} s after the namespaces "
+        "had gone."
     )

@@ -23,6 +23,7 @@ from meshproof.lanes import Lane
 from meshproof.leftovers import clean_up
 from meshproof.mesh.way_in import Occupant
 from meshproof.options import Options
+from meshproof.probes.inventory import Item
 from meshproof.progress import Progress
 from meshproof.waiting import NotConverged, Timeout
 
@@ -282,11 +283,26 @@ def test_a_namespace_is_followed_by_one_run(cluster: Cluster) -> None:
 def test_what_is_cleaned_is_no_living_runs(
     cluster: Cluster, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gone: list[str] = []
+    left = [
+        Item("PriorityClass", "", "first", "1", "/first", owned=True, tutorial="voting"),
+        Item("PriorityClass", "", "theirs", "2", "/theirs", owned=True, tutorial="voting-b"),
+        Item("PriorityClass", "", "users", "3", "/users", owned=False, tutorial="voting"),
+        Item("Namespace", "", "voting", "4", "/voting", owned=True, tutorial="voting"),
+        Item("Service", "x", "y", "5", "/y", owned=False, tutorial="voting", mending="[]"),
+    ]
     monkeypatch.setattr(leftovers, "delete_namespaces", lambda cluster, name, progress: [name])
+    monkeypatch.setattr(leftovers, "list_objects", lambda cluster: (5, left))
+    monkeypatch.setattr(leftovers, "delete", lambda cluster, path: gone.append(path))
+    monkeypatch.setattr(leftovers, "mend", lambda cluster, item: gone.append(f"mend {item.path}"))
     run(cluster, "first").claim(NAME)
     run(cluster, "first").claim(ANY_HOST)
     with pytest.raises(EnvironmentBroken, match=r"namespace voting \(first, since .*: wait until"):
         clean_up(cluster, "voting", Progress(lambda _: None))
+    assert gone == []
     api.age(NAME, DURATION + 1)
-    assert clean_up(cluster, "voting", Progress(lambda _: None)) == ["voting"]
+    assert clean_up(cluster, "voting", Progress(lambda _: None)) == [
+        "voting", "PriorityClass first", "changes to Service y in x",
+    ]  # fmt: skip
+    assert gone == ["/first", "mend /y"]
     assert set(api.leases) == {ANY_HOST}
