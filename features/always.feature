@@ -72,7 +72,7 @@ Feature: At every step
     When the namespace goes back stage by stage, and between two stages that are drawn
     Then each way led to its stage, in the same namespace, and none back took a step forward
 
-  @always @A3 @last @long @needs-nodes
+  @always @A3 @last @long
   Scenario: Nothing is left behind
     Given the cluster as it was before the tutorial was followed
     And a claim of the tutorial has had a volume since

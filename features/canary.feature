@@ -138,7 +138,7 @@ Feature: Roll out a canary release
   Scenario: The votes of 2.0 outlive the MySQL pod
     Given the tutorial is followed up to "canary"
     And 5 votes are cast in "2.0"
-    When the MySQL pod is lost while more votes are cast
+    When the MySQL server is killed while more votes are cast, and its pod is lost
     Then no vote that was acknowledged is lost, and none is there twice
     And what could not be stored meanwhile was answered with 503, and the page said why
     And another pod is in its place, on the same claim "mysql-pv-claim"

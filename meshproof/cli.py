@@ -143,10 +143,10 @@ def down(everything: bool, **typed: Any) -> None:
 @cli.command()
 @with_options("cluster", "cluster_name", "kube_context", "namespace")
 def clean(**typed: Any) -> None:
-    """Delete the namespaces that runs in --namespace left on a cluster; the cluster stays."""
+    """Take away what runs in --namespace left on a cluster; the cluster stays."""
     options = read_options(typed)
     names = clean_up(reach(options), options.namespace, Progress())
-    click.echo(f"deleted: {', '.join(names)}" if names else "nothing was left")
+    click.echo(f"taken away: {', '.join(names)}" if names else "nothing was left")
 
 
 @cli.command()

@@ -145,8 +145,9 @@ DEVIATIONS: tuple[Deviation, ...] = (
     ),
     Deviation(
         "hosts of their own",
-        "A1's rollout, and scenarios in other lanes than the first, lead users in by a host of "
-        "their own, where the tutorial's Gateway and VirtualServices are for any host.",
+        "A1's rollout, scenarios in other lanes than the first, and those of a run beside another "
+        "one lead users in by a host of their own, where the tutorial's Gateway and "
+        "VirtualServices are for any host.",
         "Only one namespace can have the way in for any host.",
         _on("D7 D8 U2 U3 U5 U6 T3 T4 C1 C3 C4 C5 C7 C8 F1 F3 F4 A1"),
     ),

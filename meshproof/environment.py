@@ -76,6 +76,11 @@ def link_tools(shop: Workshop, folder: Path) -> Path:
     )
 
 
+def is_own(options: Options) -> bool:
+    """Whether the cluster is Meshproof's own; an existing one is for others, too."""
+    return options.cluster == "kind"
+
+
 def up(options: Options, progress: Progress) -> Environment:
     """Bring cluster and mesh up, or find them healthy. Raises ``EnvironmentBroken``."""
     if options.cluster == "existing":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +18,11 @@ from typing import Any
 import jsonpatch
 import yaml
 
-from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.cluster import MENDING, Cluster
 from meshproof.documents import read, read_all
 from meshproof.expectations import IDS
 from meshproof.paths import ROOT
-from meshproof.tutorial.objects import get, patch
+from meshproof.tutorial.objects import KINDS, get, patch
 
 MUTANTS = ROOT / "manifests" / "mutants"
 #: Set by the API server; no part of what an object means.
@@ -138,6 +138,39 @@ def mutated_manifests(mutant: Mutant, source: Path, target: Path) -> Path:
     return target
 
 
+def is_outside(document: Mapping[str, Any]) -> bool:
+    """Whether a manifest's object lies elsewhere than in the tutorial's namespace."""
+    return document["kind"] not in (*KINDS, "Pod") or "namespace" in document["metadata"]
+
+
+def attribute(manifests: Path, annotations: Mapping[str, str]) -> None:
+    """Have the manifests' objects that lie outside of the tutorial's namespace say whose they are.
+
+    The namespace says it of what is in it; nobody could tell who left these.
+    """
+    for file in [*manifests.glob("kubernetes/*.yaml"), *manifests.glob("istio/*.yaml")]:
+        documents = read_all(file.read_text())
+        outside = [document for document in documents if is_outside(document)]
+        for document in outside:
+            own = document["metadata"].get("annotations") or {}
+            document["metadata"]["annotations"] = {**own, **annotations}
+        if outside:
+            file.write_text(yaml.safe_dump_all(documents))
+
+
+def marking(live: Mapping[str, Any], marks: Mapping[str, str]) -> Operations:
+    """Return the operations that put annotations on an object."""
+    missing = not live["metadata"].get("annotations")
+    first = [{"op": "add", "path": "/metadata/annotations", "value": {}}] if missing else []
+    path = "/metadata/annotations/{}".format
+    return first + [{"op": "add", "path": path(n), "value": v} for n, v in marks.items()]
+
+
+def unmarking(names: Iterable[str]) -> Operations:
+    """Return the operations that take annotations from an object again."""
+    return [{"op": "remove", "path": f"/metadata/annotations/{name}"} for name in names]
+
+
 def meaning(live: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an object says, without what the API server adds."""
     return {key: value for key, value in live.items() if key not in SERVER_SIDE}
@@ -162,13 +195,18 @@ def broken(cluster: Cluster, mutant: Mutant) -> Iterator[None]:
     path, operations = mutant.object["path"], mutant.object["operations"]
     before = get(cluster, path)
     breaking, mending = changes_of(before, operations)
-    patch(cluster, path, breaking)
-    in_force = True
+    # For who cleans up after a run that is killed meanwhile.
+    marks = {MENDING: json.dumps(mending), **cluster.ownership["annotations"]}
+    patch(cluster, path, [*breaking, *marking(before, marks)])
+    undoing = [*mending, *unmarking(marks)]
     try:
-        in_force = meaning(get(cluster, path)) != meaning(before)
-        if not in_force:
+        live = get(cluster, path)
+        if meaning(live) == meaning(before):
+            # There is nothing to mend, and the patch for it would fail.
+            marked = [name for name in marks if name in live["metadata"].get("annotations", {})]
+            undoing = unmarking(marked)
             raise ValueError(f"{mutant.name} is not in force")
         yield
     finally:
-        if in_force:  # else there is nothing to mend, and the patch for it would fail
-            patch(cluster, path, mending)
+        if undoing:
+            patch(cluster, path, undoing)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pytest_bdd import given, then, when
 
+from fixtures.environment import lanes_of
 from meshproof.cluster.cluster import Cluster
 from meshproof.evidence import Evidence
-from meshproof.lanes import Lane
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.probes.aside import baseline
 from meshproof.probes.counts import NO_CHAIN, NOT_VERIFIED, PASSED_ON, ProxyCounts
@@ -55,16 +55,17 @@ TryAll = Callable[..., Trial]
 
 @pytest.fixture(scope="session")
 def outside_clients(
-    cluster: Cluster, lane: Lane, progress: Progress
+    pytestconfig: pytest.Config, cluster: Cluster, progress: Progress
 ) -> Iterator[Callable[[], OutsideClient]]:
     """Gives the session's client outside the mesh, made anew where a scenario took it away."""
+    namespace = lanes_of(pytestconfig)[-1].namespace
     with ExitStack() as kept:
         made: list[OutsideClient] = []
 
         def client() -> OutsideClient:
             if not (made and made[-1].there()):
                 kept.close()
-                place = outside_client(cluster, f"{lane.namespace}-outside", progress)
+                place = outside_client(cluster, f"{namespace}-outside", progress)
                 made.append(kept.enter_context(place))
             return made[-1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -10,16 +11,19 @@ from pytest_bdd import given, parsers, then, when
 
 from meshproof.evidence import Evidence
 from meshproof.probes.ingress import FLAG, Ingress, Response
+from meshproof.probes.steady import SteadyTraffic, User
 from meshproof.probes.stores import (
     STORAGE,
     Row,
     amiss,
     claims_of,
     counts_of,
+    crash_mysql,
     in_mysql,
     in_redis,
 )
 from meshproof.probes.votes import CATEGORIES, VOTE_ID, Counted, Vote, miscounted, told
+from meshproof.timeline import Request
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
 from meshproof.wording import listed, number
@@ -28,22 +32,38 @@ from meshproof.wording import listed, number
 HEADERS = {"1.0": {}, "2.0": FLAG}
 
 
+#: Who votes while the server crashes: so often that a server which writes only once a second what
+#: it has acknowledged loses some of it, nineteen times of twenty.
+VOTER = User("a user who only votes", pace=20.0, headers=FLAG, votes=1)
+#: Votes of this user before the crash, at least, and at the end of what is waited for.
+VOTES_BEFORE, VOTES_AGAIN = 10, 3
+
+
 @dataclass(frozen=True)
 class Loss:
-    """The pod that was lost, the votes that were tried meanwhile, and what came of each."""
+    """The pod that was lost, the votes that were tried meanwhile, and what came of each.
+
+    ``crash`` is when its server was about to be killed, and when it had been.
+    """
 
     pod: str
-    tried: list[tuple[Vote, Response]]
+    crash: tuple[float, float]
+    tried: Sequence[Request]
 
     @property
     def acknowledged(self) -> list[Row]:
         """The votes that the app said were stored."""
-        return [(vote.id, vote.choice) for vote, answer in self.tried if stored(vote, answer)]
+        return [(one.vote_id, one.vote) for one in self.tried if one.acknowledged == one.vote_id]
 
     @property
-    def refused(self) -> list[Response]:
+    def refused(self) -> list[Request]:
         """The answers that acknowledge nothing."""
-        return [answer for vote, answer in self.tried if not stored(vote, answer)]
+        return [one for one in self.tried if one.acknowledged != one.vote_id]
+
+    @property
+    def until_the_crash(self) -> list[Request]:
+        """The votes that were acknowledged before the server could have been killed."""
+        return [o for o in self.tried if o.acknowledged == o.vote_id and o.end <= self.crash[0]]
 
 
 def new_vote(version: str, choice: str) -> Vote:
@@ -121,34 +141,52 @@ def _(
     return rows
 
 
-@when("the MySQL pod is lost while more votes are cast", target_fixture="loss")
-def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> Loss:
+@when(
+    "the MySQL server is killed while more votes are cast, and its pod is lost",
+    target_fixture="loss",
+)
+def _(tutorial: Tutorial, traffic: SteadyTraffic, evidence: Evidence) -> Loss:
     lost = tutorial.pod_of(STORAGE, "2.0").name
-    loss = Loss(lost, [])
-    # With a second to finish, instead of the half minute that a pod has.
-    tutorial.run(f"kubectl delete pod {lost} --now --wait=false -n {tutorial.namespace}")
+    traffic.begin(VOTER)
+    traffic.await_requests(VOTES_BEFORE)
+    with traffic.step("crash: the server is killed"):
+        evidence.command(crash_mysql(tutorial.cluster, tutorial.namespace, lost))
+    # At once: its container would be started again.
+    with traffic.step("loss: the pod is deleted"):
+        tutorial.run(f"kubectl delete pod {lost} --now --wait=false -n {tutorial.namespace}")
 
-    def vote_on() -> bool:
-        vote = new_vote("2.0", CATEGORIES[len(loss.tried) % 2])
-        loss.tried.append((vote, cast(ingress, vote)))
+    def replaced() -> bool:
         pods = [pod for pod in tutorial.pods() if (pod.app, pod.version) == (STORAGE, "2.0")]
-        replaced = [pod.name for pod in pods if pod.settled] not in ([], [lost])
-        return replaced and len(pods) == 1 and stored(*loss.tried[-1])
+        settled = [pod.name for pod in pods if pod.settled]
+        latest = traffic.timeline().requests[-VOTES_AGAIN:]
+        return (
+            len(pods) == 1 and settled not in ([], [lost]) and all(r.acknowledged for r in latest)
+        )
 
-    seen = converge(
-        vote_on,
-        until=bool,
-        what="another MySQL pod is there, and votes are stored again",
-        timeout=WORKLOADS_READY,
-        successes=3,
-        promised=True,
-    )
-    statuses = Counter(answer.status for _, answer in loss.tried)
-    evidence.text("votes meanwhile", "".join(f"{vote}: {a}\n" for vote, a in loss.tried))
+    with traffic.step("return: another pod is waited for"):
+        converge(
+            replaced,
+            until=bool,
+            what="another MySQL pod is there, and votes are stored again",
+            timeout=WORKLOADS_READY,
+            promised=True,
+        )
+    traffic.end()
+    # What the new server says of how the one before it ended.
+    new = tutorial.pod_of(STORAGE, "2.0").name
+    tutorial.run(f"kubectl logs {new} -c {STORAGE} -n {tutorial.namespace}", check=False)
+    timeline = traffic.timeline()
+    loss = Loss(lost, timeline.entered("crash"), timeline.requests)
+    evidence.text("votes meanwhile", "".join(f"{request}\n" for request in loss.tried))
+    evidence.text("timeline", timeline.table())
+    statuses = Counter(request.status for request in loss.tried)
     evidence.observe(
-        f"{lost} lost; {len(loss.tried)} votes in {seen.seconds:.1f} s, {len(loss.acknowledged)} "
-        f"acknowledged; statuses: {listed(f'{n} of {code}' for code, n in statuses.items())}"
+        f"the server in {lost} killed after {number(len(loss.until_the_crash), 'vote')}, and its "
+        f"pod lost; {len(loss.tried)} votes in {loss.tried[-1].end:.1f} s, "
+        f"{len(loss.acknowledged)} acknowledged; "
+        f"statuses: {listed(f'{n} of {code}' for code, n in statuses.items())}"
     )
+    assert loss.until_the_crash, "no vote was acknowledged before the crash"
     return loss
 
 
@@ -156,15 +194,17 @@ def _(tutorial: Tutorial, ingress: Ingress, evidence: Evidence) -> Loss:
 def _(loss: Loss, kept: list[Row], tutorial: Tutorial, evidence: Evidence) -> None:
     rows = in_mysql(tutorial)
     # A vote that was stored when the server went may have had no one left to acknowledge it.
-    wrong = amiss([*kept, *loss.acknowledged], rows, others=True)
+    lost = amiss([*kept, *loss.acknowledged], rows, others=True)
     twice = [vote_id for vote_id, number in Counter(i for i, _ in rows).items() if number > 1]
     evidence.text("votes in MySQL after", "".join(f"{' '.join(row)}\n" for row in rows))
     evidence.result(
-        f"MySQL holds {len(rows)} votes: of {len(kept)} kept before its loss and "
-        f"{len(loss.acknowledged)} acknowledged since, {len(wrong)} are lost and {len(twice)} are "
+        f"MySQL holds {len(rows)} votes: of {len(kept)} kept before the crash and "
+        f"{len(loss.acknowledged)} acknowledged since, {len(lost)} are lost and {len(twice)} are "
         "there twice."
     )
-    assert not wrong and not twice, f"{len(wrong)} votes amiss: {wrong[:3]}, twice: {twice}"
+    assert not lost and not twice, (
+        f"{len(lost)} acknowledged votes are lost: {lost[:3]}, twice: {twice}"
+    )
 
 
 @then("what could not be stored meanwhile was answered with 503, and the page said why")
@@ -172,7 +212,7 @@ def _(loss: Loss) -> None:
     silent = [
         str(answer)
         for answer in loss.refused
-        if answer.status != 503 or "Storage is not available" not in answer.body
+        if answer.status != 503 or "Storage is not available" not in answer.problem
     ]
     assert not silent, f"{len(silent)} of {len(loss.refused)}: {silent[:3]}"
 

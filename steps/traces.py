@@ -8,12 +8,11 @@ import pytest
 from pytest_bdd import given, then, when
 
 from fixtures.traces import Traces
-from meshproof.cluster.cluster import Cluster
-from meshproof.engine.engine import Engine
+from meshproof.environment import Environment
 from meshproof.evidence import Evidence
 from meshproof.options import Options
 from meshproof.probes.aside import delete_namespaces
-from meshproof.probes.inventory import LEFT_OUT, left_behind, take, volumes
+from meshproof.probes.inventory import LEFT_OUT, left_behind, volumes
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import delete
 from meshproof.tutorial.stages import NAMES
@@ -26,19 +25,19 @@ WITH_VOLUME = "canary"
 
 
 @pytest.fixture
-def mended(traces: Traces, cluster: Cluster, node_engine: Engine | None) -> Iterator[None]:
+def mended(traces: Traces, environment: Environment) -> Iterator[None]:
     """What the harness made and left behind goes in the end: the next run is not to be blamed."""
     yield
-    left = take(cluster, node_engine).items - traces.before.items
+    left = traces.now(environment).items - traces.before.items
     for item in sorted(left):
         if item.owned:
-            delete(cluster, item.path)
+            delete(environment.cluster, item.path)
 
 
 @given("the cluster as it was before the tutorial was followed")
 def _(traces: Traces, evidence: Evidence) -> None:
     evidence.text("the cluster before", traces.before.table())
-    evidence.baseline(f"The cluster before: {traces.before}.")
+    evidence.baseline(f"{traces.before.scope}, before: {traces.before}.")
     left_out = {f"{resource} ({reason})" for (_, resource), reason in LEFT_OUT.items()}
     evidence.observe(f"not compared: {listed(sorted(left_out), most=len(left_out))}")
 
@@ -63,14 +62,15 @@ def _(
 
 
 @then("the cluster holds exactly the objects and the volumes' folders that it held before")
-def _(traces: Traces, cluster: Cluster, node_engine: Engine | None, evidence: Evidence) -> None:
+def _(traces: Traces, environment: Environment, evidence: Evidence) -> None:
     seen = converge(
-        lambda: left_behind(traces.before, take(cluster, node_engine)),
+        lambda: left_behind(traces.before, traces.now(environment)),
         until=lambda lines: not lines,
         what="the cluster is as it was before",
         timeout=VOLUMES_GONE,
         promised=True,
     )
     evidence.result(
-        f"The cluster is as it was before, {seen.seconds:.1f} s after the namespaces had gone."
+        f"{traces.before.scope} is as it was before, {seen.seconds:.1f} s after the namespaces "
+        "had gone."
     )

@@ -27,6 +27,8 @@ OWNED_SELECTOR = f"{OWNER_LABEL}={OWNER}"
 #: Annotations of what lies outside of a tutorial's namespace, and of namespaces: which run made
 #: it, and the namespace that the tutorial is followed in, for whose lanes and scenarios it is.
 RUN, TUTORIAL = "meshproof-run", "meshproof-tutorial"
+#: Annotation of what was there and is changed for a while: what puts it back, as a JSON Patch.
+MENDING = "meshproof-mending"
 #: Tells a run that another one has started its id: what that one holds is for both.
 RUN_VARIABLE = "MESHPROOF_RUN"
 

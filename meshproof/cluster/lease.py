@@ -1,7 +1,8 @@
 """Who holds what only one run can have: Leases of the cluster, renewed as long as the run lives.
 
-A run that was killed holds what it had until its Lease expires. Clocks of machines that share a
-cluster may differ by less than `DURATION`.
+A run that was killed holds what it had until its Lease expires. What a run holds it lends to a run
+that it has started, and has again once that one lets go or has expired. Clocks of machines that
+share a cluster may differ by less than `DURATION`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, RUN_VARIABLE, Cluster, Owner
+from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, RUN, RUN_VARIABLE, Cluster, Owner
 from meshproof.errors import EnvironmentBroken
 
 #: Where the Leases are: there is one namespace of the mesh, and the way in is there.
@@ -26,6 +27,10 @@ PLACE = "istio-system"
 DURATION, RENEWED = 60, 15.0
 #: The Lease of the way in for any host.
 ANY_HOST = "meshproof-any-host"
+#: The annotation of a Lease that is lent: the runs that have it again, one after the other.
+LENDERS = "meshproof-lent-by"
+#: The annotation that names the run that has started who holds a Lease.
+PARENT = "meshproof-started-by"
 CONFLICT, MISSING = 409, 404
 
 
@@ -56,14 +61,16 @@ def holder_of(cluster: Cluster, name: str) -> Holder | None:
 def living(cluster: Cluster) -> list[Holder]:
     """Return the other runs that follow the tutorial on a cluster, in whichever namespace.
 
-    This process's own, or the one that has started it, is none of them.
+    This process's own run, or the one that has started it, is none of them, and neither are those
+    that it has started itself.
     """
     own = os.environ.get(RUN_VARIABLE)
     leases = client.CoordinationV1Api(cluster.api)
     listed = leases.list_namespaced_lease(PLACE, label_selector=OWNED_SELECTOR).items
     names = [lease.metadata.name for lease in listed if lease.metadata.name != ANY_HOST]
-    holders = [holder_of(cluster, name) for name in names]
-    return [holder for holder in holders if holder and holder.alive and holder.run != own]
+    found = [lease for name in names if (lease := _read(cluster, name))]
+    others = [_holder(lease) for lease in found if _annotation(lease, PARENT) != (own or "-")]
+    return [holder for holder in others if holder.alive and holder.run != own]
 
 
 class Leases:
@@ -73,7 +80,8 @@ class Leases:
         """Nothing is held."""
         self.cluster = cluster
         self.owner = owner
-        self.held: set[str] = set()
+        #: What is held, by name, and the runs that lend it, in the order in which it goes back.
+        self.held: dict[str, tuple[str, ...]] = {}
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -84,19 +92,20 @@ class Leases:
         """
         for _ in range(3):  # somebody may be faster, or let go meanwhile
             found = _read(self.cluster, name)
+            lenders = self.held.get(name, ())
             if found is not None:
                 holder = _holder(found)
                 if holder.alive and holder.run not in (self.owner.run, self.owner.parent):
                     return holder
                 if holder.alive and holder.run == self.owner.parent:
-                    return None  # what the run that started this one holds is for both
+                    lenders = (holder.run, *_lenders(found))
             try:
-                self._write(name, found)
+                self._write(name, found, lenders)
             except ApiException as error:
                 if error.status != CONFLICT:
                     raise
                 continue
-            self.held.add(name)
+            self.held[name] = lenders
             self._keep()
             return None
         raise EnvironmentBroken(
@@ -108,22 +117,32 @@ class Leases:
         self._ended.set()
         if self._thread:
             self._thread.join()
-        for name in sorted(self.held):
+        for name, lenders in sorted(self.held.items()):
             with suppress(Exception):
                 found = _read(self.cluster, name)
-                if found and _holder(found).run == self.owner.run:
+                if not found or _holder(found).run != self.owner.run:
+                    continue
+                if not lenders:
                     drop(self.cluster, name)
+                else:
+                    self._write(name, found, lenders[1:], run=lenders[0])
         self.held.clear()
 
     def renew(self) -> None:
-        """Renew what is held. One that another run has taken over is held no more."""
-        for name in tuple(self.held):
+        """Renew what is held. One that another run has taken over is held no more.
+
+        One that is lent is left to who has it as long as that one lives.
+        """
+        for name, lenders in tuple(self.held.items()):
             found = _read(self.cluster, name)
-            if found and _holder(found).run != self.owner.run:
-                self.held.discard(name)
-                continue
+            if found and (holder := _holder(found)).run != self.owner.run:
+                if self.owner.run not in _lenders(found):
+                    del self.held[name]
+                    continue
+                if holder.alive:
+                    continue
             with suppress(ApiException):
-                self._write(name, found)
+                self._write(name, found, lenders)
 
     def _keep(self) -> None:
         def renewing() -> None:
@@ -135,18 +154,30 @@ class Leases:
             self._thread = threading.Thread(target=renewing, daemon=True)
             self._thread.start()
 
-    def _write(self, name: str, found: dict[str, Any] | None) -> None:
+    def _write(
+        self,
+        name: str,
+        found: dict[str, Any] | None,
+        lenders: tuple[str, ...],
+        run: str | None = None,
+    ) -> None:
+        run = run or self.owner.run
         now = datetime.now(UTC)
-        mine = found is not None and _holder(found).run == self.owner.run
+        same = found is not None and _holder(found).run == run
         spec = {
-            "holderIdentity": self.owner.run,
+            "holderIdentity": run,
             "leaseDurationSeconds": DURATION,
-            "acquireTime": found["spec"]["acquireTime"] if mine and found else _time(now),
+            "acquireTime": found["spec"]["acquireTime"] if same and found else _time(now),
             "renewTime": _time(now),
         }
+        lent = {LENDERS: " ".join(lenders)} if lenders else {}
+        mine = run == self.owner.run
+        started = {PARENT: self.owner.parent} if mine and self.owner.parent else {}
         metadata: dict[str, Any] = {
-            "name": name, "labels": OWNED, "annotations": self.owner.annotations
-        }  # fmt: skip
+            "name": name,
+            "labels": OWNED,
+            "annotations": {**self.owner.annotations, RUN: run, **lent, **started},
+        }
         leases = client.CoordinationV1Api(self.cluster.api)
         if found is None:
             leases.create_namespaced_lease(PLACE, {"metadata": metadata, "spec": spec})
@@ -175,6 +206,14 @@ def _read(cluster: Cluster, name: str) -> dict[str, Any] | None:
         raise
     found: dict[str, Any] = json.loads(answer.data)
     return found
+
+
+def _lenders(lease: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(_annotation(lease, LENDERS).split())
+
+
+def _annotation(lease: dict[str, Any], name: str) -> str:
+    return (lease["metadata"].get("annotations") or {}).get(name) or ""
 
 
 def _holder(lease: dict[str, Any]) -> Holder:

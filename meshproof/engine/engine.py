@@ -143,6 +143,10 @@ class Engine:
             key=lambda container: container.name,
         )
 
+    def has_containers(self, names: Sequence[str]) -> bool:
+        """Whether there is a container of each of these names."""
+        return self.run("container", "inspect", *names, check=False).ok
+
     def published_port(self, container: str, port: int) -> int | None:
         """The loopback port that leads to a container's port, or None."""
         printed = self.run("port", container, f"{port}/tcp", check=False)

@@ -1,16 +1,22 @@
-"""Every object of a cluster, as its API server lists them, and the folders of its volumes (A3)."""
+"""Every object of a cluster, as its API server lists them, and the folders of its volumes (A3).
+
+Of a cluster that is not the suite's own only what can be attributed to the run is counted: others
+come and go there.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from meshproof.cluster.cluster import OWNER, OWNER_LABEL, RUN, Cluster
+from kubernetes.client.exceptions import ApiException
+
+from meshproof.cluster.cluster import MENDING, OWNER, OWNER_LABEL, RUN, TUTORIAL, Cluster
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
-from meshproof.tutorial.objects import get, owned, tutorial_of
+from meshproof.tutorial.objects import get, namespaces_of, owned, tutorial_of
 from meshproof.waiting import VOLUMES_GONE, converge
 
 #: What the API server answers to, all kinds at once: kinds of the core, and of every group.
@@ -27,10 +33,23 @@ LEFT_OUT = {
     ("certificates.k8s.io", "certificatesigningrequests"): "of the nodes' start, for an hour",
     ("", "componentstatuses"): "no objects: made up for each answer",
 }
+#: What Kubernetes keeps of a Service's address, outside of its namespace.
+ADDRESS, ADDRESSES = "IPAddress.networking.k8s.io", "/apis/networking.k8s.io/v1/ipaddresses"
+MISSING = 404
 #: The ConfigMap by which the local-path provisioner knows where volumes are on the nodes.
 PROVISIONER = "/api/v1/namespaces/local-path-storage/configmaps/local-path-config"
 #: Prints the names in each folder that is there.
 LIST = 'for folder; do test ! -d "$folder" || find "$folder" -mindepth 1 -maxdepth 1; done'
+#: Prints those folders that are there.
+STAYED = 'for folder; do test ! -d "$folder" || echo "$folder"; done'
+
+#: What an inventory counts, as the beginning of a sentence.
+WHOLE = "The whole cluster"
+ATTRIBUTABLE = (
+    "What is attributable to this run (its namespaces with all in them, objects anywhere with its "
+    "id, and the volumes of its claims, {folders} their folders)"
+)
+WITHOUT = "but, as no engine here holds the nodes, not"
 
 
 @dataclass(frozen=True, order=True)
@@ -38,7 +57,9 @@ class Item:
     """One object: of which kind, where (empty: of the cluster), its name, and which one it is.
 
     ``path`` is where the API server keeps it; ``owned`` says that it carries the harness's label,
-    and ``run`` is the run whose id it carries, if any. None of these makes it another one.
+    ``run`` is the run whose id it carries, if any, ``tutorial`` the namespace that this one
+    followed the tutorial in, and ``mending`` the JSON Patch that puts back what it changed. None
+    of these makes it another one.
     """
 
     kind: str
@@ -48,6 +69,8 @@ class Item:
     path: str = field(compare=False)
     owned: bool = field(compare=False)
     run: str = field(compare=False, default="")
+    tutorial: str = field(compare=False, default="")
+    mending: str = field(compare=False, default="")
 
     def __str__(self) -> str:
         """Return its kind, name and place."""
@@ -70,12 +93,14 @@ class Resource:
 class Inventory:
     """What a cluster holds: its objects, of how many kinds, and its volumes' folders.
 
-    A folder is given as its node and its path.
+    A folder is given as its node and its path. ``scope`` says what is counted, as the beginning of
+    a sentence.
     """
 
     items: frozenset[Item]
     kinds: int
     folders: frozenset[tuple[str, str]]
+    scope: str = WHOLE
 
     def __str__(self) -> str:
         """Return the numbers."""
@@ -113,6 +138,7 @@ def items(resource: Resource, listed: Mapping[str, Any]) -> list[Item]:
     for metadata in (entry["metadata"] for entry in listed["items"] or []):
         namespace = metadata.get("namespace", "")
         where = f"{resource.path}/namespaces/{namespace}" if namespace else resource.path
+        annotations = metadata.get("annotations") or {}
         found.append(
             Item(
                 kind=resource.kind,
@@ -121,39 +147,100 @@ def items(resource: Resource, listed: Mapping[str, Any]) -> list[Item]:
                 uid=metadata.get("uid", ""),
                 path=f"{where}/{resource.plural}/{metadata['name']}",
                 owned=(metadata.get("labels") or {}).get(OWNER_LABEL) == OWNER,
-                run=(metadata.get("annotations") or {}).get(RUN, ""),
+                run=annotations.get(RUN, ""),
+                tutorial=annotations.get(TUTORIAL, ""),
+                mending=annotations.get(MENDING, ""),
             )
         )
     return found
 
 
-def take(cluster: Cluster, engine: Engine | None) -> Inventory:
+def take(
+    cluster: Cluster,
+    engine: Engine | None,
+    *,
+    whole: bool = True,
+    seen: Mapping[str, str] | None = None,
+) -> Inventory:
     """Look at everything that a cluster holds, but for what other runs made.
 
-    Raises ``EnvironmentBroken`` where its nodes are no containers of an engine: their
-    folders cannot be looked at then. Raises ``ApiException``.
+    Unless ``whole``, at what is attributable to this run alone; ``seen`` are volumes that its
+    claims had, by name, with their paths. Raises ``EnvironmentBroken`` where the whole is looked
+    at and the nodes are no containers of an engine: their folders cannot be looked at then. Raises
+    ``ApiException``.
     """
+    kinds, listed = list_objects(cluster)
+    if whole:
+        others = of_others(cluster)
+        return Inventory(
+            frozenset(item for item in listed if not others.made(item)),
+            kinds,
+            frozenset(one for one in folders(cluster, engine) if one[1] not in others.folders),
+        )
+    own = of_this_run(cluster, seen or {})
+    nodes = nodes_of(cluster)
+    holder = engine if engine and engine.has_containers(nodes) else None
+    return Inventory(
+        frozenset(item for item in listed if own.made(item)),
+        kinds,
+        in_nodes(holder, nodes, STAYED, sorted(own.folders)) if holder else frozenset(),
+        ATTRIBUTABLE.format(folders="with" if holder else WITHOUT),
+    )
+
+
+def list_objects(cluster: Cluster) -> tuple[int, list[Item]]:
+    """List all objects of all kinds, and say how many kinds there are. Raises ``ApiException``."""
     groups = [
         group for path in DISCOVERY for group in get(cluster, path, accept=DISCOVERED)["items"]
     ]
     kinds = resources(groups)
-    listed = [
+    return len(kinds), [
         item
         for kind in kinds
         for item in items(kind, get(cluster, f"{kind.path}/{kind.plural}", accept=METADATA))
     ]
-    others = of_others(cluster)
-    return Inventory(
-        frozenset(item for item in listed if not others.made(item)),
-        len(kinds),
-        frozenset(one for one in folders(cluster, engine) if one[1] not in others.folders),
+
+
+@dataclass(frozen=True)
+class Own:
+    """What this ``run`` made: its ``namespaces``, and their ``volumes`` with their folders."""
+
+    run: str
+    namespaces: frozenset[str]
+    volumes: frozenset[str]
+    folders: frozenset[str]
+
+    def made(self, item: Item) -> bool:
+        """Whether an object can be attributed to the run."""
+        if item.kind == "Namespace":
+            return item.name in self.namespaces
+        if item.kind == "PersistentVolume":
+            return item.name in self.volumes
+        return item.namespace in self.namespaces or (item.owned and item.run == self.run)
+
+
+def of_this_run(cluster: Cluster, seen: Mapping[str, str]) -> Own:
+    """Look at what this run made; ``seen`` are volumes that its claims had, with their paths.
+
+    Raises ``EnvironmentBroken`` where the cluster is used by no run.
+    """
+    if cluster.owner is None:
+        raise EnvironmentBroken("Nothing can be attributed to a run where there is none.")
+    mine = cluster.owner.namespace
+    places = volumes(cluster, mine) | dict(seen)
+    return Own(
+        cluster.owner.run,
+        frozenset(namespaces_of(cluster, mine)),
+        frozenset(places),
+        frozenset(filter(None, places.values())),
     )
 
 
 @dataclass(frozen=True)
 class Others:
-    """What other runs made: their ``namespaces``, and the volumes of these with their folders.
+    """What other runs made: their ``namespaces``, the volumes of these with their folders.
 
+    ``addresses`` are those of their Services, which Kubernetes keeps as objects of no namespace.
     ``run`` is this run's id, empty where there is none.
     """
 
@@ -161,6 +248,7 @@ class Others:
     namespaces: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
     folders: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
 
     def made(self, item: Item) -> bool:
         """Whether an object is another run's."""
@@ -168,6 +256,8 @@ class Others:
             return item.name in self.namespaces
         if item.kind == "PersistentVolume":
             return item.name in self.volumes
+        if item.kind == ADDRESS:
+            return item.name in self.addresses
         theirs = bool(self.run and item.run and item.run != self.run)
         return theirs or item.namespace in self.namespaces
 
@@ -184,8 +274,30 @@ def of_others(cluster: Cluster) -> Others:
     for name in volumes(cluster, mine):
         places.pop(name, None)
     return Others(
-        cluster.owner.run, frozenset(foreign), frozenset(places), frozenset(places.values())
+        cluster.owner.run,
+        frozenset(foreign),
+        frozenset(places),
+        frozenset(places.values()),
+        frozenset(addresses(cluster, foreign)) if foreign else frozenset(),
     )
+
+
+def addresses(cluster: Cluster, namespaces: Collection[str]) -> list[str]:
+    """Name the IPAddresses of the Services in namespaces; none where Kubernetes has no such kind.
+
+    It has since 1.33.
+    """
+    try:
+        listed = get(cluster, ADDRESSES)["items"]
+    except ApiException as error:
+        if error.status != MISSING:
+            raise
+        return []
+    return [
+        item["metadata"]["name"]
+        for item in listed
+        if item["spec"].get("parentRef", {}).get("namespace") in namespaces
+    ]
 
 
 def folders(cluster: Cluster, engine: Engine | None) -> frozenset[tuple[str, str]]:
@@ -199,18 +311,30 @@ def folders(cluster: Cluster, engine: Engine | None) -> frozenset[tuple[str, str
             "answers here."
         )
     places = provisioned(get(cluster, PROVISIONER)["data"]["config.json"])
-    nodes = [item["metadata"]["name"] for item in get(cluster, "/api/v1/nodes")["items"]]
+    return in_nodes(engine, nodes_of(cluster), LIST, places)
+
+
+def nodes_of(cluster: Cluster) -> list[str]:
+    """Name the nodes."""
+    return [item["metadata"]["name"] for item in get(cluster, "/api/v1/nodes")["items"]]
+
+
+def in_nodes(
+    engine: Engine, nodes: Iterable[str], script: str, places: Iterable[str]
+) -> frozenset[tuple[str, str]]:
+    """Have a script print paths in each node, told of these places; by node and path."""
     return frozenset(
         (node, path)
         for node in nodes
-        for path in engine.run("exec", node, "sh", "-c", LIST, "sh", *places).stdout.splitlines()
+        for path in engine.run("exec", node, "sh", "-c", script, "sh", *places).stdout.splitlines()
     )
 
 
-def volumes(cluster: Cluster, name: str) -> dict[str, str]:
+def volumes(cluster: Cluster, name: str, *, going: bool = False) -> dict[str, str]:
     """Return where the PersistentVolumes of a tutorial's claims are on their nodes, by name.
 
     A volume outlives its claim's namespace, which says whose it was: without it, its name does.
+    ``going`` leaves out those that are kept without their claims.
     """
     tutorials = tutorials_of_namespaces(cluster)
 
@@ -222,6 +346,7 @@ def volumes(cluster: Cluster, name: str) -> dict[str, str]:
         volume["metadata"]["name"]: path_on_node(volume["spec"])
         for volume in get(cluster, "/api/v1/persistentvolumes")["items"]
         if belongs(volume["spec"].get("claimRef", {}).get("namespace", ""))
+        and not (going and volume["spec"].get("persistentVolumeReclaimPolicy") == "Retain")
     }
 
 
@@ -236,16 +361,18 @@ def path_on_node(spec: Mapping[str, Any]) -> str:
     return str((spec.get("hostPath") or spec.get("local") or {}).get("path", ""))
 
 
-def take_at_rest(cluster: Cluster, engine: Engine | None, name: str) -> Inventory:
-    """Look at everything once a tutorial has no volume any more, and nothing comes or goes.
+def take_at_rest(
+    cluster: Cluster, engine: Engine | None, name: str, *, whole: bool = True
+) -> Inventory:
+    """Look as `take` does once no volume of a tutorial goes any more, and nothing comes or goes.
 
     Raises as `take` does, and ``NotConverged``.
     """
     looks: list[Inventory] = []
 
     def look() -> bool:
-        looks.append(take(cluster, engine))
-        return not volumes(cluster, name) and looks[-2:] == [looks[-1]] * 2
+        looks.append(take(cluster, engine, whole=whole))
+        return not volumes(cluster, name, going=True) and looks[-2:] == [looks[-1]] * 2
 
     converge(look, until=bool, what="the cluster is at rest", timeout=VOLUMES_GONE)
     return looks[-1]

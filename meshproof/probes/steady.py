@@ -1,4 +1,4 @@
-"""Steady traffic: users who view the page and vote all the time, each request written down (A1).
+"""Steady traffic: users who view the page and vote all the time, all of it written down (A1, C7).
 
 Nothing is tried again. A user makes one request after another, at a pace of its own: where one
 takes longer, the next comes at once, so that no request is left out because others were slow.
@@ -30,12 +30,16 @@ MOST_REQUESTS = 6000
 
 @dataclass(frozen=True)
 class User:
-    """One user: ``pace`` is requests a second, ``fresh`` has a new connection for each."""
+    """One user: ``pace`` is requests a second, ``fresh`` has a new connection for each.
+
+    One request in so many as ``votes`` says is a vote, the others are views.
+    """
 
     name: str
     pace: float
     headers: dict[str, str] = field(default_factory=dict)
     fresh: bool = False
+    votes: int = VOTES
 
 
 class SteadyTraffic:
@@ -114,7 +118,8 @@ class SteadyTraffic:
             for number in range(MOST_REQUESTS):
                 if self._ended.wait(max(due - self.now(), 0)):
                     return
-                vote = CATEGORIES[number // VOTES % 2] if number % VOTES == 0 else ""
+                ballot, view = divmod(number, user.votes)
+                vote = "" if view else CATEGORIES[ballot % 2]
                 self._requests.append(self._ask(user, kept, vote))
                 due = max(due + 1 / user.pace, self.now() - 1 / user.pace)
         raise RuntimeError(f"{user.name} was not to make more than {MOST_REQUESTS} requests")

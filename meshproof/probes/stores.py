@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.probes.votes import CATEGORIES
+from meshproof.process import CommandFailed, Completed
 from meshproof.tutorial.objects import get
 from meshproof.tutorial.tutorial import Tutorial
 
@@ -22,6 +24,15 @@ SELECT = (
     '--user="$MYSQL_USER" --batch --skip-column-names '
     '--execute="SELECT id, category FROM votes ORDER BY id" "$MYSQL_DATABASE"'
 )
+
+#: Kills the server, which cannot write anything more. A container's first process would not be
+#: killed from within, and nobody would say so.
+CRASH = (
+    'pid="$(cat /run/mysqld/mysqld.pid)" && test "$pid" -ne 1 '
+    '&& test "$(cat "/proc/$pid/comm")" = mariadbd && kill -KILL "$pid"'
+)
+#: What a command ends with that was killed itself, since its container ended with the server.
+KILLED = 128 + signal.SIGKILL
 
 
 def redis_rows(cluster: Cluster, namespace: str, pod: str) -> list[Row]:
@@ -43,6 +54,17 @@ def mysql_rows(cluster: Cluster, namespace: str, pod: str) -> list[Row]:
     """Read all votes in MySQL, by the `mariadb` client in its pod. Raises ``CommandFailed``."""
     printed = cluster.exec(namespace, pod, STORAGE, "sh", "-c", SELECT).stdout
     return [(row[0], row[1]) for row in (line.split("\t") for line in printed.splitlines())]
+
+
+def crash_mysql(cluster: Cluster, namespace: str, pod: str) -> Completed:
+    """Kill the server in a pod of MySQL's with SIGKILL, and its container ends with it.
+
+    Raises ``CommandFailed`` where it was not killed.
+    """
+    done = cluster.exec(namespace, pod, STORAGE, "sh", "-c", CRASH, check=False)
+    if not done.ok and done.exit_code != KILLED:
+        raise CommandFailed("The server of MySQL's pod could not be killed.", done)
+    return done
 
 
 def in_redis(tutorial: Tutorial) -> list[Row]:

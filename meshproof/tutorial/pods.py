@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from meshproof.mesh.injection import PROXY
 
+#: What the scheduler says where the cluster has no room; a claim, say, is the manifests' affair.
+NO_ROOM = re.compile(r"Insufficient |Too many pods|untolerated taint|nodes available\b")
+
 
 @dataclass(frozen=True)
 class PodState:
-    """One pod: ``ready`` of ``containers`` are, native sidecars counted, as in the READY column."""
+    """One pod: ``ready`` of ``containers`` are, native sidecars counted, as in the READY column.
+
+    ``no_room`` is what the scheduler says where no node has room for it, empty otherwise.
+    """
 
     name: str
     app: str
@@ -22,6 +29,7 @@ class PodState:
     restarts: int
     proxied: bool
     stopping: bool
+    no_room: str = ""
 
     @property
     def workload(self) -> str:
@@ -62,7 +70,16 @@ def pod_state(pod: Mapping[str, Any]) -> PodState:
         restarts=sum(s["restartCount"] for s in states),
         proxied=PROXY in names,
         stopping="deletionTimestamp" in metadata,
+        no_room=_no_room(status),
     )
+
+
+def _no_room(status: Mapping[str, Any]) -> str:
+    for condition in status.get("conditions", []):
+        message = str(condition.get("message", ""))
+        if condition.get("reason") == "Unschedulable" and NO_ROOM.search(message):
+            return message
+    return ""
 
 
 def unsettled(pods: Sequence[PodState], deployments: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -60,6 +60,7 @@ from meshproof.waiting import (
     ROUTE_IN_FORCE,
     WORKLOADS_READY,
     NotConverged,
+    NotKept,
     converge,
 )
 
@@ -256,13 +257,28 @@ class Tutorial:
 
     def _await_workloads(self, stage: str) -> None:
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
-        converge(
-            lambda: unsettled(self.pods(), get(self.cluster, deployments)["items"]),
-            until=lambda missing: not missing,
-            what=f"the workloads of stage “{stage}” run",
-            timeout=WORKLOADS_READY,
-            promised=True,
-        )
+        pods: list[PodState] = []
+
+        def look() -> list[str]:
+            pods[:] = self.pods()
+            return unsettled(pods, get(self.cluster, deployments)["items"])
+
+        try:
+            converge(
+                look,
+                until=lambda missing: not missing,
+                what=f"the workloads of stage “{stage}” run",
+                timeout=WORKLOADS_READY,
+                promised=True,
+            )
+        except NotKept as late:
+            if without := [pod for pod in pods if pod.no_room]:
+                raise EnvironmentBroken(
+                    f"The cluster has no room for pod {without[0].name} in {self.namespace}: "
+                    f"{without[0].no_room} Give it more, or take away what else runs there.",
+                    str(late),
+                ) from late
+            raise
 
     def await_change(self, before: Objects, now: Objects) -> None:
         """Wait until the proxies have loaded that the objects are others. Raises `NotConverged`."""

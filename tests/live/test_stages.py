@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from fixtures.environment import lanes_of
 from meshproof.environment import Environment
-from meshproof.lanes import Lane, manifests_of
+from meshproof.lanes import manifests_of
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import namespace_object
@@ -30,9 +31,13 @@ def lines() -> list[str]:
 
 @pytest.fixture(scope="module")
 def tutorial(
-    environment: Environment, lane: Lane, lines: list[str], tmp_path_factory: pytest.TempPathFactory
+    pytestconfig: pytest.Config,
+    environment: Environment,
+    lines: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Tutorial:
     """The tutorial in the lane's own namespace."""
+    lane = lanes_of(pytestconfig)[-1]
     return Tutorial(
         environment.cluster,
         lane.namespace,

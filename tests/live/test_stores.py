@@ -136,14 +136,17 @@ def place(environment: Environment, progress: Progress) -> Iterator[Tutorial]:
 
 
 def send_signal(environment: Environment, place: Tutorial, pod: str, signal: str) -> None:
-    """Send a signal to the server in a storage pod, from its node: within, none can end it."""
+    """Send a signal to all in a storage pod's container, from its node.
+
+    Within, nothing ends Redis, which is the first process there.
+    """
     if environment.engine is None:
         raise EnvironmentBroken("Servers are stopped from their nodes, and no engine answers here.")
     found = get(place.cluster, f"/api/v1/namespaces/{place.namespace}/pods/{pod}")
     (container,) = (s for s in found["status"]["containerStatuses"] if s["name"] == STORAGE)
     task = container["containerID"].removeprefix("containerd://")
     node = found["spec"]["nodeName"]
-    ctr = ("ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", signal, task)
+    ctr = ("ctr", "--namespace", "k8s.io", "tasks", "kill", "--all", "--signal", signal, task)
     environment.engine.run("exec", node, *ctr)
 
 

@@ -153,7 +153,9 @@ def field(cluster: Cluster, progress: Progress) -> Iterator[Field]:
     tutorial.delete()
     found = Field(cluster)
     labels = {"istio-injection": "enabled"}
-    found.cluster.core.create_namespace(manifest("v1", "Namespace", NAMESPACE, None, **labels))
+    namespace = manifest("v1", "Namespace", NAMESPACE, None, **labels)
+    namespace["metadata"]["annotations"] = cluster.ownership["annotations"]
+    cluster.core.create_namespace(namespace)
     try:
         meshed = [part for name in ("client", "server", "lost") for part in workload(name)]
         found.apply(*meshed, *workload("bare", injected=False))
@@ -382,6 +384,7 @@ def test_a_rule_for_a_gateway_in_its_own_namespace_comes_first(field: Field) -> 
         workloadSelector={"matchLabels": {"istio": "ingressgateway"}},
     )
     gateways["metadata"]["namespace"] = "istio-system"
+    gateways["metadata"]["annotations"] = field.cluster.ownership["annotations"]
     name = gateways["metadata"]["name"]
     kubectl = ("kubectl", "-n", "istio-system")
     field.apply(policy("STRICT"), rule("ISTIO_MUTUAL"))

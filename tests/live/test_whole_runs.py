@@ -63,6 +63,7 @@ def accept(
 
     def accept(*arguments: str) -> Ended:
         own = [f"--namespace={namespace}", f"--reports={reports}", "--no-allure-report"]
+        own.append(f"--cluster-name={environment.cluster.name}")
         done = run(
             [
                 sys.executable,

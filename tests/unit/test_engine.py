@@ -91,6 +91,13 @@ def test_published_port(script: Script, body: str, port: int | None) -> None:
     assert Engine("docker", str(script("docker", body))).published_port("node", 30080) == port
 
 
+@pytest.mark.parametrize(("body", "there"), [("exit 0", True), ("exit 1", False)])
+def test_whether_there_are_containers_of_these_names(
+    script: Script, body: str, there: bool
+) -> None:
+    assert Engine("docker", str(script("docker", body))).has_containers(["n1", "n2"]) is there
+
+
 def test_docker_means_podman_for_a_program_that_calls_it_so(script: Script, tmp_path: Path) -> None:
     podman = script("podman", 'printf "%s|" "$@"')
     environment = Engine("podman", str(podman)).docker_shim(tmp_path)

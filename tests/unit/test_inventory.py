@@ -14,9 +14,11 @@ from meshproof.probes.inventory import (
     DISCOVERED,
     LEFT_OUT,
     METADATA,
+    WHOLE,
     Inventory,
     Item,
     Others,
+    Own,
     Resource,
     items,
     left_behind,
@@ -101,7 +103,11 @@ def test_objects_by_where_they_are_and_whose() -> None:
 
 
 OTHERS = Others(
-    "mine", frozenset({"voting-b"}), frozenset({"pvc-b"}), frozenset({"/volumes/pvc-b"})
+    "mine",
+    frozenset({"voting-b"}),
+    frozenset({"pvc-b"}),
+    frozenset({"/volumes/pvc-b"}),
+    frozenset({"10.96.0.2"}),
 )
 
 
@@ -114,6 +120,8 @@ OTHERS = Others(
         ("Namespace", "", "voting-2", "predecessor", False),
         ("PersistentVolume", "", "pvc-b", "", True),
         ("PersistentVolume", "", "pvc-a", "", False),
+        ("IPAddress.networking.k8s.io", "", "10.96.0.2", "", True),
+        ("IPAddress.networking.k8s.io", "", "10.96.0.3", "", False),
         ("ClusterRole.rbac.authorization.k8s.io", "", "a", "theirs", True),
         ("ClusterRole.rbac.authorization.k8s.io", "", "a", "mine", False),
         ("ClusterRole.rbac.authorization.k8s.io", "", "a", "", False),
@@ -127,6 +135,28 @@ def test_what_other_runs_made_is_told_apart(
     assert not Others().made(item)
 
 
+@pytest.mark.parametrize(
+    ("kind", "namespace", "name", "run", "owned", "own"),
+    [
+        ("Namespace", "", "voting", "", True, True),
+        ("Namespace", "", "default", "mine", True, False),
+        ("Pod", "voting", "a", "", False, True),
+        ("Pod", "default", "a", "", True, False),
+        ("Pod", "default", "a", "mine", True, True),
+        ("Pod", "default", "a", "mine", False, False),
+        ("PersistentVolume", "", "pvc-a", "", False, True),
+        ("PersistentVolume", "", "pvc-b", "", False, False),
+        ("PriorityClass", "", "a", "theirs", True, False),
+        ("PriorityClass", "", "a", "mine", True, True),
+    ],
+)
+def test_what_is_attributable_to_a_run(
+    kind: str, namespace: str, name: str, run: str, owned: bool, own: bool
+) -> None:
+    mine = Own("mine", frozenset({"voting"}), frozenset({"pvc-a"}), frozenset())
+    assert mine.made(Item(kind, namespace, name, "1", "/path", owned=owned, run=run)) is own
+
+
 def test_other_runs_are_known_by_what_their_namespaces_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,7 +168,16 @@ def test_other_runs_are_known_by_what_their_namespaces_say(
         spec = {"claimRef": {"namespace": of}, "hostPath": {"path": f"/volumes/{name}"}}
         return {"metadata": {"name": name}, "spec": spec}
 
+    def address(name: str, of: str) -> dict[str, Any]:
+        parent = {"resource": "services", "namespace": of, "name": "voting-app"}
+        return {"metadata": {"name": name}, "spec": {"parentRef": parent}}
+
     answers = {
+        "/apis/networking.k8s.io/v1/ipaddresses": [
+            address("10.96.0.2", "voting-b"),
+            address("10.96.0.3", "voting"),
+            address("10.96.0.4", "default"),
+        ],
         "/api/v1/namespaces": [
             namespace("voting", "voting"),
             namespace("voting-2", "voting"),
@@ -156,7 +195,11 @@ def test_other_runs_are_known_by_what_their_namespaces_say(
     monkeypatch.setattr("meshproof.probes.inventory.get", lambda _, path: {"items": answers[path]})
     cluster = Cluster("fake", tmp_path, tmp_path, Owner("mine", "voting"))
     assert of_others(cluster) == Others(
-        "mine", frozenset({"voting-b", "voting-b-2"}), frozenset({"b"}), frozenset({"/volumes/b"})
+        "mine",
+        frozenset({"voting-b", "voting-b-2"}),
+        frozenset({"b"}),
+        frozenset({"/volumes/b"}),
+        frozenset({"10.96.0.2"}),
     )
     assert set(volumes(cluster, "voting")) == {"a", "gone"}
     assert of_others(Cluster("fake", tmp_path, tmp_path)) == Others()
@@ -214,6 +257,9 @@ class Nodes:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
+    def has_containers(self, names: list[str]) -> bool:
+        return names == ["n1", "n2"]
+
     def run(self, *argv: str) -> Completed:
         verb, node, *command = argv
         assert verb == "exec"
@@ -243,7 +289,59 @@ def test_all_of_a_cluster_is_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert {str(item) for item in held.items} == {"Pod a in x", "Namespace x"}
     assert held.kinds == 2
     assert held.folders == {("n1", f"{tmp_path}/pvc-1"), ("n2", f"{tmp_path}/pvc-1")}
+    assert held.scope == WHOLE
     assert nodes.asked == ["n1", "n2"]
+
+
+@pytest.mark.parametrize(("nodes", "looked"), [(("n1", "n2"), True), (("elsewhere",), False)])
+def test_of_a_cluster_of_others_too_only_what_is_the_runs_is_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, nodes: tuple[str, ...], looked: bool
+) -> None:
+    for name in ("stays", "theirs"):
+        (tmp_path / name).mkdir()
+    mine = {"metadata": {"name": "voting", "labels": OWNED, "annotations": {TUTORIAL: "voting"}}}
+    pods = [{"metadata": {"name": "a", "namespace": name}} for name in ("voting", "x")]
+    answers: dict[str, dict[str, Any]] = {
+        "/api": {"items": [CORE]},
+        "/apis": {"items": []},
+        "/api/v1/pods": {"items": pods},
+        "/api/v1/namespaces": {"items": [mine, {"metadata": {"name": "x"}}]},
+        "/api/v1/persistentvolumes": {"items": []},
+        "/api/v1/nodes": {"items": [{"metadata": {"name": name}} for name in nodes]},
+    }
+
+    def get(_: Cluster, path: str, *, accept: str = "") -> Mapping[str, Any]:
+        return answers[path]
+
+    monkeypatch.setattr(module, "get", get)
+    monkeypatch.setattr("meshproof.tutorial.objects.get", get)
+    cluster = Cluster("fake", tmp_path, tmp_path, Owner("mine", "voting"))
+    seen = {"pvc-1": f"{tmp_path}/stays", "pvc-2": f"{tmp_path}/gone", "pvc-3": ""}
+    held = take(cluster, cast("Engine", Nodes()), whole=False, seen=seen)
+    assert {str(item) for item in held.items} == {"Pod a in voting", "Namespace voting"}
+    assert held.folders == ({(n, f"{tmp_path}/stays") for n in nodes} if looked else set())
+    assert ("no engine here holds the nodes" in held.scope) is not looked
+    assert ("with their folders" in held.scope) is looked
+
+
+def test_without_a_run_nothing_is_attributable(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentBroken, match="attributed"):
+        module.of_this_run(Cluster("fake", tmp_path, tmp_path), {})
+
+
+def test_a_volume_that_is_kept_without_its_claim_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def volume(name: str, policy: str) -> dict[str, Any]:
+        spec = {"claimRef": {"namespace": "voting"}, "persistentVolumeReclaimPolicy": policy}
+        return {"metadata": {"name": name}, "spec": spec}
+
+    listed = [volume("goes", "Delete"), volume("stays", "Retain")]
+    answers = {"/api/v1/namespaces": [], "/api/v1/persistentvolumes": listed}
+    monkeypatch.setattr(module, "get", lambda _, path: {"items": answers[path]})
+    cluster = Cluster("fake", tmp_path, tmp_path)
+    assert set(volumes(cluster, "voting")) == {"goes", "stays"}
+    assert set(volumes(cluster, "voting", going=True)) == {"goes"}
 
 
 def test_without_an_engine_nothing_can_be_said_of_folders() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,12 +13,19 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
+import fixtures.environment
+from fixtures.environment import BringUp
 from meshproof import leftovers
 from meshproof.cluster.cluster import RUN, RUN_VARIABLE, TUTORIAL, Cluster, Owner, new_owner
 from meshproof.cluster.lease import ANY_HOST, DURATION, Leases, holder_of, living, of_namespace
 from meshproof.errors import EnvironmentBroken
+from meshproof.lanes import Lane
 from meshproof.leftovers import clean_up
+from meshproof.mesh.way_in import Occupant
+from meshproof.options import Options
+from meshproof.probes.inventory import Item
 from meshproof.progress import Progress
+from meshproof.waiting import NotConverged, Timeout
 
 NAME = of_namespace("voting")
 
@@ -96,7 +104,7 @@ def test_what_one_run_holds_no_other_gets_until_it_lets_go(cluster: Cluster, api
     assert first.claim(NAME) is None
     other = second.claim(NAME)
     assert other and (other.run, other.alive) == ("first", True)
-    assert second.held == set()
+    assert not second.held
     second.release()
     assert [holder.run for holder in living(cluster)] == ["first"]
     first.release()
@@ -108,6 +116,8 @@ def test_a_run_is_no_other_run_to_itself(cluster: Cluster, monkeypatch: pytest.M
     run(cluster, "first").claim(NAME)
     run(cluster, "second").claim(of_namespace("voting-b"))
     monkeypatch.setenv(RUN_VARIABLE, "first")
+    assert [holder.run for holder in living(cluster)] == ["second"]
+    run(cluster, "child", "first").claim(of_namespace("voting-c"))
     assert [holder.run for holder in living(cluster)] == ["second"]
 
 
@@ -133,7 +143,7 @@ def test_what_a_killed_run_held_is_free_once_it_has_expired(cluster: Cluster, ap
     assert living(cluster) == []
     assert second.claim(NAME) is None
     first.renew()
-    assert first.held == set()
+    assert not first.held
     first.release()
     holder = holder_of(cluster, NAME)
     assert holder and (holder.run, holder.alive) == ("second", True)
@@ -146,27 +156,153 @@ def test_of_two_that_are_as_fast_one_gets_it(cluster: Cluster, api: Api) -> None
     assert other and other.run == "second"
 
 
-def test_what_a_run_holds_is_for_those_that_it_starts(
-    cluster: Cluster, api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(cluster, "first").claim(ANY_HOST)
-    child = run(cluster, "child", parent="first")
+def holder_name(cluster: Cluster, name: str) -> str:
+    holder = holder_of(cluster, name)
+    return holder.run if holder else ""
+
+
+def test_what_a_run_holds_it_lends_to_one_that_it_has_started(cluster: Cluster, api: Api) -> None:
+    parent = run(cluster, "parent")
+    parent.claim(ANY_HOST)
+    child, sibling = run(cluster, "child", "parent"), run(cluster, "sibling", "parent")
     assert child.claim(ANY_HOST) is None
+    assert child.claim(ANY_HOST) is None
+    other = sibling.claim(ANY_HOST)
+    assert other and other.run == "child"
+    child.renew()
+    parent.renew()
+    assert holder_name(cluster, ANY_HOST) == "child"
     child.release()
-    assert ANY_HOST in api.leases
-    monkeypatch.setenv("MESHPROOF_RUN", "first")
+    assert holder_name(cluster, ANY_HOST) == "parent"
+    assert api.leases[ANY_HOST]["metadata"]["annotations"] == {RUN: "parent", TUTORIAL: "voting"}
+    assert sibling.claim(ANY_HOST) is None
+    sibling.release()
+    parent.release()
+    assert api.leases == {}
+
+
+def test_what_was_lent_to_a_killed_run_is_had_again(cluster: Cluster, api: Api) -> None:
+    parent, child = run(cluster, "parent"), run(cluster, "child", "parent")
+    parent.claim(ANY_HOST)
+    child.claim(ANY_HOST)
+    api.age(ANY_HOST, DURATION + 1)
+    parent.renew()
+    assert holder_name(cluster, ANY_HOST) == "parent"
+    child.renew()
+    assert not child.held
+
+
+def test_what_is_lent_on_comes_back_through_all_hands(cluster: Cluster, api: Api) -> None:
+    names = ("first", "second", "third")
+    hands = [run(cluster, name, of) for name, of in zip(names, ("", *names), strict=False)]
+    for one in hands:
+        assert one.claim(ANY_HOST) is None
+    for one, after in zip(reversed(hands), ("second", "first", ""), strict=True):
+        for other in hands:
+            other.renew()
+        one.release()
+        assert holder_name(cluster, ANY_HOST) == after
+    assert api.leases == {}
+
+
+def test_a_run_knows_the_one_that_has_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUN_VARIABLE, "first")
     assert new_owner("voting").parent == "first"
     assert new_owner("voting").run != new_owner("voting").run
+
+
+# What a run does where another has the way in for any host.
+
+
+def bring_up(namespace: str, lanes: int = 0) -> BringUp:
+    plugins = SimpleNamespace(getplugin=lambda name: None)
+    config: Any = SimpleNamespace(pluginmanager=plugins, getoption=lambda *_: lanes)
+    os.environ[RUN_VARIABLE] = ""  # no other run has started this one
+    return BringUp(config, Options.model_validate({"namespace": namespace}))
+
+
+@pytest.fixture
+def taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fixtures.environment, "take_over", lambda cluster: None)
+    monkeypatch.setattr(fixtures.environment, "namespaces_of", lambda cluster, name: [name])
+    monkeypatch.setattr(fixtures.environment, "occupants_of", lambda *_: [])
+    monkeypatch.setenv(RUN_VARIABLE, "")
+
+
+@pytest.mark.usefixtures("taken_over")
+def test_the_second_run_begins_with_a_host_of_its_own(cluster: Cluster) -> None:
+    first, second = bring_up("voting"), bring_up("voting-b")
+    first._claim(cluster)
+    second._claim(cluster)
+    assert first.lanes == [Lane("voting")]
+    assert second.lanes == [Lane("voting-b", "voting-b.localhost")]
+    first._leases.release()  # type: ignore[union-attr]
+    second.await_any_host()
+    second.await_any_host()
+    assert second.lanes == [Lane("voting-b", "voting-b.localhost"), Lane("voting-b")]
+    assert holder_name(cluster, ANY_HOST) == second.owner.run
+
+
+@pytest.mark.usefixtures("taken_over")
+def test_the_second_run_with_lanes_waits_at_once(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fixtures.environment, "WAY_IN_FREE", Timeout("way-in-free", 0.1, 0.01, "-"))
+    bring_up("voting")._claim(cluster)
+    with pytest.raises(NotConverged, match="the way in for any host is free"):
+        bring_up("voting-b", lanes=2)._claim(cluster)
+
+
+LEFT = Occupant("voting", "voting-app-gateway", owned=True)
+
+
+@pytest.mark.usefixtures("taken_over")
+def test_a_gateway_for_any_host_that_no_run_has_is_named_where_it_is_in_the_way(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fixtures.environment, "occupants_of", lambda *_: [LEFT])
+    beside = bring_up("voting-b")
+    beside._claim(cluster)
+    assert beside.lanes == [Lane("voting-b", "voting-b.localhost")]
+    with pytest.raises(EnvironmentBroken, match="`meshproof clean --namespace voting` takes it"):
+        beside.await_any_host()
+    beside._leases.release()  # type: ignore[union-attr]
+    asked = bring_up("voting-c")
+    asked.needs_any_host = True
+    with pytest.raises(EnvironmentBroken, match="Gateway voting-app-gateway in namespace voting"):
+        asked._claim(cluster)
+
+
+@pytest.mark.usefixtures("taken_over")
+def test_a_namespace_is_followed_by_one_run(cluster: Cluster) -> None:
+    bring_up("voting")._claim(cluster)
+    with pytest.raises(EnvironmentBroken, match=r"Another run .* in namespace voting \("):
+        bring_up("voting")._claim(cluster)
 
 
 def test_what_is_cleaned_is_no_living_runs(
     cluster: Cluster, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gone: list[str] = []
+    left = [
+        Item("PriorityClass", "", "first", "1", "/first", owned=True, tutorial="voting"),
+        Item("PriorityClass", "", "theirs", "2", "/theirs", owned=True, tutorial="voting-b"),
+        Item("PriorityClass", "", "users", "3", "/users", owned=False, tutorial="voting"),
+        Item("Namespace", "", "voting", "4", "/voting", owned=True, tutorial="voting"),
+        Item("Service", "x", "y", "5", "/y", owned=False, tutorial="voting", mending="[]"),
+    ]
     monkeypatch.setattr(leftovers, "delete_namespaces", lambda cluster, name, progress: [name])
+    monkeypatch.setattr(leftovers, "list_objects", lambda cluster: (5, left))
+    monkeypatch.setattr(leftovers, "delete", lambda cluster, path: gone.append(path))
+    monkeypatch.setattr(leftovers, "mend", lambda cluster, item: gone.append(f"mend {item.path}"))
     run(cluster, "first").claim(NAME)
     run(cluster, "first").claim(ANY_HOST)
     with pytest.raises(EnvironmentBroken, match=r"namespace voting \(first, since .*: wait until"):
         clean_up(cluster, "voting", Progress(lambda _: None))
+    assert gone == []
     api.age(NAME, DURATION + 1)
-    assert clean_up(cluster, "voting", Progress(lambda _: None)) == ["voting"]
+    assert clean_up(cluster, "voting", Progress(lambda _: None)) == [
+        "voting", "PriorityClass first", "changes to Service y in x",
+    ]  # fmt: skip
+    assert gone == ["/first", "mend /y"]
     assert set(api.leases) == {ANY_HOST}

@@ -16,20 +16,25 @@ import yaml
 from pytest_bdd.parser import FeatureParser
 from pytest_bdd.scenario import make_python_name
 
-from meshproof import mutants
-from meshproof.cluster.cluster import Cluster
+from meshproof import leftovers, mutants
+from meshproof.cluster.cluster import MENDING, OWNED, RUN, TUTORIAL, Cluster, Owner
+from meshproof.documents import read_all
+from meshproof.leftovers import mend
 from meshproof.mutants import (
     MUTANTS,
     Mutant,
     all_mutants,
+    attribute,
     broken,
     changes_of,
     chosen,
+    is_outside,
     mutated,
     mutated_manifests,
     read_mutant,
 )
 from meshproof.paths import ROOT
+from meshproof.probes.inventory import Item
 from meshproof.signoff.secrets import in_base64, secrets_of
 from meshproof.tutorial.objects import owned
 
@@ -240,6 +245,7 @@ def server(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> S
     server = Server(takes=getattr(request, "param", True))
     monkeypatch.setattr(mutants, "get", server.get)
     monkeypatch.setattr(mutants, "patch", server.patch)
+    monkeypatch.setattr(leftovers, "patch", server.patch)
     return server
 
 
@@ -252,6 +258,32 @@ def test_an_object_is_broken_inside_and_mended_after(server: Server, cluster: Cl
     with broken(cluster, FIREWALLED):
         assert "note" not in server.live["spec"]
     assert server.live["spec"] == LIVE["spec"]
+
+
+def test_who_comes_after_a_killed_run_can_mend_an_object(server: Server, tmp_path: Path) -> None:
+    cluster = Cluster("fake", tmp_path, tmp_path, Owner("mine", "voting"))
+    with broken(cluster, FIREWALLED):
+        item = Item("Service", "a", "b", "1", "/the/object", owned=False, mending=mending(server))
+        marks = server.live["metadata"]["annotations"]
+        assert (marks[RUN], marks[TUTORIAL]) == ("mine", "voting")
+        left = copy.deepcopy(server.live)
+    assert "note" not in left["spec"]
+    assert not server.live["metadata"]["annotations"]
+    server.live = left
+    mend(cluster, item)
+    assert server.live["spec"] == LIVE["spec"]
+    assert not server.live["metadata"]["annotations"]
+
+
+def mending(server: Server) -> str:
+    return str(server.live["metadata"]["annotations"][MENDING])
+
+
+def test_other_annotations_stay(server: Server, cluster: Cluster) -> None:
+    server.live["metadata"]["annotations"] = {"theirs": "1"}
+    with broken(cluster, FIREWALLED):
+        assert server.live["metadata"]["annotations"].keys() == {"theirs", MENDING}
+    assert server.live["metadata"]["annotations"] == {"theirs": "1"}
 
 
 def test_an_object_is_mended_also_where_what_was_done_meanwhile_failed(
@@ -275,6 +307,70 @@ def test_a_mutant_of_manifests_leaves_the_cluster_alone(server: Server, cluster:
     with broken(cluster, Mutant("x", "D3", "…", "…", {"a.yaml": {}}, None)):
         pass
     assert server.patches == 0
+
+
+# Whose the objects are that lie outside of the tutorial's namespace.
+
+OUTSIDE = """\
+kind: PriorityClass
+metadata: {name: first, annotations: {theirs: "1"}}
+---
+kind: DestinationRule
+metadata: {name: rule, namespace: istio-system}
+---
+kind: Service
+metadata: {name: app}
+"""
+
+
+def test_what_lies_outside_says_whose_it_is_and_nothing_else_does(tmp_path: Path) -> None:
+    folder = tmp_path / "istio"
+    folder.mkdir()
+    (folder / "inside.yaml").write_text("kind: Service\nmetadata: {name:  app}\n")
+    (folder / "outside.yaml").write_text(OUTSIDE)
+    for _ in range(2):
+        attribute(tmp_path, Owner("mine", "voting").annotations)
+    documents = yaml.safe_load_all((folder / "outside.yaml").read_text())
+    said = {RUN: "mine", TUTORIAL: "voting"}
+    assert [document["metadata"].get("annotations") for document in documents] == [
+        {"theirs": "1"} | said, said, None,
+    ]  # fmt: skip
+    assert (folder / "inside.yaml").read_text() == "kind: Service\nmetadata: {name:  app}\n"
+
+
+def test_of_the_committed_breakages_only_what_lies_outside_is_marked(tmp_path: Path) -> None:
+    (mutant,) = (one for one in COMMITTED if one.name == "a3-priority-class")
+    copied = mutated_manifests(mutant, MANIFESTS, tmp_path / "manifests")
+    before = {file: file.read_text() for file in copied.rglob("*.yaml")}
+    attribute(copied, Owner("mine", "voting").annotations)
+    (changed,) = (file for file, text in before.items() if file.read_text() != text)
+    marked = [d for d in read_all(changed.read_text()) if "annotations" in d["metadata"]]
+    assert [document["kind"] for document in marked] == ["PriorityClass"]
+
+
+APPLIED = [
+    (file.name, document)
+    for kind in ("kubernetes", "istio")
+    for file in sorted((MANIFESTS / kind).glob("*.yaml"))
+    for document in read_all(file.read_text())
+]
+BROUGHT = [
+    (mutant.name, document)
+    for mutant in COMMITTED
+    for change in mutant.files.values()
+    for document in change.get("add", [])
+]
+
+
+@pytest.mark.parametrize(("where", "document"), APPLIED + BROUGHT)
+def test_every_object_carries_its_owner(where: str, document: dict[str, Any]) -> None:
+    assert document["metadata"]["labels"].items() >= OWNED.items(), where
+
+
+def test_nothing_that_is_applied_lies_outside_but_what_a_breakage_brings() -> None:
+    assert [where for where, document in APPLIED if is_outside(document)] == []
+    outside = [where for where, document in BROUGHT if is_outside(document)]
+    assert outside == ["a3-priority-class"]
 
 
 # The committed mutants.

@@ -45,6 +45,24 @@ def pod(**status: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "told"),
+    [
+        ("Unschedulable", "0/1 nodes are available: 1 Insufficient cpu.", True),
+        ("Unschedulable", "0/1 nodes are available: 1 Too many pods.", True),
+        ("Unschedulable", "0/2 nodes are available: 2 node(s) had untolerated taint(s).", True),
+        ("Unschedulable", "no nodes available to schedule pods", True),
+        ("Unschedulable", 'persistentvolumeclaim "mysql-pv-claim" not found.', False),
+        ("Unschedulable", "pod has unbound immediate PersistentVolumeClaims.", False),
+        ("SchedulingGated", "Insufficient gates", False),
+    ],
+)
+def test_a_pod_without_room_is_the_clusters_affair(reason: str, message: str, told: bool) -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
+    state = pod_state(pod(phase="Pending", conditions=[condition]))
+    assert state.no_room == (message if told else "")
+
+
 def deployment(replicas: int | None = 3, **status: Any) -> dict[str, Any]:
     labels = {"app": "voting-app", "version": "1.0"}
     spec: dict[str, Any] = {"selector": {"matchLabels": labels}}

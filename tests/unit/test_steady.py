@@ -130,6 +130,15 @@ def test_users_go_on_until_the_end_and_each_request_is_written_down(url: str) ->
     )
 
 
+@pytest.mark.parametrize(("every", "expected"), [(1, "CDCD"), (3, "C  D  C")])
+def test_one_request_in_so_many_is_a_vote_in_turn(url: str, every: int, expected: str) -> None:
+    with steady_traffic(url) as traffic:
+        traffic.begin(User("voter", 200, votes=every))
+        traffic.await_requests(len(expected))
+    asked = traffic.timeline().requests[: len(expected)]
+    assert "".join(request.vote[:1] or " " for request in asked) == expected
+
+
 def test_nobody_is_asked_for_more_requests_than_a_user_may_make(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

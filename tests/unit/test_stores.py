@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,16 @@ import pytest
 from meshproof.cluster.cluster import Cluster
 from meshproof.probes import stores as module
 from meshproof.probes.stores import (
+    CRASH,
     amiss,
     claims_of,
     counts_of,
+    crash_mysql,
     mysql_rows,
     readiness_command,
     redis_rows,
 )
-from meshproof.process import CommandFailed
+from meshproof.process import CommandFailed, run
 
 Kubectl = Callable[[str, str], Path]
 
@@ -46,6 +49,41 @@ def test_stores_without_a_vote(cluster: Cluster, script: Kubectl) -> None:
     assert redis_rows(cluster, "voting", "storage-1") == []
     script("kubectl", "true")
     assert mysql_rows(cluster, "voting", "storage-2") == []
+
+
+@pytest.mark.parametrize("exit_code", [0, 137])
+def test_who_kills_the_server_may_end_with_it(
+    cluster: Cluster, script: Kubectl, exit_code: int
+) -> None:
+    script("kubectl", f"exit {exit_code}")
+    assert crash_mysql(cluster, "voting", "storage-1").exit_code == exit_code
+
+
+def test_a_server_that_could_not_be_killed(cluster: Cluster, script: Kubectl) -> None:
+    script("kubectl", "echo no such process >&2; exit 1")
+    with pytest.raises(CommandFailed, match="could not be killed"):
+        crash_mysql(cluster, "voting", "storage-1")
+
+
+@pytest.mark.parametrize(
+    ("program", "pid", "killed"),
+    [
+        ("mariadbd", "$!", True),
+        ("other", "$!", False),  # the number is now another process's
+        ("mariadbd", "1", False),  # to kill the first process has no effect within
+    ],
+)
+def test_the_server_alone_is_killed(tmp_path: Path, program: str, pid: str, killed: bool) -> None:
+    shutil.copy(shutil.which("sleep") or "", tmp_path / program)
+    crash = CRASH.replace("/run/mysqld", str(tmp_path))
+    # What was not killed ends by another signal.
+    whole = (
+        f"{tmp_path / program} 60 & echo {pid} >{tmp_path / 'mysqld.pid'}; "
+        f"until grep -q {program} /proc/$!/comm; do :; done; ({crash}); echo $?; "
+        "kill $!; wait $!; echo $?"
+    )
+    code, ended = run(["sh", "-c", whole]).stdout.split()
+    assert (code == "0", ended) == ((True, "137") if killed else (False, "143"))
 
 
 def test_votes_are_counted_by_category() -> None:
