@@ -217,8 +217,8 @@ def _routes(service: Document, ports: Mapping[str, Collection[int]]) -> list[Loa
             pattern = rf'{alone}(?!{copy})|"name": "{cluster}",\s*"weight"'
             if mirrored:
                 pattern = alone + copy
-            # Without a VirtualService, a sidecar sends to the whole Service.
-            default = everyone == (SIDECARS,) and not subset
+            # Without a VirtualService, a sidecar sends to the whole Service, and no copies.
+            default = everyone == (SIDECARS,) and not subset and not mirrored
             # Who has a route of its own to the port gets no further.
             without = () if where else tuple(sorted(name for name, p in served if p == port))
             loaded.append(Loaded(pattern, where or everyone, default=default, without=without))

@@ -11,7 +11,7 @@ import pytest
 
 from meshproof import cli
 from meshproof.cluster.cluster import OWNED, Cluster
-from meshproof.errors import UsageFailure
+from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.mesh import admin
 from meshproof.progress import Progress
 from meshproof.tls.check import Table, tls_check
@@ -121,8 +121,18 @@ class Field:
 
     def await_row(self, *columns: str, host: str = "server", client: str = "client") -> Row:
         """Wait until the proxies of client and server have a row: STATUS, SERVER, CLIENT, …"""
+
+        def look() -> Row:
+            try:
+                return self.look(host, client)
+            except EnvironmentBroken as error:
+                if "has no way to" not in error.sentence:
+                    raise
+                # A Service was made just now, and the client's proxy does not know of it yet.
+                raise LookupError(error.sentence) from error
+
         return converge(
-            lambda: self.look(host, client),
+            look,
             until=lambda row: row.columns[1 : len(columns) + 1] == columns,
             what=f"tls-check says {' '.join(columns)}",
             timeout=PROXIES_SYNCED,

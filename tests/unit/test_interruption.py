@@ -139,6 +139,7 @@ pytest_plugins = [
     "fixtures.outcomes", "fixtures.run_progress", "fixtures.reporting",
     "fixtures.allure_results", "fixtures.environment", "fixtures.evidence", "fixtures.tutorial",
     "fixtures.sampling", "fixtures.breakages", "fixtures.lanes", "fixtures.interruption",
+    "tests.no_environment",
 ]
 """
 SETTINGS = """\
@@ -322,6 +323,8 @@ def test_lanes_put_back_what_they_changed(suite: Suite, to_all: bool) -> None:
     assert run.await_verdict()["interrupted"]
     code, said = run.end()
     assert (code, run.was_put_back) == (ExitCode.INTERRUPTED, True), said
+    # Nor did it bring up a cluster of the name that the run around it wants.
+    assert not (suite.root / "state" / "clusters").exists()
 
 
 def test_nobody_reads_what_a_run_says_when_its_terminal_is_gone(suite: Suite) -> None:

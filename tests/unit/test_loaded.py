@@ -72,6 +72,15 @@ def test_a_copy_is_loaded_where_one_goes_to_the_subset_and_is_no_route(
     assert not mirrored.holds(f'"cluster": "{CLUSTER}", "timeout": "0s"', "voting")
 
 
+def test_copies_for_a_whole_service_must_be_gone_once_nothing_asks_for_them() -> None:
+    whole = {"host": "voting-analytics", "port": {"number": 8080}}
+    http = {"route": [{"destination": DESTINATION}]}
+    before = {**ROUTE, "spec": {"http": [{**http, "mirror": whole}]}}
+    (dropped,) = change([before], [ROUTE])
+    assert dropped.gone
+    assert dropped.pattern.endswith('"runtime_fraction"')
+
+
 def test_the_route_of_a_gateway_concerns_the_gateway_alone() -> None:
     service = {**ROUTE, "spec": {**ROUTE["spec"], "gateways": ["voting-app-gateway"]}}
     (wanted,) = awaited(service)

@@ -35,7 +35,7 @@ from meshproof.mutants import (
 )
 from meshproof.paths import ROOT
 from meshproof.probes.inventory import Item
-from meshproof.signoff.secrets import in_base64, secrets_of
+from meshproof.signoff.secrets import pattern_of, secrets_of
 from meshproof.tutorial.objects import owned
 
 MANIFESTS = ROOT / "manifests"
@@ -388,11 +388,13 @@ def test_a_committed_mutant_is_named_after_its_expectation_and_says_why(mutant: 
     assert re.compile(mutant.because)
 
 
-@pytest.mark.parametrize("mutant", COMMITTED, ids=lambda mutant: mutant.name)
-def test_what_is_said_of_a_committed_mutant_holds_no_secret(mutant: Mutant) -> None:
-    for secret in secrets_of(MANIFESTS):
-        for shown in (secret.value, *in_base64(secret.value)):
-            assert shown not in repr(mutant).encode()
+def test_what_is_said_of_a_committed_mutant_holds_no_secret() -> None:
+    secrets = secrets_of(MANIFESTS)
+    assert secrets
+    for mutant in COMMITTED:
+        said = repr(mutant).encode()
+        for secret in secrets:
+            assert not pattern_of(secret).search(said), (mutant.name, secret.name)
 
 
 @pytest.mark.parametrize("mutant", COMMITTED, ids=lambda mutant: mutant.name)

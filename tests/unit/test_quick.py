@@ -173,6 +173,12 @@ def environment(ground):
     pass
 
 
+@pytest.fixture(autouse=True)
+def _environment_first(request):
+    # As the suite's own, but there is no cluster whose state a failure could show.
+    request.getfixturevalue("environment")
+
+
 @given("a namespace of its own")
 def _(options):
     with beside(options).open("a") as file:
