@@ -148,5 +148,29 @@ def test_a_machine_that_stands_still_is_noticed(monkeypatch: pytest.MonkeyPatch)
         deadline = time.perf_counter() + 5
         while not heartbeat.still and time.perf_counter() < deadline:
             pass
-    assert [round(seconds, 2) for seconds in heartbeat.take()] == [6.98]
+    assert heartbeat.take() == ["this machine stood still for 7 s"]
     assert heartbeat.take() == []
+
+
+def test_a_crowd_for_a_window_is_told_and_a_shorter_one_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    heartbeat = Heartbeat()
+    for _ in range(witness.WINDOW // 2):
+        heartbeat.beat(0.0, 79)  # on the average of a window at most 19.75 a processor
+    for _ in range(witness.WINDOW):
+        heartbeat.beat(0.0, 1)
+    assert heartbeat.take() == []
+    for _ in range(witness.WINDOW):
+        heartbeat.beat(0.0, 60)
+    crowd = "this machine was crowded: 30 processes a processor wanted to run, over 10 s"
+    assert heartbeat.take() == [crowd]
+    for _ in range(witness.WINDOW):
+        heartbeat.beat(0.0, 6)
+    heartbeat.take()  # a part of the crowd was in its window
+    assert heartbeat.take() == []
+
+
+def test_processes_that_want_to_run_are_counted() -> None:
+    assert witness.runnable() >= 1  # this one
