@@ -82,6 +82,12 @@ def environment():
     yield
 
 
+@pytest.fixture(autouse=True)
+def _environment_first():
+    # As the suite's own, but there is no cluster whose state a failure could show.
+    pass
+
+
 @given("something to be put back")
 def _(put_back):
     pass
