@@ -204,6 +204,7 @@ runs = json.load(open(sys.argv[1]))
 json.dump({name: acceptance.main(run) for name, run in runs.items()}, open(sys.argv[2], "w"))
 """
 BREAKAGE = str(MUTANTS / "d3-two-app-pods.yaml")
+LEFT_BEHIND = str(MUTANTS / "a3-priority-class.yaml")
 #: Each run's own arguments.
 RUNS = {
     "full": ["features", "-n0", "-m", "not A3"],
@@ -213,6 +214,7 @@ RUNS = {
     "nothing left in lanes": ["features", "-n2", "--quick", "-m", "A1"],
     "nothing less": ["features", "-n0", "--quick", "-m", "C1 and not A1"],
     "breakage": ["features", BREAKAGE, "-n0", "--quick"],
+    "breakage alone": [LEFT_BEHIND, "-n0"],
 }
 LONG_NODE = "features/test_deploy.py::test_it_takes_long"
 KINDS = ["a leak of 1 % to be noticed", "an even split to be told from 90/10"]
@@ -311,6 +313,12 @@ def test_nothing_is_set_up_for_it_and_the_cluster_is_not_listed(
 ) -> None:
     assert ran["full"].made == "asked what is left: False, and a namespace"
     assert ran[name].made == "asked what is left: False"
+
+
+def test_the_cluster_is_listed_for_a_breakage_too_whose_scenarios_ask_what_is_left(
+    ran: dict[str, Ran],
+) -> None:
+    assert ran["breakage alone"].made == "asked what is left: True"
 
 
 @pytest.mark.parametrize("name", ["nothing left", "nothing left in lanes"])
