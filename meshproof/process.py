@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -19,6 +20,13 @@ from meshproof.errors import EnvironmentBroken
 LAST_LINES = 15
 #: Seconds that a command that is given up has to take its own things down.
 GRACE = 1.0
+#: What kubectl and istioctl say where no API server took the command and answered it.
+UNREACHABLE = re.compile(
+    r"^(The connection to the server \S+ was refused|Unable to connect to the server:"
+    r"|error: You must be logged in to the server"
+    r"|Error from server \((Timeout|ServiceUnavailable)\)|Error: .*\bdial tcp\b)",
+    re.MULTILINE,
+)
 
 _running: set[subprocess.Popen[Any]] = set()
 _running_lock = threading.Lock()
@@ -59,6 +67,12 @@ class CommandFailed(EnvironmentBroken):
         """Keep the whole command beside the sentence."""
         super().__init__(sentence, completed.transcript())
         self.completed = completed
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether the command itself said no: it was not ended from outside, and was answered."""
+        done = self.completed
+        return done.exit_code > 0 and not UNREACHABLE.search(done.stderr)
 
 
 def run(

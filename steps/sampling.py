@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -118,7 +118,7 @@ def _(
     most: int,
     least: int,
 ) -> EvenSample:
-    each = demand_each(["the ingress"], demands, false_alarms, most / (most + least))
+    each = demand_each("the ingress", ["the ingress"], demands, false_alarms, most / (most + least))
     views = sample_evenly(ingress, each["the ingress"].test)
     evidence.text("page views", as_lines(views))
     return EvenSample({"the ingress": views}, each)
@@ -136,7 +136,8 @@ def _(
     most: int,
     least: int,
 ) -> EvenSample:
-    each = demand_each(app_pods(tutorial), demands, false_alarms, most / (most + least))
+    pods = app_pods(tutorial)
+    each = demand_each("app pod", pods, demands, false_alarms, most / (most + least))
 
     def sample(pod: str) -> list[View]:
         test = each[pod].test
@@ -209,13 +210,18 @@ def require(source: str, claim: AlwaysClaim, wrong: list[View]) -> None:
 
 
 def demand_each(
-    sources: Iterable[str], demands: Demands, false_alarms: Budget, alternative: float
+    kind: str, sources: Sequence[str], demands: Demands, false_alarms: Budget, alternative: float
 ) -> dict[str, EvenDemand]:
-    """What the sample of each source is to tell; to be made is to have had its one try."""
-    return {
-        source: demands.even(alternative, false_alarms.draw(f"even shares, from {source}"))
-        for source in sources
-    }
+    """What the sample of each source is to tell; to be made is to have had its one try.
+
+    ``kind`` says what the sources are. A claim is named by it and by a source's place among them:
+    pods have other names the next time, and the claim would have another try.
+    """
+    each = {}
+    for place, source in enumerate(sources, 1):
+        claim = f"even shares, from {kind} {place} of {len(sources)}"
+        each[source] = demands.even(alternative, false_alarms.draw(claim))
+    return each
 
 
 def app_pods(tutorial: Tutorial) -> list[str]:

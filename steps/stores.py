@@ -153,7 +153,7 @@ def _(tutorial: Tutorial, traffic: SteadyTraffic, evidence: Evidence) -> Loss:
         evidence.command(crash_mysql(tutorial.cluster, tutorial.namespace, lost))
     # At once: its container would be started again.
     with traffic.step("loss: the pod is deleted"):
-        tutorial.run(f"kubectl delete pod {lost} --now --wait=false -n {tutorial.namespace}")
+        tutorial.run_own(f"kubectl delete pod {lost} --now --wait=false -n {tutorial.namespace}")
 
     def replaced() -> bool:
         pods = [pod for pod in tutorial.pods() if (pod.app, pod.version) == (STORAGE, "2.0")]
@@ -174,7 +174,7 @@ def _(tutorial: Tutorial, traffic: SteadyTraffic, evidence: Evidence) -> Loss:
     traffic.end()
     # What the new server says of how the one before it ended.
     new = tutorial.pod_of(STORAGE, "2.0").name
-    tutorial.run(f"kubectl logs {new} -c {STORAGE} -n {tutorial.namespace}", check=False)
+    tutorial.run_own(f"kubectl logs {new} -c {STORAGE} -n {tutorial.namespace}", check=False)
     timeline = traffic.timeline()
     loss = Loss(lost, timeline.entered("crash"), timeline.requests)
     evidence.text("votes meanwhile", "".join(f"{request}\n" for request in loss.tried))

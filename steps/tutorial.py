@@ -9,6 +9,7 @@ from collections import Counter
 
 from pytest_bdd import given, parsers, then, when
 
+from meshproof.errors import PromiseBroken
 from meshproof.evidence import Evidence
 from meshproof.lanes import MOST, Lane, lane_number
 from meshproof.mesh.analysis import complaints
@@ -35,6 +36,15 @@ RESULTS = ('<div id="results"> ', " </div>")
 CREATED = re.compile(r"(\w+)[\w.]*/(\S+) created")
 #: Requests that must all be refused before the way in is open.
 CLOSED_SAMPLES = 20
+
+
+def address_in(printed: str) -> str:
+    """The IP address that a command printed. Raises ``PromiseBroken`` where it is none."""
+    try:
+        return str(ipaddress.ip_address(printed.strip()))
+    except ValueError:
+        said = f"“{printed.strip()}”" if printed.strip() else "nothing"
+        raise PromiseBroken(f"the command printed {said}, and no IP address") from None
 
 
 def said(lines: list[str]) -> str:
@@ -123,7 +133,7 @@ def _(tutorial: Tutorial, evidence: Evidence, name: str, mode: str, count: int, 
     parsers.parse("the tutorial's loop of {count:d} requests is run"), target_fixture="loop_lines"
 )
 def _(tutorial: Tutorial, curl: None, count: int) -> list[str]:
-    address = tutorial.run(ADDRESS_COMMAND).stdout
+    address = address_in(tutorial.run(ADDRESS_COMMAND).stdout)
     loop = LOOP.format(address=address, count=count)
     return output_lines(tutorial.run(shlex.join(["bash", "-c", loop])).stdout)
 
@@ -209,7 +219,7 @@ def _(tutorial: Tutorial) -> str:
 @then("it prints an IP address")
 def _(address: str, evidence: Evidence) -> None:
     evidence.result(f"The command printed {address.strip() or 'nothing'}.")
-    assert ipaddress.ip_address(address)
+    address_in(address)
 
 
 @then("the page is served at that address")

@@ -24,11 +24,11 @@ def follow_in_plain_text(tutorial: Tutorial) -> None:
     """Follow the tutorial until its first workloads run, with mutual TLS off on both sides.
 
     For a namespace that is not there yet; the ingress leads to it by ``PLAIN_HOST``. Raises
-    ``StepFailed`` or ``NotConverged``.
+    ``StepFailed``, ``CommandFailed`` or ``NotConverged``.
     """
     tutorial.follow_to("namespace")
     # Before there are pods, so that no connection ever begins with mutual TLS.
-    tutorial.run(f"kubectl apply -f {PLAIN_TEXT} --namespace {tutorial.namespace}")
+    tutorial.run_own(f"kubectl apply -f {PLAIN_TEXT} --namespace {tutorial.namespace}")
     tutorial.follow_to("deployed")
     converge(
         lambda: Ingress(tutorial.ingress, host=PLAIN_HOST).view(),

@@ -200,15 +200,25 @@ class Tutorial:
         """Run one of the tutorial's commands as it is typed, and keep it.
 
         Raises ``StepFailed``, with the whole output, where it ends with an error, unless
-        ``check`` is off.
+        ``check`` is off, and ``CommandFailed`` where it was ended, or nobody answered it: of the
+        tutorial that says nothing.
         """
+        try:
+            return self.run_own(command_line, check=check)
+        except CommandFailed as error:
+            if not error.by_itself:
+                raise
+            raise StepFailed(
+                f"A command of the tutorial failed:\n{error.completed.transcript()}"
+            ) from error
+
+    def run_own(self, command_line: str, *, check: bool = True) -> Completed:
+        """Run a command that the suite adds, and keep it. Raises ``CommandFailed``."""
         try:
             done = self.cluster.command(*shlex.split(command_line), cwd=self.manifests, check=check)
         except CommandFailed as error:
             self.keep(error.completed)
-            raise StepFailed(
-                f"A command of the tutorial failed:\n{error.completed.transcript()}"
-            ) from error
+            raise
         self.keep(done)
         return done
 

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from fixtures.outcomes import outcome_of
-from fixtures.reporting import WRITTEN, claim_folder, prepare_folder
+from fixtures.reporting import WRITTEN, claim_folder, prepare_folder, runs_features
 from fixtures.scenarios import stages_followed, stages_named
 from meshproof.errors import (
     EnvironmentBroken,
@@ -559,6 +559,32 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
     (root / "output.txt").write_text(done.stdout)
     codes = json.loads((root / "codes.json").read_text())
     return {name: Ran(code, root / "reports" / name) for name, code in codes.items()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "runs"),
+    [
+        (["features"], True),
+        (["."], True),
+        (["/features/suite"], True),
+        (["/features/suite/features/test_deploy.py::test_one"], True),
+        (["tests", "features/test_deploy.py"], True),
+        (["tests/unit"], False),
+        (["tests/features"], False),
+        (["/features/suite/tests"], False),
+        (["featuresque"], False),
+    ],
+)
+def test_features_are_run_where_an_argument_holds_them(arguments: list[str], runs: bool) -> None:
+    # In a checkout below a folder that happens to be named like them.
+    root = Path("/features/suite")
+    config: Any = SimpleNamespace(
+        args=arguments,
+        rootpath=root,
+        invocation_params=SimpleNamespace(dir=root),
+        getini={"bdd_features_base_dir": "features"}.__getitem__,
+    )
+    assert runs_features(config) == runs
 
 
 def test_every_way_to_end_has_its_verdict(ran: dict[str, Ran]) -> None:

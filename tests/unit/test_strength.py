@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from meshproof.evidence import Evidence
 from meshproof.paths import ROOT
-from meshproof.sampling import ALPHA, samples_to_exclude
+from meshproof.sampling import ALPHA, Budget, samples_to_exclude
 from meshproof.strength import FULL, QUICK, RAREST, AlwaysDemand, Demands, Strength, often
 from meshproof.weakening import Weakening
+from steps.sampling import demand_each
 
 chances = st.floats(0.001, 0.999)
 strengths = st.builds(Strength, chances, chances)
@@ -148,6 +149,14 @@ def test_a_full_run_has_nothing_to_tell(tmp_path: Path) -> None:
     assert demands.always(0.01, 0.999).samples == 688
     assert demands.even(0.9, 0.001).alternative == 0.9
     assert evidence.weakened == []
+
+
+def test_a_pod_of_another_name_is_no_other_claim(tmp_path: Path) -> None:
+    demands, budget = Demands(FULL, Evidence(tmp_path).weaken), Budget()
+    demand_each("app pod", ["app-x1", "app-x2"], demands, budget, 0.9)
+    assert budget.drawn == [f"even shares, from app pod {place} of 2" for place in (1, 2)]
+    with pytest.raises(ValueError, match="a claim has one try in a run"):
+        demand_each("app pod", ["app-y1", "app-y2"], demands, budget, 0.9)
 
 
 def test_no_step_says_by_itself_how_much_is_sampled() -> None:

@@ -628,6 +628,45 @@ def test_a_command_that_may_fail_is_kept_all_the_same(
     assert (kept, done.exit_code, done.stderr) == ([done], 1, "refused by a webhook")
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (-1, ""),  # not in time
+        (-9, ""),  # killed
+        (1, "The connection to the server 127.0.0.1:6443 was refused - did you specify it?"),
+        (1, "Unable to connect to the server: net/http: TLS handshake timeout"),
+        (1, "Warning: old\nError from server (Timeout): the server was unable to answer in time"),
+        (1, "error: You must be logged in to the server (Unauthorized)"),
+        (1, "Error: failed to get pods: dial tcp 127.0.0.1:6443: connect: connection refused"),
+    ],
+)
+def test_a_command_that_nobody_answers_is_no_broken_promise(
+    monkeypatch: pytest.MonkeyPatch,
+    tutorial: Tutorial,
+    kept: list[Completed],
+    code: int,
+    said: str,
+) -> None:
+    done = Completed(("kubectl", "get", "pods"), code, "", said, 0.0, 1.0)
+
+    def fail(*argv: str, **how: object) -> Completed:
+        raise CommandFailed("it failed", done)
+
+    monkeypatch.setattr(tutorial.cluster, "command", fail)
+    with pytest.raises(CommandFailed):
+        tutorial.run("kubectl get pods")
+    assert kept == [done]
+
+
+def test_a_command_that_the_suite_adds_is_no_promise(
+    world: World, tutorial: Tutorial, kept: list[Completed]
+) -> None:
+    world.failing = "kubectl delete"
+    with pytest.raises(CommandFailed):
+        tutorial.run_own("kubectl delete pod one")
+    assert [done.exit_code for done in kept] == [1]
+
+
 def test_commands_are_run_where_the_manifests_are(
     world: World, tutorial: Tutorial, tmp_path: Path
 ) -> None:
