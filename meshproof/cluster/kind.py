@@ -29,6 +29,8 @@ INGRESS_NODE_PORT = 30080
 #: Seconds; 20 s measured for one node and 33 s for three, on 2 cores.
 CREATE_TIMEOUT = 420.0
 MARKER = "meshproof"
+#: The administrator's kubeconfig, on a node.
+ADMIN = "/etc/kubernetes/admin.conf"
 TIME = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -125,8 +127,8 @@ class KindCluster:
         """End with a healthy cluster of this image and size, whatever is there now.
 
         ``own_node`` says that the node image is the supply's, not a published one.
-        Returns what was done. Raises ``EnvironmentBroken`` where it cannot be,
-        or where a cluster of this name is not Meshproof's.
+        Returns what was done. Raises ``EnvironmentBroken`` where it cannot be, where a cluster of
+        this name is not Meshproof's, or where it is well and cannot be reached from here.
         """
         containers = self.containers()
         decided = plan(containers, nodes=nodes, image=image)
@@ -146,6 +148,7 @@ class KindCluster:
         try:
             self._become_healthy()
         except MeshproofError as error:
+            self._refuse_unreachable(error)
             self.progress.note(f"replacing cluster {self.name}, which does not recover: {error}")
             self.delete()
             self._create(nodes, image, own_node)
@@ -242,6 +245,30 @@ class KindCluster:
             "choose another name with --cluster-name, or delete it yourself with "
             f"`kind delete cluster --name {self.name}`."
         )
+
+    def _refuse_unreachable(self, error: MeshproofError) -> None:
+        """Raise ``EnvironmentBroken`` where the cluster answers on a node and not from here.
+
+        What keeps this machine from it would keep it from a new one, too.
+        """
+        try:
+            self.cluster.core.list_node(_request_timeout=5)
+        except ApiException:
+            return  # that is an answer, too
+        except Exception:  # noqa: S110 - whatever keeps it from being reached
+            pass
+        else:
+            return
+        for container in self.containers():
+            asked = ("exec", container.name, "kubectl", f"--kubeconfig={ADMIN}", "get", "--raw")
+            answer = self.engine.run(*asked, "/readyz", check=False, timeout=30)
+            if answer.ok and answer.stdout.strip() == "ok":
+                raise EnvironmentBroken(
+                    f"Cluster {self.name} answers on its node {container.name}, and not from here: "
+                    "look at this machine's proxy variables (NO_PROXY) and packet filters. "
+                    "The cluster is left as it is.",
+                    str(error),
+                ) from error
 
     def _reason_against(self) -> str | None:
         """Ask a cluster whether it is Meshproof's; None where it is."""

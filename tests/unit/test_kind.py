@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 import yaml
+from urllib3.exceptions import MaxRetryError, ProxyError
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.kind import (
@@ -26,6 +27,7 @@ from meshproof.cluster.kind import (
 from meshproof.engine.engine import Container, Engine
 from meshproof.engine.machine import Machine
 from meshproof.errors import EnvironmentBroken
+from meshproof.process import Completed
 from meshproof.progress import Progress
 
 IMAGE = "sha256:abcd"
@@ -290,6 +292,60 @@ def test_deleting_where_there_is_none_calls_nothing(
 ) -> None:
     kind_cluster(tools, machine, progress, ()).delete()
     assert not (tools / "kind.calls").exists()
+
+
+@dataclass(frozen=True)
+class Asked(Nodes):
+    """Nodes that say of their own API server whether it is ready."""
+
+    ready: str = "ok"
+
+    def run(self, *argv: str | Path, check: bool = True, timeout: float = 60.0) -> Completed:
+        assert argv[:3] == ("exec", FIRST.name, "kubectl")
+        return Completed(("docker",), 0 if self.ready == "ok" else 1, self.ready, "", 0.0, 0.0)
+
+
+def unreachable(tools: Path, machine: Machine, progress: Progress, ready: str) -> KindCluster:
+    """A cluster of ours whose API server cannot be reached from here."""
+    engine = Asked("docker", "docker", {}, (FIRST,), {}, ready)
+    kind = KindCluster("meshproof", engine=engine, tools=tools, machine=machine, progress=progress)
+    kind.kubeconfig.parent.mkdir(parents=True)
+    kind.kubeconfig.with_name("nodes.json").write_text(json.dumps([FIRST.id]))
+    return kind
+
+
+@pytest.fixture
+def _never_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**how: object) -> None:
+        raise MaxRetryError(cast("Any", None), "/api/v1/nodes", ProxyError("no", OSError()))
+
+    def never(self: KindCluster) -> None:
+        raise EnvironmentBroken("the API server answers: not so within 60 s")
+
+    monkeypatch.setattr(Cluster, "core", SimpleNamespace(list_node=refused))
+    monkeypatch.setattr(KindCluster, "_become_healthy", never)
+
+
+@pytest.mark.usefixtures("_never_reached")
+def test_a_cluster_that_is_well_and_cannot_be_reached_is_not_replaced(
+    tools: Path, machine: Machine, progress: Progress
+) -> None:
+    kind = unreachable(tools, machine, progress, "ok")
+    with pytest.raises(EnvironmentBroken, match=r"answers on its node .*NO_PROXY.* left as it is"):
+        kind.ensure(nodes=1, image=FIRST.image)
+    assert not (tools / "kind.calls").exists()
+
+
+@pytest.mark.usefixtures("_never_reached")
+def test_a_cluster_that_does_not_answer_on_its_nodes_either_is_replaced(
+    tools: Path, machine: Machine, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    monkeypatch.setattr(KindCluster, "_create", lambda self, *how: made.append(how))
+    kind = unreachable(tools, machine, progress, "[-]etcd failed")
+    assert kind.ensure(nodes=1, image=FIRST.image).action == "replace"
+    assert (tools / "kind.calls").read_text() == "delete cluster\n"
+    assert made == [(1, FIRST.image, True)]
 
 
 def test_the_loopback_port_is_that_of_the_node_that_publishes_one(
