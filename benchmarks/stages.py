@@ -54,7 +54,7 @@ def place(environment: Environment, name: str, folder: Path, progress: Progress)
         host=lane.host,
         progress=progress,
         manifests=manifests_of(lane, MANIFESTS, folder / name),
-        booted=environment.booted,
+        pods_since=environment.pods_since,
     )
     found.delete()  # one that a killed benchmark left behind
     return found

@@ -80,7 +80,7 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
             ingress=found.loopback,
             progress=progress,
             manifests=options.manifests,
-            booted=found.booted,
+            pods_since=found.pods_since,
         ).follow_to(stage)
     own = options.cluster == "kind"
     return Place(

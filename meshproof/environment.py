@@ -49,8 +49,8 @@ class Environment:
     """A cluster with a mesh that answers.
 
     ``made`` says that there was no cluster before (so a run takes it down again);
-    ``loopback`` is the ingress gateway as reached from this machine. ``booted`` is when its
-    nodes were last started (UTC, ISO 8601), None where the engine is not asked.
+    ``loopback`` is the ingress gateway as reached from this machine. ``pods_since`` is when
+    its nodes were last started or got other images (UTC, ISO 8601), None where they are not asked.
     """
 
     cluster: Cluster
@@ -59,7 +59,7 @@ class Environment:
     engine: Engine | None
     images: dict[str, str]
     built: bool
-    booted: str | None = None
+    pods_since: str | None = None
 
 
 def workshop(engine: Engine | None, progress: Progress) -> Workshop:
@@ -142,7 +142,7 @@ def _kind(options: Options, progress: Progress) -> Environment:
         engine=engine,
         images=application_images(shop, engine),
         built=not published,
-        booted=kind.booted(),
+        pods_since=kind.pods_since(),
     )
 
 

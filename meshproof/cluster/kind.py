@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, Cluster
+from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.cluster.lease import living
 from meshproof.documents import read
 from meshproof.engine.engine import Container, Engine
@@ -29,6 +30,8 @@ INGRESS_NODE_PORT = 30080
 #: Seconds; 20 s measured for one node and 33 s for three, on 2 cores.
 CREATE_TIMEOUT = 420.0
 MARKER = "meshproof"
+#: Where the mark says since when the nodes have the images that they have.
+IMAGES_SINCE = "images-since"
 #: The administrator's kubeconfig, on a node.
 ADMIN = "/etc/kubernetes/admin.conf"
 TIME = "%Y-%m-%dT%H:%M:%S"
@@ -182,6 +185,22 @@ class KindCluster:
         """When the last of the nodes was started, in UTC and ISO 8601."""
         return max(container.started for container in self.containers())
 
+    def pods_since(self) -> str:
+        """Since when pods are worth judging, in UTC and ISO 8601: older ones are not.
+
+        The nodes were last started, or got other images, then.
+        """
+        self._mark()
+        found = self.cluster.core.read_namespaced_config_map(MARKER, "kube-system")
+        return max(self.booted(), str((found.data or {}).get(IMAGES_SINCE, "")))
+
+    def _note_images(self) -> None:
+        """Note on the mark that nodes get other images from now on."""
+        self._mark()
+        now = datetime.now(UTC).strftime(f"{TIME}Z")
+        body = {"data": {IMAGES_SINCE: now}}
+        self.cluster.core.patch_namespaced_config_map(MARKER, "kube-system", body)
+
     def loopback_port(self) -> int:
         """The loopback port that leads to the ingress gateway. Raises ``EnvironmentBroken``."""
         for container in self.containers():
@@ -195,8 +214,7 @@ class KindCluster:
     def load(self, archive: Path, images: Sequence[str]) -> bool:
         """Load an archive's images into every node that lacks one of them. Says whether it did.
 
-        Meshproof's namespaces go then: pods that run another image of the same name, at a stage
-        by all of their objects, would be judged in the new one's name. Raises
+        Pods that run until then may run another image of the same name (`pods_since`). Raises
         ``EnvironmentBroken`` where a run uses the images that are there.
         """
         if all(self._has_images(container.name, images) for container in self.containers()):
@@ -207,10 +225,7 @@ class KindCluster:
                 f"({runs[0]}): wait until it ends, or name another with --cluster-name."
             )
         # Before that, so that whoever is interrupted leaves nothing that looks right.
-        for namespace in self.cluster.core.list_namespace(label_selector=OWNED_SELECTOR).items:
-            name = namespace.metadata.name
-            self.progress.note(f"deleting namespace {name}: its pods may run other images")
-            self.cluster.core.delete_namespace(name)
+        self._note_images()
         with self.progress.step(f"load {len(images)} images into the nodes"):
             run(
                 [self.tools / "kind", "load", "image-archive", archive, "--name", self.name],

@@ -84,7 +84,7 @@ class Tutorial:
         host: str | None = None,
         keep: Callable[[Completed], None] = lambda _: None,
         manifests: Path = MANIFESTS,
-        booted: str | None = None,
+        pods_since: str | None = None,
         others: Sequence[Mapping[str, Objects]] = (),
         mark: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
@@ -92,7 +92,8 @@ class Tutorial:
 
         ``host`` is the name that users ask for, where the page is not for any host.
 
-        ``booted`` is when the cluster's nodes were last started (UTC, ISO 8601), where it is known.
+        ``pods_since`` is when the cluster's nodes were last started or got other images (UTC, ISO
+        8601), where it is known: pods that are older say nothing.
         ``others`` are the stages by other manifests that the namespace may be at (see `path_to`).
         ``mark`` is entered for each command of a stage and each wait for what it brings about,
         with a title that begins with the stage's name and a colon.
@@ -104,7 +105,7 @@ class Tutorial:
         self.progress = progress
         self.keep = keep
         self.manifests = manifests
-        self.booted = booted
+        self.pods_since = pods_since
         self.others = others
         self.mark = mark
         self._wanted = objects_of_stages(namespace, manifests)
@@ -129,8 +130,8 @@ class Tutorial:
             )
         if live:
             self._refuse_anothers(live["Namespace", self.namespace])
-        if live and self._outlived_a_restart():
-            self.progress.note("starting over: pods are older than their node's last start")
+        if live and self._outdated():
+            self.progress.note("starting over: pods are older than their node's start or images")
             route = from_the_beginning(target)
         for stage in route.back:
             try:
@@ -351,12 +352,15 @@ class Tutorial:
             if pod["metadata"]["labels"].get("istio") == "ingressgateway"
         ]
 
-    def _outlived_a_restart(self) -> bool:
-        """Whether pods were restarted with their node: no restart of theirs means anything then."""
-        if self.booted is None:
+    def _outdated(self) -> bool:
+        """Whether pods were restarted with their node, or may run other images than it has now.
+
+        No restart of theirs means anything then, nor a stage that they are at by all objects.
+        """
+        if self.pods_since is None:
             return False
         items = get(self.cluster, f"/api/v1/namespaces/{self.namespace}/pods")["items"]
-        return bool(older_than(items, self.booted))
+        return bool(older_than(items, self.pods_since))
 
     def _go_back(self, stage: str) -> None:
         """Undo what came since until the namespace is at a stage. Raises ``NotConverged``."""

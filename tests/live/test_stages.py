@@ -45,7 +45,7 @@ def tutorial(
         host=lane.host,
         manifests=manifests_of(lane, MANIFESTS, tmp_path_factory.mktemp("manifests") / "lane"),
         progress=Progress(lines.append),
-        booted=environment.booted,
+        pods_since=environment.pods_since,
     )
 
 

@@ -3,13 +3,14 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import yaml
+from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import MaxRetryError, ProxyError
 
 from meshproof.cluster.cluster import Cluster
@@ -346,6 +347,61 @@ def test_a_cluster_that_does_not_answer_on_its_nodes_either_is_replaced(
     assert kind.ensure(nodes=1, image=FIRST.image).action == "replace"
     assert (tools / "kind.calls").read_text() == "delete cluster\n"
     assert made == [(1, FIRST.image, True)]
+
+
+class Marked:
+    """An API server that keeps the mark, and refuses all else."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, str] | None = None
+
+    def create_namespaced_config_map(self, namespace: str, body: Any) -> None:
+        if self.data is not None:
+            raise ApiException(409)
+        self.data = dict(body["data"])
+
+    def read_namespaced_config_map(self, name: str, namespace: str) -> SimpleNamespace:
+        return SimpleNamespace(data=self.data)
+
+    def patch_namespaced_config_map(self, name: str, namespace: str, body: Any) -> None:
+        assert self.data is not None
+        self.data |= body["data"]
+
+
+OLD = replace(FIRST, started="2026-01-01T08:00:00.5Z")
+NOW = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@pytest.fixture
+def lacking(
+    tools: Path, machine: Machine, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> KindCluster:
+    """A cluster whose node lacks an image."""
+    monkeypatch.setattr(Cluster, "core", Marked())
+    monkeypatch.setattr(KindCluster, "_has_images", lambda self, node, images: False)
+    return kind_cluster(tools, machine, progress, (OLD,))
+
+
+def test_pods_from_before_other_images_were_loaded_are_told_and_left_where_they_are(
+    lacking: KindCluster, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lacking.pods_since() == OLD.started
+    monkeypatch.setattr("meshproof.cluster.kind.living", lambda cluster: [])
+    before = datetime.now(UTC).strftime(NOW)
+    # No more is asked of the API server than the mark: nobody's namespace goes.
+    assert lacking.load(Path("images.tar"), ["voting/app:1.0=x"])
+    assert before <= lacking.pods_since() <= datetime.now(UTC).strftime(NOW)
+    assert (tools / "kind.calls").read_text() == "load image-archive\n"
+
+
+def test_images_are_not_replaced_under_a_run(
+    lacking: KindCluster, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshproof.cluster.kind.living", lambda cluster: ["run 1 in voting"])
+    with pytest.raises(EnvironmentBroken, match=r"to get other images.*run 1.*--cluster-name"):
+        lacking.load(Path("images.tar"), ["voting/app:1.0=x"])
+    assert not (tools / "kind.calls").exists()
+    assert lacking.pods_since() == OLD.started
 
 
 def test_the_loopback_port_is_that_of_the_node_that_publishes_one(

@@ -399,7 +399,7 @@ def test_pods_that_were_restarted_with_their_node_are_made_anew(
     world: World, tutorial: Tutorial, booted: str | None, over: bool
 ) -> None:
     world.is_at("deployed")
-    tutorial.booted = booted
+    tutorial.pods_since = booted
     tutorial.follow_to("deployed")
     assert ("delete namespace" in world.did) is over
 
