@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 NAMED = 10
 #: Characters of a failure's message that stand in a line.
 MESSAGE_LIMIT = 200
+#: What an observation begins with that says what struck the ground; a sign-off looks for it.
+STRUCK = "The ground was struck meanwhile: "
 
 
 def listed(things: Iterable[object], none: str = "none", most: int = NAMED) -> str:

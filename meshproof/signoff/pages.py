@@ -28,7 +28,7 @@ from meshproof.signoff.findings import State
 from meshproof.signoff.templating import template
 from meshproof.signoff.verdict import Outcome, Verdict
 from meshproof.tutorial.stages import NAMES
-from meshproof.wording import in_a_line, number
+from meshproof.wording import STRUCK, in_a_line, number
 
 #: Bytes; what is kept free below the promised 5 MB is for the page itself.
 PAGE_LIMIT = 5_000_000
@@ -143,7 +143,8 @@ def line_of(row: ExpectationRow) -> Line:
     found = _first(row.scenarios, "results")
     passed = number(len(row.scenarios), "scenario")
     told = f"{found} ({passed})" if len(row.scenarios) > 1 else found
-    return Line(row, told if found else f"{passed} passed.", _first(row.scenarios, "baselines"))
+    said = [told if found else f"{passed} passed.", *_strikes(row.scenarios)]
+    return Line(row, " ".join(said), _first(row.scenarios, "baselines"))
 
 
 def findings_in_short(document: SignOff) -> str:
@@ -172,6 +173,12 @@ def _complaint(several: Sequence[ScenarioRow]) -> str:
 def _first(scenarios: Sequence[ScenarioRow], kind: Literal["results", "baselines"]) -> str:
     """The first result or baseline of several scenarios; empty where there is none."""
     return next((line for one in scenarios for line in getattr(one, kind)), "")
+
+
+def _strikes(scenarios: Sequence[ScenarioRow]) -> list[str]:
+    """What struck the ground while several scenarios ran, each strike once."""
+    lines = (line for one in scenarios for line in one.observations if line.startswith(STRUCK))
+    return list(dict.fromkeys(lines))
 
 
 def places_of(document: SignOff) -> dict[str, int]:

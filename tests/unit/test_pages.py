@@ -34,6 +34,7 @@ from meshproof.signoff.signoff import Run, Scope, sign_off
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
 from meshproof.timeline import Request, Step, Timeline
 from meshproof.weakening import Weakening
+from meshproof.wording import STRUCK
 
 NASTY = "<script>alert('x')</script> & | `tick` *"
 DEVIATION = "behind the name mysql is Debian's MariaDB"
@@ -309,6 +310,14 @@ def test_an_accepted_expectation_says_its_result_and_its_baseline() -> None:
     assert line(kept) == ("9 of 9.", "0 of 9.")
     assert line(kept, replace(kept, node="b")) == ("9 of 9. (2 scenarios)", "0 of 9.")
     assert line(result("a", "D1", observations=("detail",))) == ("1 scenario passed.", "")
+
+
+def test_an_accepted_expectation_says_what_struck_the_ground_meanwhile() -> None:
+    strike = f"{STRUCK}node one was not ready, until 10:07."
+    struck = result("a", "D1", observations=("9 of 9.", strike), results=("9 of 9.",))
+    assert line(struck)[0] == f"9 of 9. {strike}"
+    assert line(struck, replace(struck, node="b"))[0] == f"9 of 9. (2 scenarios) {strike}"
+    assert line(result("a", "D1", observations=(strike,)))[0] == f"1 scenario passed. {strike}"
 
 
 @pytest.mark.parametrize(
