@@ -418,8 +418,12 @@ def _existing(options: Options, progress: Progress) -> Environment:
             f"The cluster of context “{options.kube_context}” has no Istio ingress gateway "
             "(Service istio-system/istio-ingressgateway): install Istio there first."
         ) from error
-    if not address:
-        raise EnvironmentBroken("The ingress gateway of the existing cluster has no address yet.")
+    given = os.environ.get("MESHPROOF_INGRESS_URL")
+    if not address and not given:
+        raise EnvironmentBroken(
+            "The ingress gateway of the existing cluster has no address yet: wait until its "
+            "Service has one, or say in MESHPROOF_INGRESS_URL where it answers."
+        )
     engine = answering()
     images: dict[str, str] = {}
     if engine:
@@ -431,5 +435,5 @@ def _existing(options: Options, progress: Progress) -> Environment:
             shop = workshop(engine, progress)
             load_application(shop, kind)
             images = application_images(shop, engine)
-    base = os.environ.get("MESHPROOF_INGRESS_URL") or f"http://{address}"
+    base = given or f"http://{address}"
     return Environment(cluster, base, made=False, engine=engine, images=images, built=False)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,6 +25,9 @@ from meshproof.paths import ROOT
 from meshproof.signoff.keys import read_private
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+#: The longest that is added to a name: kind's for a node, and a scenario's place in a lane.
+LONGEST_SUFFIX = {"cluster_name": "-control-plane", "namespace": "-4-injection"}
 
 #: How many seeds there are.
 SEEDS = 2**32
@@ -84,6 +87,17 @@ class Options(BaseSettings):
     def _dns_label(cls, value: str) -> str:
         if not DNS_LABEL.fullmatch(value):
             raise ValueError("must be a DNS label: lower-case letters, digits and hyphens")
+        return value
+
+    @field_validator("namespace", "cluster_name")
+    @classmethod
+    def _leaves_room(cls, value: str, info: ValidationInfo) -> str:
+        suffix = LONGEST_SUFFIX[info.field_name or ""]
+        most = 63 - len(suffix)
+        if len(value) > most:
+            raise ValueError(
+                f"must have {most} letters at most: names that end in “{suffix}” are made of it"
+            )
         return value
 
     @field_validator("sign_key")

@@ -95,10 +95,12 @@ class Istio:
         return done
 
     def ingress_address(self) -> str | None:
-        """The ingress gateway's address, as its Service states it."""
+        """The ingress gateway's address or host name, as its Service states it."""
         service = self.cluster.core.read_namespaced_service(GATEWAY, NAMESPACE)
-        found = service.status.load_balancer.ingress
-        return str(found[0].ip) if found else None
+        for found in service.status.load_balancer.ingress or ():
+            if found.ip or found.hostname:
+                return str(found.ip or found.hostname)
+        return None
 
     def versions(self) -> dict[str, str]:
         """What runs: istiod's version and commit as it reports them, and the gateway's Envoy."""

@@ -80,6 +80,16 @@ def test_an_empty_environment_variable_is_none(monkeypatch: pytest.MonkeyPatch, 
             for name in ("Voting", "-a", "a-", "a.b", "a_b", "", "a b", "a\n", "ä", "a" * 64)
         ),
         (
+            {"cluster_name": "a" * 50},
+            "--cluster-name: must have 49 letters at most: names that end in “-control-plane” are "
+            f"made of it (given: {'a' * 50!r}).",
+        ),
+        (
+            {"namespace": "a" * 52},
+            "--namespace: must have 51 letters at most: names that end in “-4-injection” are made "
+            f"of it (given: {'a' * 52!r}).",
+        ),
+        (
             {"cluster_name": "My Cluster"},
             "--cluster-name: must be a DNS label: lower-case letters, digits and hyphens "
             "(given: 'My Cluster').",
@@ -139,7 +149,7 @@ def test_what_cannot_be_is_one_sentence(typed: dict[str, Any], sentence: str) ->
     "typed",
     [
         {"namespace": "a"},
-        {"namespace": "1-vote" + "x" * 57},
+        {"namespace": "1-vote" + "x" * 45},
         {"cluster": "existing", "kube_context": "admin@prod"},
         {"images": "published", "hub": "registry/istio", "tag": "1.30.0", "node_image": "node:1"},
         {"nodes": "9"},
