@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlunsplit
@@ -151,11 +152,14 @@ def application_images(shop: Workshop, engine: Engine) -> dict[str, str]:
     return {name: engine.image_id(shop.image(recipe)) for name, recipe in LOADED.items()}
 
 
-def load_application(shop: Workshop, kind: KindCluster) -> None:
-    """Have the application's images, as built from this checkout, in every node."""
+def load_application(shop: Workshop, kind: KindCluster, *, foreign: Cluster | None = None) -> bool:
+    """Have the application's images, as built from this checkout, in every node.
+
+    Says whether one lacked them; see ``KindCluster.load``.
+    """
     shop.provide("application")
     pairs = [f"{fixed}={shop.image(recipe)}" for fixed, recipe in LOADED.items()]
-    kind.load(shop.folder("application") / "images.tar", pairs)
+    return kind.load(shop.folder("application") / "images.tar", pairs, foreign=foreign)
 
 
 def facts(environment: Environment) -> dict[str, Any]:
@@ -426,6 +430,7 @@ def _existing(options: Options, progress: Progress) -> Environment:
         )
     engine = answering()
     images: dict[str, str] = {}
+    pods_since: str | None = None
     if engine:
         name = (options.kube_context or "").removeprefix("kind-")
         kind = KindCluster(
@@ -433,7 +438,16 @@ def _existing(options: Options, progress: Progress) -> Environment:
         )
         if kind.containers():  # a kind cluster of this engine: the application can be loaded
             shop = workshop(engine, progress)
-            load_application(shop, kind)
+            now = datetime.now(UTC).isoformat()
+            pods_since = now if load_application(shop, kind, foreign=cluster) else None
             images = application_images(shop, engine)
     base = given or f"http://{address}"
-    return Environment(cluster, base, made=False, engine=engine, images=images, built=False)
+    return Environment(
+        cluster,
+        base,
+        made=False,
+        engine=engine,
+        images=images,
+        built=False,
+        pods_since=pods_since,
+    )

@@ -211,21 +211,24 @@ class KindCluster:
             f"Cluster {self.name} publishes no port for the ingress gateway: run `meshproof down`."
         )
 
-    def load(self, archive: Path, images: Sequence[str]) -> bool:
+    def load(self, archive: Path, images: Sequence[str], *, foreign: Cluster | None = None) -> bool:
         """Load an archive's images into every node that lacks one of them. Says whether it did.
+
+        ``foreign`` is the cluster where it is not Meshproof's: nothing is noted there then.
 
         Pods that run until then may run another image of the same name (`pods_since`). Raises
         ``EnvironmentBroken`` where a run uses the images that are there.
         """
         if all(self._has_images(container.name, images) for container in self.containers()):
             return False
-        if runs := living(self.cluster):
+        if runs := living(foreign or self.cluster):
             raise EnvironmentBroken(
                 f"Cluster {self.name} is to get other images, and a run uses those that are there "
                 f"({runs[0]}): wait until it ends, or name another with --cluster-name."
             )
         # Before that, so that whoever is interrupted leaves nothing that looks right.
-        self._note_images()
+        if foreign is None:
+            self._note_images()
         with self.progress.step(f"load {len(images)} images into the nodes"):
             run(
                 [self.tools / "kind", "load", "image-archive", archive, "--name", self.name],

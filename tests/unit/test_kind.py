@@ -394,6 +394,17 @@ def test_pods_from_before_other_images_were_loaded_are_told_and_left_where_they_
     assert (tools / "kind.calls").read_text() == "load image-archive\n"
 
 
+def test_nothing_is_noted_on_a_cluster_that_is_not_meshproofs(
+    lacking: KindCluster, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = Cluster("kind-theirs", tools / "their-kubeconfig", tools)
+    asked: list[Cluster] = []
+    monkeypatch.setattr("meshproof.cluster.kind.living", asked.append)
+    assert lacking.load(Path("images.tar"), ["voting/app:1.0=x"], foreign=theirs)
+    assert asked == [theirs]
+    assert cast("Any", Cluster.core).data is None
+
+
 def test_images_are_not_replaced_under_a_run(
     lacking: KindCluster, tools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
