@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from meshproof.errors import PromiseBroken
+from meshproof.wording import in_turn, quoted
 
 NAME, VALUE = "featureflag", "on"
 COOKIE = f"{NAME}={VALUE}"
@@ -44,7 +46,7 @@ def read_set_cookie(header: str) -> SetCookie:
     pair, *attributes = (part.strip(BLANKS) for part in header.split(";"))
     name, equals, value = pair.partition("=")
     if not (name and equals):
-        raise PromiseBroken(f"it sets no cookie: {header!r}")
+        raise PromiseBroken(f"it sets no cookie: {quoted(header)}")
     pairs = (attribute.partition("=") for attribute in attributes)
     return SetCookie(name, value, {key.lower(): setting for key, _, setting in pairs})
 
@@ -77,12 +79,25 @@ def wrongly_kept(jar: Sequence[Mapping[str, Any]], begun: float, ended: float) -
     request that set the flag, in seconds since 1970.
     """
     if [(cookie["name"], cookie["value"]) for cookie in jar] != [(NAME, VALUE)]:
-        return [f"it keeps {list(jar)}"]
+        return [f"it keeps {kept(jar)}"]
     path, expires = jar[0]["path"], jar[0]["expires"]
     found = [] if path == "/" else [f"it keeps it for {path}, not /"]
     if not begun + LIFETIME <= expires <= ended + LIFETIME:
         found.append(f"it keeps it for {expires - ended:.1f} s, not {LIFETIME}")
     return found
+
+
+def kept(jar: Sequence[Mapping[str, Any]]) -> str:
+    """Return the cookies that a browser keeps, each with its path and for how long, in words."""
+    return in_turn(map(_kept, jar), "no cookie")
+
+
+def _kept(cookie: Mapping[str, Any]) -> str:
+    ends = cookie["expires"]
+    # Playwright's word for as long as the browser is open.
+    until = "it is closed" if ends < 0 else f"{datetime.fromtimestamp(ends, UTC):%F %T} UTC"
+    where = f"{cookie.get('domain', '')}{cookie['path']}"
+    return f"{cookie['name']}={cookie['value']} for {where} until {until}"
 
 
 def _wrong_attributes(cookie: SetCookie, lifetime: int) -> list[str]:

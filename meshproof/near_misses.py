@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from meshproof.flag import COOKIE, NAME, VALUE, holds_flag
+from meshproof.wording import quoted
 
 SEED = 20181203
 #: Few letters, so that the rest comes often enough.
@@ -51,7 +52,10 @@ class Headers:
 
     def __str__(self) -> str:
         """Return them in a line, with blanks that can be seen."""
-        return " and ".join(f"{name}: {value!r}" for name, value in self.fields) or "no Cookie"
+        return (
+            " and ".join(f"{name}: {quoted(value, 'empty')}" for name, value in self.fields)
+            or "no Cookie"
+        )
 
 
 def _text(letters: str) -> Texts:

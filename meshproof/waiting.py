@@ -16,6 +16,7 @@ from tenacity import RetryCallState, Retrying, wait_fixed
 
 from meshproof.errors import EnvironmentBroken, MeshproofError, PromiseBroken
 from meshproof.interruption import interruption
+from meshproof.wording import told
 
 T = TypeVar("T")
 
@@ -231,7 +232,7 @@ def _converge(
         except Exception as error:  # whatever a look meets is what was seen
             in_a_row, last = 0, f"{type(error).__name__}: {error}"
             return None
-        last = str(value)
+        last = told(value)
         in_a_row = in_a_row + 1 if holds else 0
         return value if in_a_row >= successes else None
 

@@ -16,6 +16,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.utils import PcapReader
 
 from meshproof.errors import EnvironmentBroken
+from meshproof.wording import quoted
 
 #: Content types of TLS records: change of cipher, alert, handshake, data (RFC 8446, 5.1).
 RECORD_TYPES = range(20, 24)
@@ -123,7 +124,8 @@ class Connection:
         ):
             at = stream.plain_from(hello)
             if at is not None:
-                return f"{way}, at byte {at}: {stream.data[at : at + SHOWN]!r}"
+                text = stream.data[at : at + SHOWN].decode(errors="surrogateescape")
+                return f"{way}, at byte {at}: {quoted(text)}"
         return ""
 
     def count(self, marker: bytes) -> int:

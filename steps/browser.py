@@ -96,19 +96,19 @@ def _(opened: Mapping[str, Opened], version: str, store: str, analytics: str) ->
 def _(opened: Mapping[str, Opened]) -> None:
     for device, each in opened.items():
         assert each.layout.names == ["Cats", "Dogs", "Reset", TOGGLE], f"{device}: {each.layout}"
-        assert not each.layout.faults, f"{device}: {each.layout.faults}"
+        assert not each.layout.faults, f"{device}: {'; '.join(each.layout.faults)}"
 
 
 @then("axe-core finds nothing wrong with labels, contrast and structure")
 def _(opened: Mapping[str, Opened]) -> None:
     for device, each in opened.items():
-        assert not each.inaccessible, f"{device}: {each.inaccessible}"
+        assert not each.inaccessible, f"{device}: {'; '.join(each.inaccessible)}"
 
 
 @then("nothing failed to load")
 def _(opened: Mapping[str, Opened]) -> None:
     for device, each in opened.items():
-        assert not each.failed, f"{device}: {each.failed}"
+        assert not each.failed, f"{device}: {'; '.join(each.failed)}"
 
 
 @when(
@@ -134,7 +134,7 @@ def _(tab: Tab, site: str, evidence: Evidence) -> ByKeyboard:
 
 @then('Tab led to "Cats", "Dogs", "Reset" and "Feature flag", each with a focus that can be seen')
 def _(keyboard: ByKeyboard) -> None:
-    led = [str(focus) for focus in keyboard.order]
+    led = f"Tab led to {listed(keyboard.order, most=len(keyboard.order))}"
     assert [focus.name for focus in keyboard.order] == ["Cats", "Dogs", "Reset", TOGGLE], led
     assert all(focus.visible for focus in keyboard.order), led
 

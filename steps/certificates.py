@@ -36,7 +36,7 @@ from meshproof.tls.certificates import (
 )
 from meshproof.tutorial.stages import objects_after
 from meshproof.tutorial.tutorial import Tutorial
-from meshproof.wording import listed, number
+from meshproof.wording import by_name, in_turn, listed, number, quoted
 
 #: Applied to the namespace in which renewal is watched.
 RENEWAL = "kubectl apply -f kubernetes/renewal.yaml --namespace {namespace}"
@@ -105,14 +105,14 @@ def _(held: list[Held], roots: Roots, evidence: Evidence) -> None:
         f"Of the certificates of {number(len(held), 'proxy', 'proxies')}, {len(wrong)} are of "
         "another root than the mesh's, or trust another."
     )
-    assert not wrong, wrong
+    assert not wrong, in_turn(wrong)
 
 
 @then("each is made out to its pod's own service account alone, for both ends of a call")
 def _(held: list[Held], evidence: Evidence) -> None:
     wrong = [line for each in held for line in misnamed(each)]
     evidence.observe(f"made out to {listed(sorted({n for each in held for n in each.names}))}")
-    assert not wrong, wrong
+    assert not wrong, in_turn(wrong)
 
 
 @then("each is good for a day at most, and not overdue for renewal")
@@ -125,21 +125,25 @@ def _(held: list[Held], evidence: Evidence) -> None:
         f"good for {', '.join(lifetimes)}, istiod's two minutes of backdating counted; "
         f"at most {oldest:.1%} of it is over, of {LATEST:.0%} allowed"
     )
-    assert not wrong, wrong
+    assert not wrong, in_turn(wrong)
 
 
 @then("no two of them have a serial number or a key in common")
 def _(held: list[Held], evidence: Evidence) -> None:
     wrong = shared(held)
     evidence.observe(f"{len({each.key for each in held})} keys at {len(held)} proxies")
-    assert not wrong, wrong
+    assert not wrong, in_turn(wrong)
 
 
 @then("no proxy is told to renew it at another time than Istio's own, half of its life")
 def _(held: list[Held], evidence: Evidence) -> None:
     told = {each.pod: dict(each.settings) for each in held if each.settings}
     evidence.observe(f"proxies that are told when to renew: {listed(told)}")
-    assert not told, f"{len(told)} of {len(held)} proxies are told when to renew: {told}"
+    lines = [
+        f"{pod} {listed(f'{name}={value}' for name, value in settings.items())}"
+        for pod, settings in told.items()
+    ]
+    assert not told, f"{len(told)} of {len(held)} proxies are told when to renew: {in_turn(lines)}"
 
 
 @given(
@@ -157,7 +161,9 @@ def _(brief: Tutorial, evidence: Evidence, seconds: int) -> Roots:
         for held in certificates_held(brief.cluster, pods_of(brief.cluster, brief.namespace))
     }
     evidence.observe(f"from when the proxies got them, good for {listed(lives.values())}")
-    assert all(life <= timedelta(seconds=seconds) for life in lives.values()), lives
+    assert all(life <= timedelta(seconds=seconds) for life in lives.values()), (
+        f"good for longer than {seconds} s: {by_name(lives, most=len(lives))}"
+    )
     return _root_of(brief, evidence)
 
 
@@ -190,7 +196,7 @@ def _(renewed: Renewed, evidence: Evidence) -> None:
     for before, after in pairs:
         evidence.observe(renewal(before, after))
     wrong = [line for before, after in pairs for line in badly_renewed(before, after)]
-    assert not wrong, wrong
+    assert not wrong, in_turn(wrong)
 
 
 @then("the new ones are of the same root, and made out to the same service accounts")
@@ -200,7 +206,7 @@ def _(renewed: Renewed, roots: Roots) -> None:
         for each in renewed.after
         for line in [*untrusted(each, roots, each.since), *misnamed(each)]
     ]
-    assert not wrong, wrong
+    assert not wrong, in_turn(wrong)
 
 
 @then("once the old ones have expired, that connection still answers, and a new one does too")
@@ -216,5 +222,7 @@ def _(brief: Tutorial, renewed: Renewed, connection: OpenConnection, evidence: E
         f"{len(answers)} answers on the open connection, {late} after {expired:%T}, all on "
         f"{listed(seen)}; a new connection is answered on {new or 'nothing'}"
     )
-    assert len(seen) == 1 and seen[0].isdigit(), f"the open connection answered {seen}"
-    assert new.isdigit() and new not in seen, f"a new connection is answered with {new!r}"
+    assert len(seen) == 1 and seen[0].isdigit(), (
+        f"the open connection answered {listed(map(quoted, seen), 'nothing')}"
+    )
+    assert new.isdigit() and new not in seen, f"a new connection is answered with {quoted(new)}"

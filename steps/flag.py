@@ -12,7 +12,7 @@ from playwright.sync_api import Page as Tab
 from pytest_bdd import parsers, then, when
 
 from meshproof.evidence import Evidence
-from meshproof.flag import COOKIE, wrongly_cleared, wrongly_kept, wrongly_set
+from meshproof.flag import COOKIE, kept, wrongly_cleared, wrongly_kept, wrongly_set
 from meshproof.near_misses import SEED, Gate, Seen, generate, lacking, summary
 from meshproof.probes.cookies import seen_with
 from meshproof.probes.ingress import Ingress
@@ -63,7 +63,7 @@ def _(ingress: Ingress, each: int) -> list[Seen]:
 def _(seen: list[Seen], evidence: Evidence, least: int) -> None:
     evidence.observe(f"by Hypothesis {hypothesis.__version__} from seed {SEED}: {summary(seen)}")
     few = lacking(seen, least)
-    assert not few, f"fewer than {least} with the flag, or without it: {few}"
+    assert not few, f"fewer than {least} with the flag, or without it: {listed(few, most=len(few))}"
 
 
 @then(
@@ -85,8 +85,9 @@ def _(seen: list[Seen], evidence: Evidence, flagged: str, others: str) -> None:
 def _(tab: Tab, site: str, evidence: Evidence) -> OnAndOff:
     switched = OnAndOff(_switch(tab, site), _switch(tab, site))
     for what, each in (("on", switched.on), ("off", switched.off)):
-        sent = listed(f"{cookie or 'nothing'} for {path}" for path, cookie in each.sent.items())
-        evidence.observe(f"switched {what}, Set-Cookie: {each.set_cookie}; sent {sent}")
+        evidence.observe(
+            f"switched {what}, Set-Cookie: {each.set_cookie}; sent {told_sent(each.sent)}"
+        )
     return switched
 
 
@@ -114,12 +115,17 @@ def _(switched: OnAndOff, evidence: Evidence, version: str) -> None:
 )
 def _(switched: OnAndOff, version: str) -> None:
     on, off = switched.on, switched.off
-    assert on.sent == dict.fromkeys(SITE, COOKIE), f"sent {on.sent}"
+    assert on.sent == dict.fromkeys(SITE, COOKIE), f"sent {told_sent(on.sent)}"
     assert off.version == version, f"the toggle was clicked on version {off.version}"
     wrong = wrongly_cleared(off.set_cookie)
     assert not wrong, f"Set-Cookie: {off.set_cookie}; {'; '.join(wrong)}"
-    assert not off.jar, f"the browser still keeps {off.jar}"
-    assert off.sent == dict.fromkeys(SITE, ""), f"sent {off.sent}"
+    assert not off.jar, f"the browser still keeps {kept(off.jar)}"
+    assert off.sent == dict.fromkeys(SITE, ""), f"sent {told_sent(off.sent)}"
+
+
+def told_sent(sent: Mapping[str, str]) -> str:
+    """What cookies were sent for each path, in words."""
+    return listed(f"{cookie or 'nothing'} for {path}" for path, cookie in sent.items())
 
 
 def _switch(tab: Tab, site: str) -> Switched:

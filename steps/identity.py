@@ -17,7 +17,7 @@ from meshproof.probes.capture import places
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
-from meshproof.wording import number
+from meshproof.wording import in_turn, number
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def make_calls(
         if pod.workload in STORAGES
     }
     silent = [f"{pod}: {answer}" for pod, answer in answers.items() if not answer.served]
-    assert not silent, f"storage does not answer {silent}"
+    assert not silent, f"storage does not answer {in_turn(silent)}"
     evidence.observe(
         f"{number(len(views), 'page')} viewed, {number(len(answers), 'connection')} to storage"
     )

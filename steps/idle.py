@@ -41,7 +41,9 @@ def _(tutorial: Tutorial, proxy_counts: ProxyCounts, ingress: Ingress, evidence:
         for name, (_, each) in OLD.items()
         if (rise[name] <= 0 if each is None else rise[name] != each * BASELINE_REQUESTS)
     }
-    assert not wrong, f"{BASELINE_REQUESTS} requests by 1.0, and these counts rose by {wrong}"
+    assert not wrong, (
+        f"{BASELINE_REQUESTS} requests by 1.0, and these counts rose by: {by_name(wrong)}"
+    )
 
 
 @then(parsers.parse(f"their counts stand still while users view the page and vote, often {LEAK}"))
@@ -64,7 +66,7 @@ def _(
     evidence.result(
         f"{each[0].upper()}{each[1:]}, the counts rose by: {by_name(rise)}; for either: {claim}."
     )
-    assert not any(rise.values()), f"{each}, and these counts rose: {rise}"
+    assert not any(rise.values()), f"{each}, and these counts rose: {by_name(rise)}"
     assert claim.holds, str(claim)
 
 

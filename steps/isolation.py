@@ -18,7 +18,7 @@ from meshproof.strength import Demands
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
-from meshproof.wording import listed, number
+from meshproof.wording import listed, number, quoted
 from steps.sampling import LEAK
 
 #: A workload's app and version.
@@ -91,7 +91,9 @@ def _(
         f"While {number(expected, 'page')} showed 1.0, its proxy's count rose by {after - before}."
     )
     assert expected > 0, f"none of {len(views)} pages showed analytics 1.0"
-    assert after - before == expected
+    assert after - before == expected, (
+        f"{number(expected, 'page')} showed 1.0, and its proxy's count rose by {after - before}"
+    )
 
 
 @then("analytics 1.0 is still deployed, and a ready endpoint of its Service")
@@ -99,7 +101,9 @@ def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState) -> None:
     endpoints = ready_endpoints(tutorial.cluster, tutorial.namespace, "voting-analytics")
     evidence.observe(f"{old_analytics}; ready endpoints: {listed(endpoints)}")
     assert old_analytics.settled, str(old_analytics)
-    assert old_analytics.name in endpoints
+    assert old_analytics.name in endpoints, (
+        f"{old_analytics.name} is no ready endpoint; ready endpoints: {listed(endpoints)}"
+    )
 
 
 @then(parsers.parse(f"its proxy's count stands still while pages are viewed, {LEAK}"))
@@ -120,7 +124,10 @@ def _(
         f"While {number(len(views), 'page')} were viewed, {number(after - before, 'request')} "
         "reached analytics 1.0."
     )
-    assert all(view.status == 200 for view in views)
+    unserved = [view for view in views if view.status != 200]
+    assert all(view.status == 200 for view in views), (
+        f"{len(unserved)} of {len(views)} pages were not served, first: {unserved[0]}"
+    )
     assert after == before, f"{after - before} requests reached analytics 1.0"
     claim = demand.claim(len(views), 0, "pages")
     evidence.result(f"None of them was answered by analytics 1.0: {claim}.")
@@ -131,7 +138,7 @@ def _(
 def _(evidence: Evidence, ask: Ask) -> None:
     status, text = ask(APP, OLD)
     evidence.baseline(f"Analytics 1.0 answers an app pod with {status}: {text}.")
-    assert status == 200, f"{status} {text}"
+    assert status == 200, f"analytics 1.0 answers an app pod with {status} {text}"
 
 
 @given("analytics 1.0 gets answers from the app, from analytics 1.1 and from its storage")
@@ -142,7 +149,7 @@ def _(tutorial: Tutorial, evidence: Evidence, old_analytics: PodState, ask: Ask)
         assert status == 200, f"{' '.join(server)} answers analytics 1.0 with {status} {text}"
     answer = redis_answers(tutorial, old_analytics)
     evidence.baseline(f"Redis answers analytics 1.0 with {answer or 'nothing'}.")
-    assert answer == "+PONG", repr(answer)
+    assert answer == "+PONG", f"Redis answers analytics 1.0 with {quoted(answer)}"
 
 
 @then("an app pod that asks by a new name is denied with 403, and 1.0's proxy counts it")
@@ -157,7 +164,7 @@ def _(
     for server in (APP, NEW):
         denied_with_403(denials, evidence, ask, OLD, server)
     answer = redis_answers(tutorial, old_analytics)
-    assert answer == "", f"Redis answers analytics 1.0 with {answer!r}"
+    assert answer == "", f"Redis answers analytics 1.0 with {quoted(answer)}"
     before = denials(*STORAGE)
     answer = redis_answers(tutorial, old_analytics)
     after = denials(*STORAGE)
@@ -165,7 +172,7 @@ def _(
         f"Redis answers analytics 1.0 with {answer or 'nothing'}, and counts "
         f"{number(after - before, 'denial')}."
     )
-    assert answer == "", f"Redis answers analytics 1.0 with {answer!r}"
+    assert answer == "", f"Redis answers analytics 1.0 with {quoted(answer)}"
     assert after == before + 1, f"denials of Redis counted {before} → {after}"
 
 

@@ -66,7 +66,9 @@ def require(cells: Sequence[Cell]) -> None:
 def _(ingress: Ingress, evidence: Evidence) -> None:
     without, flagged = ingress.view().page, ingress.view(headers=FLAG).page
     evidence.baseline(f"Through the ingress: {without}; with the flag: {flagged}.")
-    assert (without.version, flagged.version) == ("1.0", "2.0")
+    assert (without.version, flagged.version) == ("1.0", "2.0"), (
+        f"through the ingress: {without}; with the flag: {flagged}"
+    )
 
 
 @given("a workload beside them that anyone may call")

@@ -30,7 +30,7 @@ from meshproof.probes.outside import (
 from meshproof.progress import Progress
 from meshproof.tls.home_made import home_made
 from meshproof.tutorial.tutorial import Tutorial
-from meshproof.wording import listed, number
+from meshproof.wording import in_turn, listed, number
 
 PLAIN = {"tls": False}
 
@@ -109,7 +109,7 @@ def _(try_all: TryAll, evidence: Evidence) -> None:
         f"{len(trial.attempts) - len(unserved)} of {len(trial.attempts)} were served in plain "
         f"text, {trial.passed_on} bytes passed on to an application, {trial.refused} refused."
     )
-    assert trial.attempts and not unserved, f"not served in plain text: {unserved}"
+    assert trial.attempts and not unserved, f"not served in plain text: {in_turn(unserved)}"
     assert trial.passed_on > 0, "the proxies do not count what they pass on"
 
 
@@ -127,10 +127,10 @@ def _(tutorial: Tutorial, try_all: TryAll, evidence: Evidence) -> None:
         f"answered, {len(served)} served, {trial.refused} refused."
     )
     evidence.observe(f"served: {listed(served)}; {trial.passed_on} bytes passed on")
-    assert attempts and not silent, f"no answer in TLS: {silent}"
+    assert attempts and not silent, f"no answer in TLS: {in_turn(silent)}"
     assert {one.target.app for one in attempts if one.served} >= {
         "voting-analytics", "voting-storage",
-    }, f"served: {served}"  # fmt: skip
+    }, f"served: {listed(served, most=len(served))}"  # fmt: skip
     assert trial.passed_on > 0, "the proxies do not count what they pass on"
 
 
@@ -193,4 +193,6 @@ def check_refused(trial: Trial, evidence: Evidence) -> None:
     evidence.result(
         f"{all_of_them - len(got)} of {all_of_them} attempts {trial.how} got not a byte."
     )
-    assert all_of_them and not got, f"not refused {trial.how}: {len(got)} of {all_of_them}: {got}"
+    assert all_of_them and not got, (
+        f"not refused {trial.how}: {len(got)} of {all_of_them}: {in_turn(got)}"
+    )

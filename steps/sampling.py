@@ -20,9 +20,11 @@ from meshproof.probes.views import (
     sample_at_once,
     sample_evenly,
 )
+from meshproof.probes.votes import told
 from meshproof.sampling import AlwaysClaim, Budget
 from meshproof.strength import AlwaysDemand, Demands, EvenDemand
 from meshproof.tutorial.tutorial import Tutorial
+from meshproof.wording import listed
 
 APP = "voting-app"
 
@@ -181,7 +183,7 @@ def _(even: EvenSample) -> None:
     wrong = deviations(views, BOTH)
     assert not wrong, f"{len(wrong)} of {len(views)} answers, first: {wrong[0]}"
     counts = {view.counts for view in views}
-    assert len(counts) == 1, f"different counts: {counts}"
+    assert len(counts) == 1, f"different counts: {listed(sorted(map(told, counts)))}"
 
 
 @then("both come in even shares")
@@ -206,7 +208,7 @@ def sample_users(
 
 def require(source: str, claim: AlwaysClaim, wrong: list[View]) -> None:
     """Require that a claim holds; the first that deviates stands beside it."""
-    assert claim.holds, f"{source}: {claim}; first: {wrong[0] if wrong else None}"
+    assert claim.holds, f"{source}: {claim}; first: {wrong[0] if wrong else 'none'}"
 
 
 def demand_each(

@@ -14,7 +14,7 @@ from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.stages import Objects, stage_named
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.tutorial.ways import Way, changes_seen, changes_told, draw_pair, go, walk
-from meshproof.wording import listed, number
+from meshproof.wording import in_turn, listed, number
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def _(again: Again, evidence: Evidence) -> None:
         f"{number(len(again.commands), 'command')} run a second time told of "
         f"{number(len(told), 'change')}."
     )
-    assert not told, told
+    assert not told, in_turn(told)
 
 
 @then(parsers.parse('the namespace is still at "{stage}", its objects and pods the same'))
@@ -52,9 +52,11 @@ def _(tutorial: Tutorial, again: Again, evidence: Evidence, stage: str) -> None:
     evidence.observe(
         f"at {at}; {len(again.objects)} objects and {len(pods)} pods, changed: {listed(changes)}"
     )
-    assert at == stage, f"the namespace is at {at}"
-    assert not changes, changes
-    assert pods == again.pods, f"{list(map(str, again.pods))} before, {list(map(str, pods))} after"
+    assert at == stage, f"the namespace is at {at or 'no stage'}"
+    assert not changes, in_turn(changes)
+    assert pods == again.pods, (
+        f"{listed(again.pods, most=len(again.pods))} before, {listed(pods, most=len(pods))} after"
+    )
 
 
 @when(
@@ -74,4 +76,4 @@ def _(ways: list[Way], evidence: Evidence) -> None:
     wrong = [line for way in ways for line in way.problems]
     evidence.result(f"{number(len(ways), 'way')} between stages, {len(wrong)} of them wrong.")
     evidence.observe(listed(ways, most=len(ways)))
-    assert not wrong, wrong
+    assert not wrong, in_turn(wrong)

@@ -17,7 +17,7 @@ from meshproof.timeline import Timeline
 from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.stages import NAMES
 from meshproof.tutorial.tutorial import Tutorial
-from meshproof.wording import by_name, number
+from meshproof.wording import NAMED, by_name, in_turn, number
 
 #: Requests a second, of each user.
 PACE = 8.0
@@ -131,7 +131,9 @@ def _(timeline: Timeline, evidence: Evidence, status: int) -> None:
         if failed
         else f"None of {len(requests)} requests failed."
     )
-    assert requests and not served, f"{len(served)} of {len(requests)} did not: {served[:10]}"
+    assert requests and not served, (
+        f"{len(served)} of {len(requests)} did not: {in_turn(served, most=NAMED)}"
+    )
 
 
 @then("no request failed that ended before step 2a or began after step 2b")
@@ -144,7 +146,7 @@ def _(timeline: Timeline, evidence: Evidence) -> None:
         "failed."
     )
     assert before and after, f"{len(before)} requests before step 2a, {len(after)} after step 2b"
-    assert not failed, f"{number(len(failed), 'request')} failed: {failed[:10]}"
+    assert not failed, f"{number(len(failed), 'request')} failed: {in_turn(failed, most=NAMED)}"
 
 
 @then("no request failed at any step")
@@ -153,13 +155,17 @@ def _(timeline: Timeline, evidence: Evidence) -> None:
     evidence.result(
         f"{len(failures)} of {count} requests failed, in {number(len(timeline.steps), 'step')}."
     )
-    assert count and not failures, f"{len(failures)} of {count} requests failed: {failures[:10]}"
+    assert count and not failures, (
+        f"{len(failures)} of {count} requests failed: {in_turn(failures, most=NAMED)}"
+    )
 
 
 @then(parsers.parse('every page that they got was version "{version}"'))
 def _(timeline: Timeline, version: str) -> None:
     others = [str(request) for request in timeline.requests if request.version != version]
-    assert not others, f"{len(others)} of {len(timeline.requests)} were another: {others[:10]}"
+    assert not others, (
+        f"{len(others)} of {len(timeline.requests)} were another: {in_turn(others, most=NAMED)}"
+    )
 
 
 @then(
@@ -180,7 +186,9 @@ def _(timeline: Timeline, evidence: Evidence, old: str, stage: str, new: str) ->
             f"{len(others)} of {len(plain)} pages without the flag were another version than "
             f"{version}."
         )
-        assert plain and not others, f"{len(others)} of {len(plain)} were another: {others[:10]}"
+        assert plain and not others, (
+            f"{len(others)} of {len(plain)} were another: {in_turn(others, most=NAMED)}"
+        )
 
 
 @then("every acknowledged vote is stored exactly once, in the store of the version that said so")
@@ -192,8 +200,10 @@ def _(timeline: Timeline, stored: dict[str, list[Row]], evidence: Evidence) -> N
         f"Of {len(acknowledged)} acknowledged votes {len(wrong)} are not stored exactly once; "
         f"rows: {by_name(held)}."
     )
-    assert all(held.values()), f"a store without votes: {held}"
-    assert not wrong, f"{len(wrong)} of {len(acknowledged)} votes are amiss: {wrong[:10]}"
+    assert all(held.values()), f"a store without votes: {by_name(held)}"
+    assert not wrong, (
+        f"{len(wrong)} of {len(acknowledged)} votes are amiss: {in_turn(wrong, most=NAMED)}"
+    )
 
 
 def apply(tutorial: Tutorial, step: str, line: str) -> None:

@@ -26,7 +26,7 @@ from meshproof.probes.votes import CATEGORIES, VOTE_ID, Counted, Vote, miscounte
 from meshproof.timeline import Request
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
-from meshproof.wording import listed, number
+from meshproof.wording import in_turn, listed, number
 
 #: What a user sends to get each version while 2.0 is a canary.
 HEADERS = {"1.0": {}, "2.0": FLAG}
@@ -113,7 +113,7 @@ def _(counted: list[Counted], tutorial: Tutorial, evidence: Evidence) -> None:
         evidence.result(
             f"{store} holds {number(len(rows), 'vote')}; {len(votes)} were cast in {version}."
         )
-        assert not wrong, f"{store}: {wrong}"
+        assert not wrong, f"{store}: {in_turn(wrong)}"
 
 
 @then("after each of them the page of either version counted its own votes alone")
@@ -135,7 +135,9 @@ def _(
         answer = cast(ingress, vote)
         assert stored(vote, answer), f"not acknowledged: {answer}"
     rows = in_mysql(tutorial)
-    assert {(vote.id, vote.choice) for vote in votes} <= set(rows), f"MySQL holds {rows}"
+    assert {(vote.id, vote.choice) for vote in votes} <= set(rows), (
+        f"MySQL holds {listed(map(' '.join, rows), 'nothing', most=len(rows))}"
+    )
     evidence.text("votes in MySQL before", "".join(f"{' '.join(row)}\n" for row in rows))
     evidence.baseline(f"{number(count, 'vote')} cast in {version}; MySQL holds {len(rows)}.")
     return rows
@@ -203,7 +205,8 @@ def _(loss: Loss, kept: list[Row], tutorial: Tutorial, evidence: Evidence) -> No
         "there twice."
     )
     assert not lost and not twice, (
-        f"{len(lost)} acknowledged votes are lost: {lost[:3]}, twice: {twice}"
+        f"{len(lost)} acknowledged votes are lost: {in_turn(lost, most=3)}; "
+        f"twice: {listed(twice, most=len(twice))}"
     )
 
 
@@ -214,7 +217,7 @@ def _(loss: Loss) -> None:
         for answer in loss.refused
         if answer.status != 503 or "Storage is not available" not in answer.problem
     ]
-    assert not silent, f"{len(silent)} of {len(loss.refused)}: {silent[:3]}"
+    assert not silent, f"{len(silent)} of {len(loss.refused)}: {in_turn(silent, most=3)}"
 
 
 @then(parsers.parse('another pod is in its place, on the same claim "{claim}"'))
@@ -222,7 +225,7 @@ def _(loss: Loss, tutorial: Tutorial, evidence: Evidence, claim: str) -> None:
     pod = tutorial.pod_of(STORAGE, "2.0").name
     claims = claims_of(tutorial.cluster, tutorial.namespace, pod)
     evidence.observe(f"{pod} instead of {loss.pod}, on {listed(claims)}")
-    assert pod != loss.pod and claims == [claim], f"{pod} on {claims}"
+    assert pod != loss.pod and claims == [claim], f"{pod} on {listed(claims)}"
 
 
 @then(parsers.parse('the page of "{version}" shows the votes of MySQL again'))
@@ -230,7 +233,7 @@ def _(ingress: Ingress, tutorial: Tutorial, evidence: Evidence, version: str) ->
     page = ingress.view(headers=HEADERS[version]).page
     expected = counts_of(in_mysql(tutorial))
     evidence.observe(f"{page}; in MySQL {told(expected)}")
-    assert (page.version, page.counts) == (version, expected), f"{page}; in MySQL {expected}"
+    assert (page.version, page.counts) == (version, expected), f"{page}; in MySQL {told(expected)}"
 
 
 @then("MySQL holds exactly the votes that it held before")
@@ -241,4 +244,4 @@ def _(kept: list[Row], tutorial: Tutorial, evidence: Evidence) -> None:
         f"MySQL held {number(len(kept), 'vote')} before and holds {len(rows)} now; "
         f"{len(wrong)} are not as before."
     )
-    assert kept and not wrong, f"{len(wrong)} of {len(kept)} votes: {wrong[:3]}"
+    assert kept and not wrong, f"{len(wrong)} of {len(kept)} votes: {in_turn(wrong, most=3)}"

@@ -6,6 +6,7 @@ import ipaddress
 import re
 import shlex
 from collections import Counter
+from collections.abc import Iterable
 
 from pytest_bdd import given, parsers, then, when
 
@@ -22,8 +23,8 @@ from meshproof.progress import Progress
 from meshproof.tutorial.objects import live_objects, namespaces_of
 from meshproof.tutorial.stages import Objects, output_lines
 from meshproof.tutorial.tutorial import Tutorial
+from meshproof.wording import in_turn, number
 from meshproof.wording import listed as in_words
-from meshproof.wording import number
 
 ADDRESS_COMMAND = (
     "kubectl -n istio-system get service istio-ingressgateway "
@@ -52,6 +53,21 @@ def said(lines: list[str]) -> str:
     return in_words(f"{n} {word}" for word, n in Counter(x.split()[-1] for x in lines).items())
 
 
+def beside(printed: list[str], expected: list[str]) -> str:
+    """What was printed beside what was expected of it, and what was not."""
+    more, less = Counter(printed) - Counter(expected), Counter(expected) - Counter(printed)
+    return (
+        f"not expected: {in_order(more.elements())}; not printed: {in_order(less.elements())}; "
+        f"printed in all: {in_turn(printed, 'nothing')}"
+    )
+
+
+def in_order(names: Iterable[str]) -> str:
+    """All of these names, sorted, as a sentence lists them."""
+    found = sorted(names)
+    return in_words(found, most=len(found))
+
+
 @given(parsers.parse('the tutorial is followed up to "{stage}"'), target_fixture="commands")
 @when(parsers.parse('the tutorial is followed up to "{stage}"'), target_fixture="commands")
 @when(parsers.parse('the tutorial is followed on to "{stage}"'), target_fixture="commands")
@@ -66,16 +82,18 @@ def _(tutorial: Tutorial, evidence: Evidence, label: str, value: str) -> None:
     told = in_words(f"{name}={text}" for name, text in labels.items())
     evidence.result(f"The namespace carries {label}={labels.get(label, 'nothing')}.")
     evidence.observe(f"labels of {tutorial.namespace}: {told}")
-    assert labels.get(label) == value, f"labels of namespace {tutorial.namespace}: {labels}"
+    assert labels.get(label) == value, f"labels of namespace {tutorial.namespace}: {told}"
 
 
 @then(parsers.parse('the command with "{file}" printed'), target_fixture="created")
 def _(commands: list[Completed], evidence: Evidence, file: str, docstring: str) -> list[str]:
     printed = [output_lines(done.stdout) for done in commands if file in done.argv]
-    assert printed, f"no command with {file} was run, only {[c.command_line for c in commands]}"
+    assert printed, (
+        f"no command with {file} was run, only {in_turn(c.command_line for c in commands)}"
+    )
     evidence.result(f"The command printed {number(len(printed[0]), 'line')}: {said(printed[0])}.")
     evidence.observe(f"{file}: {', '.join(printed[0])}")
-    assert printed[0] == output_lines(docstring)
+    assert printed[0] == output_lines(docstring), beside(printed[0], output_lines(docstring))
     return printed[0]
 
 
@@ -84,7 +102,9 @@ def _(commands: list[Completed], evidence: Evidence, file: str, docstring: str) 
     printed = [line for done in commands if file in done.argv for line in output_lines(done.stdout)]
     evidence.result(f"The commands printed {number(len(printed), 'line')}: {said(printed)}.")
     evidence.observe(f"{file}: {', '.join(printed)}")
-    assert sorted(printed) == sorted(output_lines(docstring))
+    assert sorted(printed) == sorted(output_lines(docstring)), beside(
+        printed, output_lines(docstring)
+    )
 
 
 @given("the namespace's objects are listed", target_fixture="listed")
@@ -98,7 +118,7 @@ def _(tutorial: Tutorial, listed: Objects, created: list[str], evidence: Evidenc
     found = {f"{kind.lower()}/{name}" for kind, name in came}
     named = {f"{match[1]}/{match[2]}" for match in map(CREATED.fullmatch, created) if match}
     evidence.observe(f"{len(listed)} objects before, and since then {in_words(sorted(found))}")
-    assert found == named, f"came: {sorted(found)}, created: {sorted(named)}"
+    assert found == named, f"came: {in_order(found)}; created: {in_order(named)}"
 
 
 @then("these are all the Deployments and Services of the namespace")
@@ -107,7 +127,8 @@ def _(tutorial: Tutorial, created: list[str]) -> None:
     found = {("deployment.apps" if kind == "Deployment" else "service", name)
              for kind, name in live if kind in ("Deployment", "Service")}  # fmt: skip
     named = {tuple(line.removesuffix(" created").split("/")) for line in created}
-    assert found == named, f"in the namespace: {sorted(found)}, created: {sorted(named)}"
+    there, created_here = in_order(map("/".join, found)), in_order(map("/".join, named))
+    assert found == named, f"in the namespace: {there}; created: {created_here}"
 
 
 @then(
@@ -123,10 +144,10 @@ def _(tutorial: Tutorial, evidence: Evidence, name: str, mode: str, count: int, 
         for (kind, rule), manifest in live.items()
         if kind == "DestinationRule"
     }
-    modes = in_words(f"{rule} {tls_mode}" for rule, tls_mode in rules.items())
+    modes = in_words(f"{rule} {tls_mode or 'without a mode'}" for rule, tls_mode in rules.items())
     evidence.result(f"PeerAuthentication {name} is {policy}; DestinationRules: {modes}.")
-    assert policy == mode
-    assert list(rules.values()) == [tls] * count, f"DestinationRules: {rules}"
+    assert policy == mode, f"PeerAuthentication {name} is {policy}, not {mode}"
+    assert list(rules.values()) == [tls] * count, f"DestinationRules: {modes}"
 
 
 @when(
@@ -148,8 +169,8 @@ def _(loop_lines: list[str], evidence: Evidence, count: int, versions: str) -> N
         f"{in_words(f'{n} by analytics {version}' for version, n in sorted(shares.items()))}."
     )
     evidence.observe(f"the loop printed: {'; '.join(texts)}")
-    assert len(loop_lines) == count
-    assert set(read) <= set(versions.replace('"', "").split(" or ")), loop_lines
+    assert len(loop_lines) == count, f"it printed {number(len(loop_lines), 'line')}, not {count}"
+    assert set(read) <= set(versions.replace('"', "").split(" or ")), in_turn(texts)
 
 
 @given("no other lane has pods, which Istio's analysis would take for this namespace's")

@@ -11,7 +11,7 @@ from meshproof.mesh.loaded import configuration_dumps
 from meshproof.mesh.versions import versions_loaded, versions_named
 from meshproof.tutorial.objects import live_objects
 from meshproof.tutorial.tutorial import Tutorial
-from meshproof.wording import listed, number
+from meshproof.wording import in_turn, listed, number
 
 RULES = ("DestinationRule", "VirtualService")
 
@@ -32,6 +32,11 @@ def both(versions: list[str]) -> bool:
 def named(known: dict[str, list[str]]) -> str:
     """All versions that any of them knows."""
     return listed(sorted({version for versions in known.values() for version in versions}))
+
+
+def told(known: dict[str, list[str]]) -> str:
+    """What versions each of them knows."""
+    return in_turn(f"{name}: {listed(versions)}" for name, versions in sorted(known.items()))
 
 
 @when(
@@ -66,22 +71,30 @@ def _(tutorial: Tutorial, evidence: Evidence) -> Known:
 @then(parsers.parse('each of the {count:d} rules names "2.0" and a version before it'))
 def _(known: Known, count: int) -> None:
     wrong = {rule: seen for rule, seen in known.rules.items() if not both(seen)}
-    assert len(known.rules) == count and not wrong, f"of {len(known.rules)} rules: {wrong}"
+    assert len(known.rules) == count and not wrong, (
+        f"of {number(len(known.rules), 'rule')}: {told(wrong)}"
+    )
 
 
 @then('every proxy has loaded "2.0" and a version before it')
 def _(known: Known) -> None:
     wrong = {pod: seen for pod, seen in known.proxies.items() if not both(seen)}
-    assert known.proxies and not wrong, f"of {len(known.proxies)} proxies: {wrong}"
+    assert known.proxies and not wrong, (
+        f"of {number(len(known.proxies), 'proxy', 'proxies')}: {told(wrong)}"
+    )
 
 
 @then(parsers.parse('each of the {count:d} rules names "2.0" and no other version'))
 def _(known: Known, count: int) -> None:
     wrong = {rule: seen for rule, seen in known.rules.items() if seen != ["2.0"]}
-    assert len(known.rules) == count and not wrong, f"of {len(known.rules)} rules: {wrong}"
+    assert len(known.rules) == count and not wrong, (
+        f"of {number(len(known.rules), 'rule')}: {told(wrong)}"
+    )
 
 
 @then('every proxy has loaded "2.0" and no other version')
 def _(known: Known) -> None:
     wrong = {pod: seen for pod, seen in known.proxies.items() if seen != ["2.0"]}
-    assert known.proxies and not wrong, f"{len(wrong)} of {len(known.proxies)} proxies: {wrong}"
+    assert known.proxies and not wrong, (
+        f"{len(wrong)} of {len(known.proxies)} proxies: {told(wrong)}"
+    )

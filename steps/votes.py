@@ -11,7 +11,7 @@ from meshproof.probes.page import Page
 from meshproof.probes.stores import counts_of, redis_rows
 from meshproof.probes.votes import Ballot, told, unexpected_counts
 from meshproof.tutorial.tutorial import Tutorial
-from meshproof.wording import by_name, listed, number
+from meshproof.wording import by_name, in_turn, listed, number
 
 
 @given("all votes are reset")
@@ -45,7 +45,10 @@ def _(ingress: Ingress, cats: int, dogs: int) -> None:
 def _(ingress: Ingress, evidence: Evidence, text: str) -> None:
     response = ingress.view()
     evidence.result(f"The page shows {response.page.results}.")
-    assert response.page.results == text.replace("\\|", "|")
+    wanted = text.replace("\\|", "|")
+    assert response.page.results == text.replace("\\|", "|"), (
+        f"it shows “{response.page.results}”, not “{wanted}”"
+    )
 
 
 @then("each vote added exactly one to its own category")
@@ -56,7 +59,7 @@ def _(ballots: list[Ballot], evidence: Evidence) -> None:
         "own category."
     )
     evidence.observe("; ".join(map(str, ballots)))
-    assert not wrong, f"{len(wrong)} of {len(ballots)} votes: {wrong}"
+    assert not wrong, f"{len(wrong)} of {len(ballots)} votes: {in_turn(wrong)}"
 
 
 @then(parsers.parse("all app pods and Redis itself count {cats:d} cats and {dogs:d} dogs"))
@@ -77,4 +80,5 @@ def _(tutorial: Tutorial, evidence: Evidence, cats: int, dogs: int) -> None:
     evidence.observe(by_name({name: told(pair) for name, pair in counted.items()}))
     assert len(pages) == 3, f"{len(pages)} app pods"
     wrong = unexpected_counts(counted, (cats, dogs))
-    assert not wrong, f"expected {(cats, dogs)}: {wrong}"
+    others = in_turn(f"{name}: {told(pair)}" for name, pair in wrong.items())
+    assert not wrong, f"expected {told((cats, dogs))}: {others}"

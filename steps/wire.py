@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -13,7 +14,8 @@ from meshproof.evidence import Evidence
 from meshproof.probes.capture import capture, places
 from meshproof.probes.marked import PLAIN_HOST, cast_marked, follow_in_plain_text, marked_ways
 from meshproof.tutorial.tutorial import Tutorial
-from meshproof.wire import Wire, read_wire
+from meshproof.wire import Pair, Wire, read_wire
+from meshproof.wording import in_turn, listed
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def _(beside: Beside, node_engine: Engine | None, evidence: Evidence) -> None:
     follow_in_plain_text(plain_text)
     seen = observe(plain_text, node_engine, evidence, analytics="1.0", host=PLAIN_HOST)
     without = marked_ways("1.0") - seen.wire.showing(seen.marker)
-    assert not without, f"no marker seen in plain text between {sorted(without)}"
+    assert not without, f"no marker seen in plain text: {arrows(without)}"
 
 
 @when(
@@ -48,7 +50,9 @@ def _(tutorial: Tutorial, node_engine: Engine | None, evidence: Evidence) -> Obs
 def _(observed: Observed, datatable: list[list[str]]) -> None:
     expected = {(client, server) for client, server in datatable[1:]}
     missing = expected - observed.wire.talking.keys()
-    assert not missing, f"no packets seen between {sorted(missing)}: {observed.wire.summary()}"
+    assert not missing, (
+        f"no packets seen: {arrows(missing)}; seen: {in_turn(observed.wire.summary())}"
+    )
 
 
 @then("all of it is TLS")
@@ -63,6 +67,11 @@ def _(observed: Observed) -> None:
     assert (found, observed.in_packets) == (0, 0), (
         f"the marker was read {found} times in connections, {observed.in_packets} in packets"
     )
+
+
+def arrows(pairs: Collection[Pair]) -> str:
+    """The ways between workloads, in words."""
+    return listed((f"{a} → {b}" for a, b in sorted(pairs)), most=len(pairs))
 
 
 def observe(

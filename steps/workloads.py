@@ -16,7 +16,7 @@ from meshproof.tutorial.objects import get, live_objects
 from meshproof.tutorial.pods import PodState, container_names, pods_table
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, converge
-from meshproof.wording import listed, number
+from meshproof.wording import in_turn, listed, number
 
 #: What the application could not use MySQL with, if it were told so.
 AMISS = (("MYSQL_PASSWORD=not-the-password",), ("MYSQL_DATABASE=not-the-database",))
@@ -54,7 +54,9 @@ def list_pods(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
 def require_pods(pods: list[PodState], table: list[list[str]]) -> None:
     """Require as many pods of each app and version as a table says, and no others."""
     expected = {(app, version): int(count) for app, version, count in table[1:]}
-    assert Counter((pod.app, pod.version) for pod in pods) == expected, [str(pod) for pod in pods]
+    assert Counter((pod.app, pod.version) for pod in pods) == expected, (
+        f"{number(len(pods), 'pod')}: {listed(pods, most=len(pods))}"
+    )
 
 
 @then(parsers.parse('the claim "{claim}" is bound, and storage 2.0 keeps its votes on it'))
@@ -65,7 +67,7 @@ def _(tutorial: Tutorial, evidence: Evidence, claim: str) -> None:
     mounted = claims_of(tutorial.cluster, tutorial.namespace, pod)
     evidence.observe(f"claim {claim} is {phase}; {pod} has mounted {listed(mounted)}")
     assert phase == "Bound", f"claim {claim} is {phase}"
-    assert mounted == [claim], f"{pod} has mounted {mounted}"
+    assert mounted == [claim], f"{pod} has mounted {listed(mounted)}"
 
 
 @then("the Service of storage leads to 1.0 at port 6379, and to 2.0 at port 3306")
@@ -75,7 +77,7 @@ def _(tutorial: Tutorial, evidence: Evidence) -> None:
                 3306: [tutorial.pod_of(STORAGE, "2.0").name]}  # fmt: skip
     ends = listed(f"{listed(pods)} at port {port}" for port, pods in ready.items())
     evidence.observe(f"ready endpoints of {STORAGE}: {ends}")
-    assert ready == expected, f"ready endpoints of {STORAGE}: {ready}"
+    assert ready == expected, f"ready endpoints of {STORAGE}: {ends}"
 
 
 @then("storage 2.0 is ready for those alone who log in and read votes")
@@ -91,8 +93,8 @@ def _(tutorial: Tutorial, evidence: Evidence) -> None:
     lines = [f"{' '.join(told) or 'told nothing else'}: exit code {c}" for told, c in codes.items()]
     evidence.observe(f"{' '.join(command)}, {'; '.join(lines)}")
     assert command, "the kubelet asks storage 2.0 by no command whether it is ready"
-    assert codes.pop(()) == 0, f"not ready, says {command}"
-    assert all(codes.values()), f"ready all the same, by {command}: {'; '.join(lines)}"
+    assert codes.pop(()) == 0, f"not ready, says {' '.join(command)}"
+    assert all(codes.values()), f"ready all the same, by {' '.join(command)}: {in_turn(lines)}"
 
 
 @then("each is 2/2, Running and has never been restarted")
@@ -102,7 +104,7 @@ def _(pods: list[PodState]) -> None:
         for pod in pods
         if (pod.ready, pod.containers, pod.phase, pod.restarts) != (2, 2, "Running", 0)
     ]
-    assert not wrong, f"{len(wrong)} of {len(pods)} pods: {wrong}"
+    assert not wrong, f"{len(wrong)} of {len(pods)} pods: {listed(wrong, most=len(wrong))}"
 
 
 @then("the pods listed before still run, never restarted")
@@ -114,13 +116,16 @@ def _(pods: list[PodState], tutorial: Tutorial, evidence: Evidence) -> None:
         f"{number(len(pods), 'pod')} before, {len(now)} now; {len(gone)} gone and {len(changed)} "
         "changed."
     )
-    assert not gone and not changed
+    assert not gone and not changed, f"gone: {in_turn(gone)}; changed: {in_turn(changed)}"
 
 
 @then(parsers.parse('the table of "{command}" says the same'))
 def _(tutorial: Tutorial, pods: list[PodState], command: str) -> None:
     printed = tutorial.run(command.format(namespace=tutorial.namespace)).stdout
-    assert sorted(pods_table(printed)) == sorted(str(pod) for pod in pods)
+    assert sorted(pods_table(printed)) == sorted(str(pod) for pod in pods), (
+        f"the table says {in_turn(sorted(pods_table(printed)), 'nothing')}, "
+        f"and the pods are {in_turn(sorted(map(str, pods)))}"
+    )
 
 
 @when("each pod is described as in the tutorial", target_fixture="descriptions")
@@ -138,7 +143,10 @@ def _(descriptions: list[Completed], evidence: Evidence, container: str) -> None
     evidence.observe(
         f"{len(shown) - len(without)} of {number(len(shown), 'pod')} show the container {container}"
     )
-    assert shown and not without, f"without {container}: {without} of {shown}"
+    assert shown and not without, (
+        f"without {container}: {listed(without, most=len(without))}; "
+        f"shown are {in_turn(f'{pod} with {listed(names)}' for pod, names in shown.items())}"
+    )
 
 
 @then("every proxy has taken over all its configuration from istiod")

@@ -22,6 +22,7 @@ from meshproof.tls.certificates import Held, read_held
 from meshproof.tutorial.objects import get
 from meshproof.tutorial.pods import pod_state
 from meshproof.waiting import CERTIFICATE_RENEWED, converge
+from meshproof.wording import listed, quoted
 
 SECRETS = "/config_dump?resource=dynamic_active_secrets"
 GATEWAYS = "?labelSelector=istio%3Dingressgateway"
@@ -36,11 +37,13 @@ def pods_of(cluster: Cluster, namespace: str, selector: str = "") -> list[Mappin
 
     Raises ``PromiseBroken`` where one has no proxy: it could have no certificate.
     """
-    listed = get(cluster, f"/api/v1/namespaces/{namespace}/pods{selector}")["items"]
-    running = [pod for pod in listed if pod_state(pod).settled]
+    there = get(cluster, f"/api/v1/namespaces/{namespace}/pods{selector}")["items"]
+    running = [pod for pod in there if pod_state(pod).settled]
     bare = [pod["metadata"]["name"] for pod in running if not pod_state(pod).proxied]
     if bare or not running:
-        raise PromiseBroken(f"{namespace}: {len(running)} pods run, without a proxy: {bare}")
+        raise PromiseBroken(
+            f"{namespace}: {len(running)} pods run, without a proxy: {listed(bare)}"
+        )
     return running
 
 
@@ -98,6 +101,10 @@ class Answer:
     at: datetime
     text: str
 
+    def __str__(self) -> str:
+        """Return it in a line."""
+        return f"{quoted(self.text)} at {self.at:%T}"
+
 
 class OpenConnection:
     """One connection to Redis, opened inside a pod and asked for its number every half second.
@@ -151,7 +158,7 @@ class OpenConnection:
         )
 
     def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        assert self._process.stdout is not None, "its output was asked for"  # noqa: S101
         with self._process.stdout as lines:
             for line in lines:
                 self.answers.append(Answer(datetime.now(UTC), line.strip()))

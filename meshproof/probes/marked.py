@@ -10,6 +10,7 @@ from meshproof.probes.inside import answer_of_redis
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
 from meshproof.wire import Pair
+from meshproof.wording import quoted
 
 PLAIN_TEXT = "istio/plain-text.yaml"
 #: The name by which the ingress leads to a namespace without mutual TLS, as in that file.
@@ -83,7 +84,7 @@ def cast_marked(
                 pod.app,
                 f"ECHO {marker}",
             )
-            answers.append(f"Redis answers {pod.name} with {answer!r}")
+            answers.append(f"Redis answers {pod.name} with {quoted(answer)}")
             if marker not in answer:
                 raise PromiseBroken(answers[-1])
     return answers

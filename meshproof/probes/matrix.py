@@ -18,6 +18,7 @@ from meshproof.probes.inside import service_to
 from meshproof.tutorial.pods import PodState
 from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
+from meshproof.wording import listed
 
 #: Pods that make calls at once.
 AT_ONCE = 8
@@ -121,4 +122,4 @@ def caller(pods: Sequence[PodState], workload: str) -> PodState:
     for pod in pods:
         if pod.workload == workload and pod.settled:
             return pod
-    raise PromiseBroken(f"no pod of {workload} to call from, among {[str(pod) for pod in pods]}")
+    raise PromiseBroken(f"no pod of {workload} to call from, among {listed(pods, most=len(pods))}")

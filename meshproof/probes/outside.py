@@ -17,6 +17,7 @@ from meshproof.progress import Progress
 from meshproof.tls.home_made import KeyPair
 from meshproof.tutorial.objects import get, is_probe, namespace_object
 from meshproof.waiting import PROXIES_SYNCED, converge
+from meshproof.wording import quoted
 
 CLIENT = ROOT / "manifests" / "kubernetes" / "outside-client.yaml"
 POD = "outside-client"
@@ -160,7 +161,7 @@ class Attempt:
         """Return the outcome in a line."""
         if not self.connected:
             return f"{self.target.name}: no connection ({self.end})"
-        came = repr(self.received.splitlines()[0]) if self.received else "not a byte"
+        came = quoted(self.received.splitlines()[0]) if self.received else "not a byte"
         return f"{self.target.name}: {came} ({self.end})"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lxml import etree, html
 
 from meshproof.errors import PromiseBroken
+from meshproof.wording import quoted
 
 #: The elements that say what a page shows, by their ids.
 ELEMENTS = ("version", "host", "store", "results")
@@ -62,7 +63,8 @@ def parse_page(text: str) -> Page:
     texts = {}
     for name in ELEMENTS:
         if name not in elements:
-            raise WrongPage(f"not the voting page: it has no “{name}”; it begins {text[:200]!r}")
+            begin = quoted(text[:200])
+            raise WrongPage(f"not the voting page: it has no “{name}”; it begins with {begin}")
         texts[name] = _text(elements[name])
     return Page(
         version=_after("version:", texts["version"]),
@@ -91,5 +93,5 @@ def _elements(text: str) -> dict[str | None, html.HtmlElement]:
 
 def _after(label: str, text: str) -> str:
     if not text.startswith(label):
-        raise WrongPage(f"not the voting page: {text!r} does not begin with {label!r}")
+        raise WrongPage(f"not the voting page: {quoted(text)} does not begin with “{label}”")
     return text.removeprefix(label).strip()

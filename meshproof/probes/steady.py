@@ -19,6 +19,7 @@ from meshproof.probes.ingress import Ingress, Response
 from meshproof.probes.votes import CATEGORIES, VOTE_ID
 from meshproof.timeline import Request, Step, Timeline
 from meshproof.waiting import REQUESTS_ANSWERED, converge
+from meshproof.wording import listed, quoted
 
 #: One request in so many is a vote.
 VOTES = 3
@@ -160,7 +161,7 @@ def request_of(at: float, user: str, response: Response, vote: str, vote_id: str
         problem = str(error)
     acknowledged = response.headers.get(VOTE_ID, "")
     if vote and not problem and acknowledged != vote_id:
-        problem = f"{response}, the vote not acknowledged ({VOTE_ID}: {acknowledged!r})"
+        problem = f"{response}, the vote not acknowledged ({VOTE_ID}: {quoted(acknowledged)})"
     return Request(
         at, response.seconds, user, response.method, response.status, version, store,
         vote, vote_id, acknowledged, problem,
@@ -180,12 +181,17 @@ def votes_amiss(timeline: Timeline, stored: Mapping[str, Sequence[tuple[str, str
         for vote_id, category in rows:
             held.setdefault(vote_id, []).append((store, category))
     uncast = sorted(held.keys() - cast.keys())
-    found = [f"the vote {vote_id}, which nobody cast: held {held[vote_id]}" for vote_id in uncast]
+    found = [f"the vote {vote_id}, which nobody cast: {_held(held[vote_id])}" for vote_id in uncast]
     for vote_id, request in cast.items():
         stores = [request.store] if request.acknowledged and request.store else list(stored)
         allowed = [[(store, request.vote)] for store in stores]
         if not request.acknowledged:
             allowed.append([])
         if held.get(vote_id, []) not in allowed:
-            found.append(f"{request}: held {held.get(vote_id, [])}")
+            found.append(f"{request}: {_held(held.get(vote_id, []))}")
     return found
+
+
+def _held(where: Sequence[tuple[str, str]]) -> str:
+    """Say in which stores a vote is held, and for what."""
+    return f"held {listed((f'in {store} for {category}' for store, category in where), 'nowhere')}"

@@ -15,6 +15,7 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.probes.page import SHARES, SIMPLE, read_text
 from meshproof.sequential import SequentialTest
+from meshproof.wording import quoted
 
 #: Asks analytics as an app pod does, over its sidecar. Arguments: URL, requests at most,
 #: whether each gets a connection of its own, and the rule by which what came ends it before, or
@@ -50,7 +51,8 @@ for _ in range(count):
         if fresh:
             connection.close()
     except Exception as problem:
-        body, status, error, connection = "", None, repr(problem), None
+        reason = f"{type(problem).__name__}: {problem}"
+        body, status, error, connection = "", None, reason, None
     seen.append([at - begun, time.monotonic() - at, status, body, error])
     if rule and status == 200 and decided(body):
         break
@@ -220,7 +222,9 @@ def _view(
 ) -> View:
     read = read_text(text) if status == 200 else None
     if read is None:
-        return View(at, seconds, status, source, None, None, f"HTTP {status}: {text or problem!r}")
+        code = f"HTTP {status}" if status else "no answer"
+        said = quoted(text or problem)
+        return View(at, seconds, status, source, None, None, f"{code}: {said}")
     version, counts = read
     return View(at, seconds, status, source, version, counts)
 

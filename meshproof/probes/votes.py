@@ -90,5 +90,7 @@ def miscounted(counted: Sequence[Counted]) -> list[str]:
         for version in VERSIONS:
             shown, expected = one.shown.get(version), tally(votes, version)
             if shown != expected:
-                found.append(f"after {one.vote}: {version} shows {shown}, cast were {expected}")
+                found.append(
+                    f"after {one.vote}: {version} shows {told(shown)}, cast were {told(expected)}"
+                )
     return found

@@ -19,6 +19,7 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.injection import PROXY
+from meshproof.wording import listed
 
 #: Istio's default (`SECRET_TTL`), and by how much istiod backdates for clocks that differ
 #: (`ClockSkewGracePeriod`).
@@ -90,7 +91,7 @@ class Held:
         except x509.ExtensionNotFound:
             return []
         uri = x509.UniformResourceIdentifier
-        return [name.value if isinstance(name, uri) else repr(name) for name in found.value]
+        return [str(name.value) if isinstance(name, uri) else _told(name) for name in found.value]
 
     @property
     def usages(self) -> set[ObjectIdentifier]:
@@ -99,6 +100,13 @@ class Held:
             return set(self.leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
         except x509.ExtensionNotFound:
             return set()
+
+
+def _told(name: x509.GeneralName) -> str:
+    """Return an alternative name that is no URI, with what kind it is of."""
+    value = name.value
+    text = value.rfc4514_string() if isinstance(value, x509.Name) else value
+    return f"{type(name).__name__} {text}"
 
 
 def identity(domain: str, pod: Mapping[str, Any]) -> str:
@@ -157,7 +165,7 @@ def untrusted(held: Held, roots: Sequence[x509.Certificate], now: datetime) -> l
     strange = [root for root in held.roots if root not in roots]
     if strange or not held.roots:
         names = [f"{root.subject.rfc4514_string()} {root.serial_number:x}" for root in strange]
-        found.append(f"{held.pod}: trusts roots that are not the mesh's, or none: {names}")
+        found.append(f"{held.pod}: trusts roots that are not the mesh's, or none: {listed(names)}")
     return found
 
 
@@ -165,7 +173,9 @@ def misnamed(held: Held) -> list[str]:
     """Say where a certificate is not made out to exactly its pod's identity, for both ends."""
     found = []
     if held.names != [held.identity]:
-        found.append(f"{held.pod}: made out to {held.names}, not to {held.identity}")
+        found.append(
+            f"{held.pod}: made out to {listed(held.names, 'nobody')}, not to {held.identity}"
+        )
     missing = [name for usage, name in USAGES.items() if usage not in held.usages]
     if missing:
         found.append(f"{held.pod}: not to be used by {' and '.join(missing)}")

@@ -63,6 +63,7 @@ from meshproof.waiting import (
     NotKept,
     converge,
 )
+from meshproof.wording import listed
 
 MANIFESTS = ROOT / "manifests"
 
@@ -234,7 +235,7 @@ class Tutorial:
         for pod in pods:
             if (pod.app, pod.version) == (app, version) and not pod.stopping:
                 return pod
-        raise PromiseBroken(f"no pod of {app} {version} among {[str(pod) for pod in pods]}")
+        raise PromiseBroken(f"no pod of {app} {version} among {listed(pods, most=len(pods))}")
 
     def settle(self, stage: str) -> None:
         """Wait until the workloads of a stage run and, where it is served, the page answers.

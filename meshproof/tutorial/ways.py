@@ -42,7 +42,7 @@ class Way:
         """What is wrong with it; empty where nothing is."""
         found = []
         if self.reached != self.target:
-            found.append(f"{self}: it led to {self.reached}")
+            found.append(f"{self}: it led to {self.reached or 'no stage'}")
         if self.namespaces[0] != self.namespaces[1]:
             found.append(f"{self}: the namespace was started over")
         if self.commands and not self.forward:

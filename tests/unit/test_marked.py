@@ -88,7 +88,7 @@ def test_a_vote_that_did_not_go_by_these_analytics(application: Application, res
 
 def test_a_storage_that_does_not_repeat_the_marker(application: Application) -> None:
     application.redis = ""
-    with pytest.raises(PromiseBroken, match="Redis answers pod-0 with ''"):
+    with pytest.raises(PromiseBroken, match="Redis answers pod-0 with nothing"):
         application.cast()
 
 

@@ -171,8 +171,8 @@ def test_a_gate_that_does_not_shows_how_often_and_the_shortest_of_each_kind() ->
     gate = of(READ)
     assert gate.wrong == READ[2:]
     assert gate.complaint == (
-        "3 of 5 requests went wrong; quotes: 1 of 1 with the flag, e.g. Cookie: 'featureflag=on' "
-        "got HTTP 503, not 2.0; quotes: 2 of 2 without it, e.g. Cookie: 'featureflag=\"on\"' "
+        "3 of 5 requests went wrong; quotes: 1 of 1 with the flag, e.g. Cookie: “featureflag=on” "
+        'got HTTP 503, not 2.0; quotes: 2 of 2 without it, e.g. Cookie: “featureflag="on"” '
         "got 2.0, not 1.0"
     )
 
@@ -184,8 +184,8 @@ def test_a_version_that_nobody_is_to_get_is_wrong_for_everyone() -> None:
 
 def test_every_request_is_in_the_table() -> None:
     assert of(READ[1:3]).table == (
-        "ordinary\tto get 1.0\tCookie: 'a=1' got 1.0\n"
-        "quotes\tto get 1.0\tCookie: 'featureflag=\"on\"; b=1' got 2.0\n"
+        "ordinary\tto get 1.0\tCookie: “a=1” got 1.0\n"
+        'quotes\tto get 1.0\tCookie: “featureflag="on"; b=1” got 2.0\n'
     )
 
 
@@ -207,6 +207,7 @@ def test_a_kind_that_is_not_represented_both_ways_is_named() -> None:
 
 def test_headers_in_a_line() -> None:
     assert str(Headers("", ("a\t", "b"), ("X-Cookie", "c"))) == (
-        "Cookie: 'a\\t' and Cookie: 'b' and X-Cookie: 'c'"
+        "Cookie: “a⟨tab⟩” and Cookie: “b” and X-Cookie: “c”"
     )
     assert str(Headers("", ())) == "no Cookie"
+    assert str(Headers("", ("",))) == "Cookie: empty"

@@ -59,15 +59,19 @@ def test_another_page_names_what_is_missing(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["version", "host", "store"])
 def test_a_field_that_says_something_else(name: str) -> None:
-    with pytest.raises(ValueError, match=f"does not begin with '{name}:'"):
+    with pytest.raises(ValueError, match=f"does not begin with “{name}:”"):
         parse_page(HTML.replace(f"{name}:", "other:"))
 
 
-@pytest.mark.parametrize("body", ["", "no healthy upstream", '{"cats": 2, "dogs": 4}'])
-def test_what_is_no_page_at_all_is_shown(body: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [("", "nothing"), ("no healthy\nupstream", "“no healthy⟨new line⟩upstream”"),
+     ('{"cats": 2, "dogs": 4}', '“{"cats": 2, "dogs": 4}”')],
+)  # fmt: skip
+def test_what_is_no_page_at_all_is_shown(body: str, shown: str) -> None:
     with pytest.raises(ValueError, match="not the voting page") as refused:
         parse_page(body)
-    assert repr(body) in str(refused.value)
+    assert str(refused.value).endswith(f"it begins with {shown}")
 
 
 def test_of_a_long_page_only_the_beginning_is_shown() -> None:

@@ -80,6 +80,14 @@ def test_each_acknowledged_vote_is_in_its_store_once(
     assert bool(found) is amiss
 
 
+def test_a_vote_that_is_amiss_says_where_it_is_held() -> None:
+    twice = [("id-1", "Cats"), ("id-1", "Dogs")]
+    (lost,) = votes_amiss(Timeline((), (VOTE,)), {"redis": [], "mysql": []})
+    (doubled,) = votes_amiss(Timeline((), (VOTE,)), {"redis": twice, "mysql": []})
+    assert lost.endswith(": held nowhere")
+    assert doubled.endswith(": held in redis for Cats and in redis for Dogs")
+
+
 class Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer("")

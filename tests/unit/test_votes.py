@@ -88,11 +88,20 @@ def test_versions_that_count_their_own_votes_alone_are_right() -> None:
 @pytest.mark.parametrize(
     ("shown", "line"),
     [
-        ({"1.0": (1, 1), "2.0": (0, 1)}, "1.0 shows (1, 1), cast were (1, 0)"),
-        ({"1.0": (1, 0), "2.0": (1, 1)}, "2.0 shows (1, 1), cast were (0, 1)"),
-        ({"1.0": (1, 0), "2.0": (0, 0)}, "2.0 shows (0, 0), cast were (0, 1)"),
-        ({"1.0": (1, 0), "2.0": None}, "2.0 shows None, cast were (0, 1)"),
-        ({"1.0": (1, 0), "1.1": (0, 1)}, "2.0 shows None, cast were (0, 1)"),
+        (
+            {"1.0": (1, 1), "2.0": (0, 1)},
+            "1.0 shows 1 cats and 1 dogs, cast were 1 cats and 0 dogs",
+        ),
+        (
+            {"1.0": (1, 0), "2.0": (1, 1)},
+            "2.0 shows 1 cats and 1 dogs, cast were 0 cats and 1 dogs",
+        ),
+        (
+            {"1.0": (1, 0), "2.0": (0, 0)},
+            "2.0 shows 0 cats and 0 dogs, cast were 0 cats and 1 dogs",
+        ),
+        ({"1.0": (1, 0), "2.0": None}, "2.0 shows no counts, cast were 0 cats and 1 dogs"),
+        ({"1.0": (1, 0), "1.1": (0, 1)}, "2.0 shows no counts, cast were 0 cats and 1 dogs"),
     ],
 )
 def test_a_version_that_counts_otherwise(shown: dict[str, Counts | None], line: str) -> None:

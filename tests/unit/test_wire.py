@@ -113,20 +113,20 @@ def test_a_connection_is_tls_from_its_hello_on() -> None:
 def test_plain_text_is_shown_escaped() -> None:
     seen = wire(conversation(*PLAIN))
     (connection,) = seen.in_plain_text
-    assert connection.plain_text == f"sent, at byte 0: b'ECHO {MARKER}\\r\\n'"
+    assert connection.plain_text == f"sent, at byte 0: “ECHO {MARKER}⟨line end⟩”"
     assert seen.count(MARKER) == 2
     assert seen.showing(MARKER) == {(APP.workload, STORAGE.workload)}
 
 
 def test_what_the_server_says_in_plain_text_counts_too() -> None:
     text = only(conversation([CLIENT_HELLO], [b"HTTP/1.1 400 Bad Request\r\n\r\n"])).plain_text
-    assert text.startswith("answered, at byte 0: b'HTTP/1.1 400")
+    assert text.startswith("answered, at byte 0: “HTTP/1.1 400")
 
 
 def test_plain_text_after_tls_is_found_where_it_begins() -> None:
     at = len(CLIENT_HELLO + DATA)
     text = only(conversation([CLIENT_HELLO + DATA + b"GET / HTTP/1.1"], [SERVER_HELLO])).plain_text
-    assert text == f"sent, at byte {at}: b'GET / HTTP/1.1'"
+    assert text == f"sent, at byte {at}: “GET / HTTP/1.1”"
 
 
 @pytest.mark.parametrize(
