@@ -220,6 +220,20 @@ class Suite:
         return Run(self.root, process)
 
 
+@pytest.fixture(autouse=True)
+def _hangup_is_no_longer_ignored_by_children() -> Iterator[None]:
+    """Have children heed SIGHUP also where these tests were started with `nohup`.
+
+    What is ignored stays so in a child; a handler does not, and this one ignores it here, too.
+    """
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGHUP, lambda *_: None)
+    yield
+    if ignored:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 @pytest.fixture
 def suite(tmp_path: Path) -> Iterator[Suite]:
     (tmp_path / "features").mkdir()
