@@ -92,7 +92,7 @@ class SequentialTest:
 
         With a difference that is not in it no number does.
         """
-        return tuple(int(n) for n in self._accept if n <= self.most)
+        return tuple(self._accept[self._accept <= self.most].tolist())
 
     @cached_property
     def reject_until(self) -> tuple[int, ...]:
@@ -100,7 +100,7 @@ class SequentialTest:
 
         A difference that is not in it shows one whatever their number.
         """
-        return tuple(int(n) for n in self._reject if n < self.most)
+        return tuple(self._reject[self._reject < self.most].tolist())
 
     @cached_property
     def most(self) -> int:
@@ -108,12 +108,18 @@ class SequentialTest:
 
         The least by which an even split is found even but for a chance of ``alpha``.
         """
-        noticed = 0.0
-        for number, step in enumerate(self._steps(0.5)):
+        return len(self._fair) - 1
+
+    @cached_property
+    def _fair(self) -> tuple[tuple[float, float, float], ...]:
+        """The steps of an even split, up to the most. Raises ``ValueError`` where it has none."""
+        steps, noticed = [], 0.0
+        for step in self._steps(0.5):
+            steps.append(step)
             _, uneven, undecided = step
             noticed += uneven
             if noticed + undecided <= self.alpha:
-                return number
+                return tuple(steps)
         raise ValueError(
             f"{split(self.alternative)} is too close to even: more than {MOST_SAMPLES} samples"
         )
@@ -159,33 +165,51 @@ class SequentialTest:
 
     def _steps(self, share: float) -> Iterator[tuple[float, float, float]]:
         """The chances, by the number of samples: found even or uneven there, or still open."""
-        accept, reject = self._accept, self._reject
-        # open[i] is the chance of least + i of the first kind, and no decision yet.
+        even_below, open_below = (bounds.tolist() for bounds in self._bounds)
+        sample = np.array([1 - share, share])
+        # open_[i] is the chance of least + i of the first kind, and no decision yet.
         open_, least = np.ones(1), 0
         yield 0.0, 0.0, 1.0
         for samples in range(1, MOST_SAMPLES + 1):
-            came = np.zeros(len(open_) + 1)
-            came[:-1] = open_ * (1 - share)
-            came[1:] += open_ * share
-            difference = np.abs(2 * (least + np.arange(len(came))) - samples)
-            even = difference < np.searchsorted(accept, samples, "right")
-            uneven = ~even & (difference >= np.searchsorted(reject, samples, "left"))
-            chances = float(came[even].sum()), float(came[uneven].sum())
-            came[even] = 0
-            kept = np.flatnonzero(~uneven)
-            if not len(kept):
+            came = np.convolve(open_, sample)
+            even = _nearer(even_below[samples], samples, least, len(came))
+            kept = _nearer(open_below[samples], samples, least, len(came))
+            chances = (
+                float(came[even].sum()),
+                float(came[: kept.start].sum() + came[kept.stop :].sum()),
+            )
+            if kept.start == kept.stop:
                 yield *chances, 0.0
                 return
-            open_ = came[kept[0] : kept[-1] + 1]
-            least += int(kept[0])
+            came[even] = 0
+            open_ = came[kept]
+            least += kept.start
             yield *chances, float(open_.sum())
+
+    @cached_property
+    def _bounds(self) -> tuple[_Numbers, _Numbers]:
+        """By the number of samples: below which difference it is even, and below which not uneven.
+
+        Where both ratios are small and their mean is large, it is even.
+        """
+        samples = self._differences
+        even_below = np.searchsorted(self._accept, samples, "right")
+        return even_below, np.maximum(even_below, np.searchsorted(self._reject, samples, "left"))
+
+
+def _nearer(difference: int, samples: int, least: int, length: int) -> slice:
+    """Where, among so many numbers of the first kind from ``least``, counts differ by less."""
+    start = min(max((samples - difference) // 2 + 1 - least, 0), length)
+    stop = min(max((samples + difference + 1) // 2 - least, start), length)
+    return slice(start, stop)
 
 
 @lru_cache(maxsize=64)
 def _course(test: SequentialTest, share: float) -> Course:
     even, uneven = np.zeros(test.most + 1), np.zeros(test.most + 1)
     undecided = 0.0
-    for number, step in zip(range(test.most + 1), test._steps(share), strict=False):
+    steps = test._fair if share == 0.5 else test._steps(share)
+    for number, step in zip(range(test.most + 1), steps, strict=False):
         even[number], uneven[number], undecided = step
     return Course(even, uneven, undecided)
 
