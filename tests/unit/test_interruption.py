@@ -249,6 +249,8 @@ def suite(tmp_path: Path) -> Iterator[Suite]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        if process.stdout:
+            process.stdout.close()
 
 
 CODES = {
