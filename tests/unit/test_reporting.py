@@ -458,6 +458,14 @@ def _():
 def _(value):
     assert value % 2 == 0, f"{value} is odd"
 """
+OTHER = """\
+import pytest
+
+
+@pytest.mark.parametrize("manifest", [{"kind": "Secret", "stringData": {"KEY": "letmein99"}}])
+def test_that_has_a_parameter(manifest):
+    pass
+"""
 SETTINGS = """\
 [pytest]
 addopts = --strict-markers --strict-config --import-mode=importlib -p no:cacheprovider
@@ -481,6 +489,7 @@ RUNS = {
     "cut short": ["-x", "-m", "D1 or D3 or D8"],
     "by name": ["features/test_deploy.py::test_a_promise_is_kept"],
     "nothing": ["-k", "nonesuch"],
+    "another test": ["other", "-k", "has_a_parameter"],
     "listed": ["--collect-only"],
     "proves nothing": [],
     "findings": ["-x", "-m", "D1"],
@@ -533,6 +542,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
         (folder / "test_deploy.py").write_text(MODULE.format(name="deploy"))
     (root / "conftest.py").write_text(CONFTEST)
     (root / "pytest.ini").write_text(SETTINGS)
+    (root / "other").mkdir()
+    (root / "other" / "test_other.py").write_text(OTHER)
     runs = {}
     for name, selection in RUNS.items():
         where = [] if any("::" in word for word in selection) else ["features"]
@@ -585,6 +596,13 @@ def test_features_are_run_where_an_argument_holds_them(arguments: list[str], run
         getini={"bdd_features_base_dir": "features"}.__getitem__,
     )
     assert runs_features(config) == runs
+
+
+def test_the_parameters_of_other_tests_are_in_no_result(ran: dict[str, Ran]) -> None:
+    (file,) = (ran["another test"].reports / RESULTS).glob("*-result.json")
+    result = json.loads(file.read_text())
+    assert result["name"] == "test_that_has_a_parameter[manifest0]"
+    assert "letmein99" not in file.read_text()
 
 
 def test_every_way_to_end_has_its_verdict(ran: dict[str, Ran]) -> None:
