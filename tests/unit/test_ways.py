@@ -63,7 +63,7 @@ def test_a_way_forward_takes_commands() -> None:
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [
-        ({"reached": None}, "it led to None"),
+        ({"reached": None}, "it led to no stage"),
         ({"reached": "deployed"}, "it led to deployed"),
         ({"namespaces": ("7", "8")}, "the namespace was started over"),
         ({"commands": 3}, "it took 3 commands forward again"),
