@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
-from scipy.stats import binomtest
-
 from meshproof.sequential import Decision, SequentialTest, check_inside, even_test, split
 from meshproof.weakening import Weakening
 
@@ -142,6 +140,8 @@ class AlwaysClaim:
         """The upper bound of the leak rate with the confidence (Clopper and Pearson)."""
         if self.observed == 0:
             return 1.0
+        from scipy.stats import binomtest  # noqa: PLC0415 - 1.3 s, and few processes ask
+
         test = binomtest(self.deviations, self.observed, alternative="less")
         return float(test.proportion_ci(self.confidence, method="exact").high)
 

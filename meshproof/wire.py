@@ -12,9 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from scapy.layers.inet import IP, TCP
-from scapy.utils import PcapReader
-
 from meshproof.errors import EnvironmentBroken
 from meshproof.wording import quoted
 
@@ -219,6 +216,10 @@ def read_wire(pcaps: Iterable[bytes], places: Iterable[Place]) -> Wire:
 
 def packets_of(pcap: bytes) -> Iterator[Packet]:
     """Read the TCP packets over IPv4 of a capture."""
+    # Each process of a run would spend 0.6 s on them, and one of them reads a capture.
+    from scapy.layers.inet import IP, TCP  # noqa: PLC0415
+    from scapy.utils import PcapReader  # noqa: PLC0415
+
     with PcapReader(BytesIO(pcap)) as reader:  # type: ignore[arg-type] # it takes files, too
         for packet in reader:
             if TCP not in packet:

@@ -227,6 +227,8 @@ def differences(wanted: Any, live: Any, path: str = "") -> list[str]:
 
     Lists must have the same length and agree one by one.
     """
+    if wanted == live:  # nearly always, and much faster than by its parts
+        return []
     if isinstance(wanted, Mapping):
         if not isinstance(live, Mapping):
             return [f"{path}: {live!r} instead of {dict(wanted)!r}"]
@@ -246,7 +248,7 @@ def differences(wanted: Any, live: Any, path: str = "") -> list[str]:
             for index, (want, have) in enumerate(zip(wanted, live, strict=True))
             for line in differences(want, have, f"{path}[{index}]")
         ]
-    return [] if wanted == live else [f"{path}: {live!r} instead of {wanted!r}"]
+    return [f"{path}: {live!r} instead of {wanted!r}"]
 
 
 def departures(wanted: Manifest, live: Manifest) -> list[str]:
@@ -281,7 +283,8 @@ def deviations(wanted: Objects, live: Objects) -> list[str]:
 def stage_of(live: Objects, wanted: Mapping[str, Objects]) -> str | None:
     """Return the stage whose objects these are, or None where it is none of them."""
     for name in reversed(NAMES):
-        if not deviations(wanted[name], live):
+        # What is there is told in no time, and mostly enough to say that it is another.
+        if wanted[name].keys() == live.keys() and not deviations(wanted[name], live):
             return name
     return None
 

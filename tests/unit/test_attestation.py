@@ -892,6 +892,10 @@ def test_whatever_stands_in_a_sign_off_is_a_difference(kept: Release, data: st.D
         document[key] = data.draw(ANYTHING)
     with changed(file, json.dumps(document).encode()):
         assert "signoff.json was changed." in kept.differences
+
+
+def test_a_number_that_python_will_not_read_is_a_difference(kept: Release) -> None:
+    file = kept.reports / "signoff.json"
     with changed(file, b'{"scope": {}, "environment": {"a": ' + b"1" * 9999 + b"}}"):
         assert "signoff.json was changed." in kept.differences
 
