@@ -5,14 +5,10 @@ One for each way to end on a mesh; the others need none (test_exit_codes.py).
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,30 +16,13 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.environment import Environment
 from meshproof.errors import ExitCode
 from meshproof.lanes import Lane
-from meshproof.leftovers import clean_up
 from meshproof.mutants import MUTANTS, mutated_manifests, read_mutant
 from meshproof.options import Options
-from meshproof.paths import ROOT
-from meshproof.process import run
 from meshproof.progress import Progress
 from meshproof.tutorial.objects import delete, get, namespace_object
 from meshproof.tutorial.tutorial import MANIFESTS, Tutorial
 from meshproof.waiting import ENVIRONMENT_UP, SYSTEM_READY, converge
-
-#: Seconds; a run of one scenario takes some 15.
-RUN_TIMEOUT = 300.0
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A run that has ended: its exit code, what it printed, and its sign-off."""
-
-    code: int
-    printed: str
-    signoff: dict[str, Any]
-
-
-Accept = Callable[..., Ended]
+from tests.whole_runs import WholeRuns
 
 
 @pytest.fixture
@@ -54,52 +33,26 @@ def reports(tmp_path: Path) -> Path:
 @pytest.fixture
 def accept(
     environment: Environment, lane: Lane, options: Options, reports: Path
-) -> Iterator[Accept]:
-    """Run the suite on the same cluster in a namespace of its own; the way in is for the lanes."""
-    namespace = f"{lane.namespace}-whole"
-    where = [f"--cluster={options.cluster}", f"--cluster-name={options.cluster_name}"]
-    if options.kube_context:
-        where.append(f"--kube-context={options.kube_context}")
-
-    def accept(*arguments: str) -> Ended:
-        own = [f"--namespace={namespace}", f"--reports={reports}", "--no-allure-report"]
-        own.append(f"--cluster-name={environment.cluster.name}")
-        done = run(
-            [
-                sys.executable,
-                "acceptance.py",
-                "features",
-                "-p",
-                "no:cacheprovider",
-                *where,
-                *own,
-                *arguments,
-            ],
-            check=False,
-            cwd=ROOT,
-            timeout=RUN_TIMEOUT,
-        )
-        signoff = json.loads((reports / "signoff.json").read_text())
-        return Ended(done.exit_code, done.transcript(), signoff)
-
-    yield accept
-    clean_up(replace(environment.cluster, owner=None), namespace, Progress())
+) -> Iterator[WholeRuns]:
+    runs = WholeRuns(environment, options, f"{lane.namespace}-whole", reports)
+    yield runs
+    runs.clean_up()
 
 
-def test_what_was_proved_is_accepted(accept: Accept) -> None:
+def test_what_was_proved_is_accepted(accept: WholeRuns) -> None:
     ended = accept("-m", "D2")
     assert ended.code == ExitCode.ACCEPTED, ended.printed
     assert ended.signoff["verdict"] == "accepted", ended.printed
 
 
 def test_a_broken_promise_is_rejected_and_what_the_cluster_says_is_kept(
-    accept: Accept, reports: Path, tmp_path: Path
+    accept: WholeRuns, reports: Path, tmp_path: Path
 ) -> None:
     breakage = read_mutant(MUTANTS / "d3-two-app-pods.yaml")
     manifests = mutated_manifests(breakage, MANIFESTS, tmp_path / "manifests")
     ended = accept("-m", "D3", f"--manifests={manifests}")
     assert ended.code == ExitCode.REJECTED, ended.printed
-    row = next(row for row in ended.signoff["expectations"] if row["id"] == "D3")
+    row = ended.row("D3")
     assert row["verdict"] == "rejected", ended.printed
     (failed,) = (s for s in row["scenarios"] if s["outcome"] == "failed")
     assert breakage.explains(failed["message"]), failed["message"]
@@ -138,7 +91,7 @@ def struck(cluster: Cluster, namespace: str) -> Iterator[None]:
 
 @pytest.mark.exclusive
 def test_a_red_of_the_time_in_which_the_ground_was_struck_is_inconclusive(
-    accept: Accept, environment: Environment, lane: Lane, tmp_path: Path
+    accept: WholeRuns, environment: Environment, lane: Lane, tmp_path: Path
 ) -> None:
     cluster, namespace = environment.cluster, f"{lane.namespace}-whole"
     Tutorial(cluster, namespace, progress=Progress()).delete()  # an earlier test's
@@ -147,7 +100,7 @@ def test_a_red_of_the_time_in_which_the_ground_was_struck_is_inconclusive(
     with struck(cluster, namespace):
         ended = accept("-m", "D3", f"--manifests={manifests}")
     assert ended.code == ExitCode.ENVIRONMENT, ended.printed
-    row = next(row for row in ended.signoff["expectations"] if row["id"] == "D3")
+    row = ended.row("D3")
     assert row["verdict"] == "inconclusive", ended.printed
     messages = [scenario["message"] for scenario in row["scenarios"]]
     assert any("pod kube-system/coredns-" in message for message in messages), messages
@@ -186,7 +139,7 @@ def silent(cluster: Cluster, namespace: str) -> Iterator[None]:
 
 
 def test_what_a_mesh_does_not_let_the_harness_see_is_skipped_and_never_rejected(
-    accept: Accept, environment: Environment, lane: Lane
+    accept: WholeRuns, environment: Environment, lane: Lane
 ) -> None:
     # To the run, a mesh whose proxies log no calls, by its own pods: the tutorial's would log.
     cluster, namespace = environment.cluster, f"{lane.namespace}-whole"
@@ -195,8 +148,8 @@ def test_what_a_mesh_does_not_let_the_harness_see_is_skipped_and_never_rejected(
         ended = accept("-m", "T3 or D2")
     assert ended.code == ExitCode.PARTIAL, ended.printed
     assert ended.signoff["verdict"] == "partial", ended.printed
-    verdicts = {row["id"]: row["verdict"] for row in ended.signoff["expectations"]}
-    assert (verdicts["D2"], verdicts["T3"]) == ("accepted", "partial"), ended.printed
+    assert ended.row("D2")["verdict"] == "accepted", ended.printed
+    assert ended.row("T3")["verdict"] == "partial", ended.printed
     (unseen,) = ended.signoff["unseen"]
     assert (unseen["name"], unseen["expectations"]) == ("access-log", ["T3"]), ended.printed
     assert "the client's proxy logs 0 and the server's 0" in unseen["reason"], ended.printed

@@ -70,11 +70,11 @@ def test_a_node_under_pressure_is_told() -> None:
 
 
 @given(st.sampled_from(list(Outcome)), st.text(), st.lists(st.text(min_size=1), max_size=3))
-def test_only_a_red_is_taken_back_and_only_where_the_ground_was_struck(
+def test_only_a_red_is_taken_back_and_whatever_went_wrong_is_told_what_struck_the_ground(
     outcome: Outcome, message: str, told: list[str]
 ) -> None:
     now, said = judged(outcome, message, told)
-    if outcome is Outcome.FAILED and told:
+    if outcome in (Outcome.FAILED, Outcome.ERROR) and told:
         assert now is Outcome.ERROR
         assert said.startswith(message)
         assert all(line in said for line in told)
