@@ -10,12 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.environment import LANE_INPUT
-from fixtures.lanes import LaneScheduling
+from fixtures.lanes import Lanes, LaneScheduling
 from fixtures.planning import Plan, Turn, Work
 
 
 def scenario(name: str, seconds: float = 1.0, **settings: Any) -> Work:
     return Work(name, settings.pop("turn", Turn.BY_STAGE), name, seconds, **settings)
+
+
+def unit_test(name: str) -> Work:
+    return Work(name, Turn.ANYWHERE, "test_module.py", needs_environment=False)
 
 
 def all_of(plan: Plan, lane: int) -> list[str]:
@@ -171,3 +175,13 @@ def test_a_worker_that_collected_something_else_is_refused() -> None:
     scheduling.add_node(worker)
     with pytest.raises(RuntimeError, match="other tests"):
         scheduling.add_node_collection(worker, ["b"])
+
+
+@pytest.mark.parametrize(("work", "own"), [(scenario("a"), True), (unit_test("a"), False)])
+def test_what_needs_no_environment_is_left_to_xdist(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, work: Work, own: bool
+) -> None:
+    monkeypatch.setattr(pytestconfig.option, "numprocesses", 2)
+    lanes = Lanes(pytestconfig)
+    lanes.works = [work]
+    assert isinstance(lanes.pytest_xdist_make_scheduler(pytestconfig), LaneScheduling) is own
