@@ -139,7 +139,7 @@ def _of_all(documents: Iterable[Document]) -> list[Loaded]:
         sorted(
             workload
             for document in kept
-            if document["kind"] == "PeerAuthentication" and _exempt(document)
+            if document["kind"] == "PeerAuthentication" and _takes_plain_text(document)
             for workload in _selected(document["spec"])
             if workload != SIDECARS
         )
@@ -155,8 +155,8 @@ def awaited(
     """Return what proxies must say once they have loaded an object; empty for other kinds.
 
     ``ports`` are those of the Services that are there: a route to another port of them is
-    loaded by nobody. ``exempt`` are workloads of which some PeerAuthentication lets
-    plain text in at a port.
+    loaded by nobody. ``exempt`` are workloads that some PeerAuthentication of their own lets
+    plain text in to.
     """
     read = {
         "Service": _ports,
@@ -249,6 +249,12 @@ def _modes(policy: Mapping[str, Any], exempt: tuple[str, ...]) -> list[Loaded]:
 
 def _mode(spec: Mapping[str, Any]) -> str | None:
     return (spec.get("mtls") or {}).get("mode")
+
+
+def _takes_plain_text(policy: Mapping[str, Any]) -> bool:
+    """Whether a PeerAuthentication lets plain text in, at a port or at all it has none for."""
+    mode = _mode(policy.get("spec") or {})
+    return bool(_exempt(policy)) or mode in ("PERMISSIVE", "DISABLE")
 
 
 def _exempt(policy: Mapping[str, Any]) -> list[str]:

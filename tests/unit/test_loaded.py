@@ -290,6 +290,27 @@ def test_strict_is_not_awaited_where_a_port_is_exempt_from_it() -> None:
     assert change([strict("STRICT")], [strict("STRICT"), exempt])[1:] == [port]
 
 
+@pytest.mark.parametrize(("mode", "named"), [("DISABLE", False), ("STRICT", True), (None, True)])
+def test_strict_is_not_awaited_of_a_workload_that_has_a_mode_of_its_own(
+    mode: str | None, named: bool
+) -> None:
+    own = {
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "voting-storage"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "voting-storage", "version": "2.0"}},
+            "mtls": {"mode": mode} if mode else {},
+        },
+    }
+    port = {**own, "spec": {**own["spec"], "portLevelMtls": {3306: {"mode": "PERMISSIVE"}}}}
+    everyone = change([strict("PERMISSIVE")], [strict("STRICT"), own])[0]
+    assert everyone.gone and everyone.concerns("voting-app-1.0")
+    assert everyone.concerns("voting-storage-2.0") is named
+    # Nor once its own mode is in the place of an exemption of one port.
+    after = change([strict("STRICT"), port], [strict("STRICT"), own])
+    assert any(entry.concerns("voting-storage-2.0") for entry in after) is named
+
+
 def test_plain_text_at_one_port_is_awaited_at_the_workload_that_is_exempt() -> None:
     exempt = {
         "kind": "PeerAuthentication",
