@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from meshproof.cluster.cluster import RUN_VARIABLE
 from meshproof.environment import Environment
 from meshproof.leftovers import clean_up
 from meshproof.options import Options
 from meshproof.paths import ROOT
 from meshproof.process import run
 from meshproof.progress import Progress
+from meshproof.waiting import ENVIRONMENT_UP, Timeout, converge
 
 #: Seconds; a run of one scenario takes some 15.
 RUN_TIMEOUT = 300.0
+#: A verdict is there five seconds after a signal.
+READ = Timeout("read", 30, 0.05, "a verdict is there within five seconds")
 
 
 @dataclass(frozen=True)
@@ -66,3 +76,61 @@ class WholeRuns:
     def clean_up(self) -> None:
         """Take away what they left, whoever made it."""
         clean_up(replace(self.cluster, owner=None), self.namespace, Progress())
+
+
+class Stranger:
+    """A process of somebody else's, which nothing says that this run's tests have started.
+
+    What it says goes to a file.
+    """
+
+    def __init__(self, command: Sequence[str | Path], folder: Path, **variables: str) -> None:
+        """Start it, in the checkout's folder and a session of its own."""
+        self.reports, self.log = folder / "reports", folder / "log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [str(word) for word in command],
+                cwd=ROOT,
+                env={**{k: v for k, v in os.environ.items() if k != RUN_VARIABLE}, **variables},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        """All that it has said so far."""
+        return self.log.read_text(errors="replace")
+
+    def await_line(self, pattern: str) -> None:
+        """Wait until it has said a line. Raises ``AssertionError`` where it has ended instead."""
+        converge(
+            lambda: self.process.poll() is not None or re.search(pattern, self.said, re.MULTILINE),
+            until=bool,
+            what=f"the other process says “{pattern}”",
+            timeout=ENVIRONMENT_UP,
+        )
+        assert self.process.poll() is None, self.said
+
+    def tell(self, number: signal.Signals, *, to_all: bool = False) -> float:
+        """Send it a signal, or all that it has started, too; returns when, by the clock."""
+        told = time.monotonic()
+        if to_all:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+        return told
+
+    def signoff(self) -> dict[str, Any]:
+        """Its sign-off, once there is one that can be read."""
+        file = self.reports / "signoff.json"
+        document: dict[str, Any] = converge(
+            lambda: json.loads(file.read_text()), until=bool, what="a sign-off", timeout=READ
+        ).value
+        return document
+
+    def kill(self) -> None:
+        """End it at once, with all that it has started, where it has not ended."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()

@@ -294,15 +294,12 @@ def test_strict_is_not_awaited_where_a_port_is_exempt_from_it() -> None:
 def test_strict_is_not_awaited_of_a_workload_that_has_a_mode_of_its_own(
     mode: str | None, named: bool
 ) -> None:
-    own = {
-        "kind": "PeerAuthentication",
-        "metadata": {"name": "voting-storage"},
-        "spec": {
-            "selector": {"matchLabels": {"app": "voting-storage", "version": "2.0"}},
-            "mtls": {"mode": mode} if mode else {},
-        },
+    spec = {
+        "selector": {"matchLabels": {"app": "voting-storage", "version": "2.0"}},
+        "mtls": {"mode": mode} if mode else {},
     }
-    port = {**own, "spec": {**own["spec"], "portLevelMtls": {3306: {"mode": "PERMISSIVE"}}}}
+    own = {"kind": "PeerAuthentication", "metadata": {"name": "voting-storage"}, "spec": spec}
+    port = {**own, "spec": {**spec, "portLevelMtls": {3306: {"mode": "PERMISSIVE"}}}}
     everyone = change([strict("PERMISSIVE")], [strict("STRICT"), own])[0]
     assert everyone.gone and everyone.concerns("voting-app-1.0")
     assert everyone.concerns("voting-storage-2.0") is named

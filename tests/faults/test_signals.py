@@ -1,0 +1,250 @@
+"""Signals at each moment of a run and of the command: the verdict, the code, what is left.
+
+The rows of the table in docs/exit-codes.md are what these tests print to ``signals.md`` in the
+reports folder (`tox run -e faults -- -k signals`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from meshproof.cluster.kind import LABEL
+from meshproof.environment import Environment
+from meshproof.errors import ExitCode
+from meshproof.lanes import Lane
+from meshproof.leftovers import clean_up
+from meshproof.options import Options
+from meshproof.paths import ROOT, state_dir
+from meshproof.process import run
+from meshproof.progress import Progress
+from meshproof.tutorial.objects import namespaces_of
+from tests.whole_runs import Stranger
+
+pytestmark = pytest.mark.exclusive
+
+#: Seconds until a verdict is there, and until all is taken down.
+REPORTED, ENDED = 5.0, 180.0
+CODES = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.HUNG_UP,
+}
+#: A program that is installed beside this Python.
+PROGRAMS = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a signal comes: once a line is said.
+
+    ``own_cluster`` says that the process makes a cluster of its own; ``typed`` is what it is
+    told besides.
+    """
+
+    line: str
+    number: signal.Signals = signal.SIGTERM
+    typed: tuple[str, ...] = ()
+    own_cluster: bool = False
+    to_all: bool = False
+
+
+OF_RUNS = {
+    "collection": Moment(r"^rootdir: "),
+    "bring-up: the cluster of its own is created": Moment("▸ create cluster", own_cluster=True),
+    "bring-up: images are loaded into it": Moment("▸ load ", signal.SIGINT, own_cluster=True),
+    "bring-up: Istio is installed in it": Moment("▸ install Istio", own_cluster=True),
+    "a stage is entered": Moment("▸ tutorial: deployed"),
+    "a stage is entered, Ctrl-C": Moment("▸ tutorial: deployed", signal.SIGINT, to_all=True),
+    "a stage is entered, its terminal is closed": Moment("▸ tutorial: deployed", signal.SIGHUP),
+    "two lanes": Moment("▸ tutorial: deployed", typed=("-n2",)),
+    "a namespace is deleted in the end": Moment("▸ delete namespace"),
+}
+
+
+@dataclass
+class Table:
+    """What was measured, as rows of a table."""
+
+    file: Path
+
+    def row(self, moment: str, number: signal.Signals, *cells: object) -> None:
+        """Add a row."""
+        told = [f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in cells]
+        with self.file.open("a") as file:
+            file.write(f"| {' | '.join([moment, number.name, *told])} |\n")
+
+
+@pytest.fixture(scope="module")
+def table(options: Options) -> Table:
+    file = Path(options.reports) / "signals.md"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(
+        "| moment | signal | verdict and reports after (s) | ended after (s) | code | left |\n"
+        "|---|---|---|---|---|---|\n"
+    )
+    return Table(file)
+
+
+class Started:
+    """Processes that tests start on the same machine, and what they may leave on it."""
+
+    def __init__(self, environment: Environment, lane: Lane, folder: Path) -> None:
+        self.environment, self.folder = environment, folder
+        self.namespace = f"{lane.namespace}-ended"
+        self.own = f"{environment.cluster.name}-ended"
+        self.processes: list[Stranger] = []
+
+    def run(self, moment: Moment, *, by: tuple[str | Path, ...] = ()) -> Stranger:
+        """A run of one expectation's scenarios, told at its moment."""
+        where = self.own if moment.own_cluster else self.environment.cluster.name
+        return self._told(
+            [
+                *(by or (sys.executable, "acceptance.py", "features")), "-m", "D3",
+                f"--cluster-name={where}", f"--namespace={self.namespace}", "--no-allure-report",
+                f"--reports={self.folder / 'reports'}", "-p", "no:cacheprovider", *moment.typed,
+            ],
+            moment,
+        )  # fmt: skip
+
+    def command(self, moment: Moment, **variables: str) -> Stranger:
+        """The command `meshproof`, told at its moment."""
+        return self._told([PROGRAMS / "meshproof", *moment.typed], moment, **variables)
+
+    def _told(self, command: list[str | Path], moment: Moment, **variables: str) -> Stranger:
+        started = Stranger(command, self.folder, **variables)
+        self.processes.append(started)
+        started.await_line(moment.line)
+        self.told = started.tell(moment.number, to_all=moment.to_all)
+        return started
+
+    def left(self) -> str:
+        """What is left of a run or a cluster of its own, in words."""
+        engine = self.environment.engine
+        assert engine is not None, "its nodes are containers of this machine"
+        namespaces = namespaces_of(self.environment.cluster, self.namespace)
+        found = [f"namespace {name}" for name in namespaces]
+        containers = engine.containers(f"{LABEL}={self.own}")
+        found += [f"container {container.name}" for container in containers]
+        if (state_dir() / "clusters" / self.own).exists():
+            found.append(f"the state of cluster {self.own}")
+        return ", ".join(found) or "nothing"
+
+    def take_away(self) -> None:
+        """End what runs, and take away whatever is left."""
+        for process in self.processes:
+            process.kill()
+        clean_up(replace(self.environment.cluster, owner=None), self.namespace, Progress())
+        run(
+            [PROGRAMS / "meshproof", "down", f"--cluster-name={self.own}"],
+            check=False, cwd=ROOT, timeout=ENDED,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def started(environment: Environment, lane: Lane, tmp_path: Path) -> Iterator[Started]:
+    started = Started(environment, lane, tmp_path)
+    yield started
+    started.take_away()
+
+
+@pytest.mark.parametrize("name", OF_RUNS)
+def test_a_run_reports_within_five_seconds_and_leaves_nothing(
+    started: Started, table: Table, name: str
+) -> None:
+    moment = OF_RUNS[name]
+    told = started.run(moment)
+    document = told.signoff()
+    reported = time.monotonic() - started.told
+    code = told.process.wait(ENDED)
+    ended = time.monotonic() - started.told
+    left = started.left()
+    table.row(name, moment.number, reported, ended, code, left)
+    assert (document["verdict"], document["interrupted"]) == ("inconclusive", True), told.said
+    assert (code, left) == (CODES[moment.number], "nothing"), told.said
+    assert reported < REPORTED
+
+
+def test_a_run_through_tox_reports_and_leaves_nothing(started: Started, table: Table) -> None:
+    instead = {
+        "deps": "",
+        "commands_pre": "",
+        "pass_env": "*",
+        "set_env": f"PYTHONPATH={sysconfig.get_path('purelib')}{os.pathsep}{ROOT}",
+    }
+    overrides = [f"-x=testenv:acceptance.{key}={value}" for key, value in instead.items()]
+    tox = PROGRAMS / "tox", "-qq", "run", f"--workdir={started.folder / 'tox'}"
+    moment = Moment("▸ tutorial: deployed")
+    told = started.run(moment, by=(*tox, "-e", "acceptance", *overrides, "--"))
+    document = told.signoff()
+    reported = time.monotonic() - started.told
+    told.process.wait(ENDED)
+    # tox has ended at once, without a word to its child.
+    while started.left() != "nothing" and time.monotonic() - started.told < ENDED:
+        time.sleep(0.5)
+    ended = time.monotonic() - started.told
+    left = started.left()
+    table.row("a stage is entered, through tox", moment.number, reported, ended, "tox's own", left)
+    assert (document["verdict"], document["interrupted"]) == ("inconclusive", True), told.said
+    assert left == "nothing", told.said
+    assert reported < REPORTED
+
+
+def test_a_second_signal_ends_a_run_at_once_and_says_what_is_left(
+    started: Started, table: Table
+) -> None:
+    told = started.run(Moment("▸ tutorial: deployed"))
+    told.signoff()
+    time.sleep(max(0.0, started.told + 1.5 - time.monotonic()))
+    again = told.tell(signal.SIGINT)
+    code = told.process.wait(ENDED)
+    ended = time.monotonic() - again
+    left = started.left()
+    table.row("a stage was entered, the second signal", signal.SIGINT, "none", ended, code, left)
+    assert code == CODES[signal.SIGINT], told.said
+    assert ended < REPORTED
+    if left != "nothing":
+        assert f"`meshproof clean --namespace {started.namespace}" in told.said
+
+
+OF_THE_COMMAND = {
+    "`up`: the cluster is created": Moment("▸ create cluster", typed=("up",)),
+    "`up`: images are loaded": Moment("▸ load ", signal.SIGINT, typed=("up",)),
+    "`up`: Istio is installed": Moment("▸ install Istio", signal.SIGHUP, typed=("up",)),
+}
+
+
+@pytest.mark.parametrize("name", OF_THE_COMMAND)
+def test_up_ends_and_what_it_made_is_taken_up_or_down_by_the_next(
+    started: Started, table: Table, name: str
+) -> None:
+    moment = OF_THE_COMMAND[name]
+    told = started.command(replace(moment, typed=(*moment.typed, f"--cluster-name={started.own}")))
+    code = told.process.wait(ENDED)
+    ended = time.monotonic() - started.told
+    table.row(name, moment.number, "none", ended, code, started.left())
+    assert code == CODES[moment.number], told.said
+    assert "Traceback" not in told.said
+    down = run([PROGRAMS / "meshproof", "down", f"--cluster-name={started.own}"], cwd=ROOT)
+    assert started.left() == "nothing", down.transcript()
+
+
+def test_a_build_ends_and_leaves_no_part_of_it(started: Started, table: Table) -> None:
+    cache = started.folder / "cache"
+    moment = Moment("▸ ", typed=("build", "kubectl"))
+    told = started.command(moment, MESHPROOF_CACHE=str(cache))
+    code = told.process.wait(ENDED)
+    ended = time.monotonic() - started.told
+    parts = [*cache.glob("artefacts/kubectl*"), *cache.glob("unfinished/*")]
+    left = ", ".join(path.name for path in parts) or "nothing"
+    table.row("`build`: a recipe is made", moment.number, "none", ended, code, left)
+    assert code == CODES[moment.number], told.said
+    assert left == "nothing", told.said
