@@ -239,11 +239,11 @@ def test_up_ends_and_what_it_made_is_taken_up_or_down_by_the_next(
 
 def test_a_build_ends_and_leaves_no_part_of_it(started: Started, table: Table) -> None:
     cache = started.folder / "cache"
-    moment = Moment("▸ ", typed=("build", "kubectl"))
+    moment = Moment("▸ ", typed=("build", "kind"))
     told = started.command(moment, MESHPROOF_CACHE=str(cache))
     code = told.process.wait(ENDED)
     ended = time.monotonic() - started.told
-    parts = [*cache.glob("artefacts/kubectl*"), *cache.glob("unfinished/*")]
+    parts = [*cache.glob("artefacts/kind*"), *cache.glob("unfinished/*")]
     left = ", ".join(path.name for path in parts) or "nothing"
     table.row("`build`: a recipe is made", moment.number, "none", ended, code, left)
     assert code == CODES[moment.number], told.said
