@@ -404,12 +404,12 @@ def test_a_committed_mutant_changes_what_is_committed(mutant: Mutant, tmp_path: 
     for file in (file for file in copied.rglob("*.yaml") if file.parent.name != MUTANTS.name):
         name = file.relative_to(copied).as_posix()
         was, now = (MANIFESTS / name).read_text(), file.read_text()
-        if now != was and list(yaml.safe_load_all(now)) != list(yaml.safe_load_all(was)):
+        if now != was and read_all(now) != read_all(was):
             changed.add(name)
     assert changed == set(mutant.files)
     assert bool(changed) != bool(mutant.object)
     for name in changed:
-        for document in yaml.safe_load_all((copied / name).read_text()):
+        for document in read_all((copied / name).read_text()):
             assert owned(document), "what is not ours is never deleted"
 
 
