@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from kubernetes import client, config
 
 from meshproof.cluster.execution import execute
+from meshproof.cluster.websockets import open_in_time
 from meshproof.process import CommandFailed, Completed, run
 
 #: Marks every object that the harness makes; it changes and deletes only what carries it.
@@ -81,6 +82,14 @@ def _is_loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def _reach_by_no_proxy(host: str) -> None:
+    """Have websockets reach a host directly: they ask the variables of this process alone."""
+    name = "no_proxy" if "no_proxy" in os.environ else "NO_PROXY"
+    hosts = [one for one in os.environ.get(name, "").split(",") if one]
+    if host not in hosts:
+        os.environ[name] = ",".join([*hosts, host])
 
 
 @dataclass(frozen=True)
@@ -162,6 +171,8 @@ class Cluster:
         )
         if _is_loopback(configuration.host):
             configuration.proxy = None
+            _reach_by_no_proxy(urlsplit(configuration.host).hostname or "")
+        open_in_time()
         return DeadlineClient(configuration)
 
     @property
