@@ -37,7 +37,8 @@ WINDOW, CROWD = 20, 20.0
 class Part:
     """A pod or node: ``ready`` and since when, and how often it was ``restarted``.
 
-    ``uid`` tells it from another one of its name.
+    ``uid`` tells it from another one of its name, and ``workload`` says of a pod which others may
+    be there in its place.
     """
 
     uid: str
@@ -45,6 +46,7 @@ class Part:
     since: str
     restarts: int = 0
     pressure: tuple[str, ...] = ()
+    workload: str = ""
 
 
 #: What there is, by what it is called in a sentence.
@@ -77,6 +79,14 @@ def strikes(before: Parts, after: Parts) -> list[str]:
     return found
 
 
+def still_gone(before: Parts, after: Parts) -> Parts:
+    """Return what was there and is gone, with nothing in its place: no pod of its workload."""
+    there = {part.workload for part in after.values() if part.workload}
+    return {
+        name: was for name, was in before.items() if name not in after and was.workload not in there
+    }
+
+
 def _changes(was: Part, now: Part) -> list[str]:
     found = []
     if now.restarts != was.restarts:
@@ -98,7 +108,16 @@ def _pod(pod: Mapping[str, Any]) -> Part:
     status = pod["status"]
     restarts = sum(each["restartCount"] for each in status.get("containerStatuses", ()))
     ready, since = _condition(status, "Ready")
-    return Part(pod["metadata"]["uid"], ready, since, restarts)
+    return Part(pod["metadata"]["uid"], ready, since, restarts, workload=_workload(pod))
+
+
+def _workload(pod: Mapping[str, Any]) -> str:
+    """Whose pod it is: a Deployment's new pods are another ReplicaSet's, a node's are its own."""
+    metadata = pod["metadata"]
+    keeper = next(each for each in metadata["ownerReferences"] if each["kind"] in KEEPERS)
+    name = metadata["name"] if keeper["kind"] == "Node" else keeper["name"]
+    made_by = metadata.get("labels", {}).get("pod-template-hash", "")
+    return f"{metadata.get('namespace')}/{name.removesuffix(f'-{made_by}')}"
 
 
 def _node(node: Mapping[str, Any]) -> Part:
@@ -190,12 +209,13 @@ class Witness:
     def struck(self) -> Sequence[str]:
         """Say what struck the ground since the last call, or the beginning; a line each.
 
-        Where it cannot be asked that is what struck it.
+        What is gone is told each time, until something is in its place, and once more then. Where
+        the cluster cannot be asked, that is what struck it.
         """
         try:
             now = look(self.cluster)
         except Exception as error:  # whatever keeps the API server from answering
             return [f"the cluster does not answer: {type(error).__name__}: {error}"]
         found = strikes(self._before, now)
-        self._before = now
+        self._before = {**still_gone(self._before, now), **now}
         return [*found, *self.heartbeat.take()]

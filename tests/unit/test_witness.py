@@ -82,10 +82,17 @@ def test_only_a_red_is_taken_back_and_whatever_went_wrong_is_told_what_struck_th
         assert (now, said) == (outcome, message)
 
 
-def pod(name: str, owner: str | None, *, ready: str = "True") -> dict[str, Any]:
-    owners = [{"kind": owner}] if owner else []
+def pod(name: str, owner: str | None, *, ready: str = "True", of: str = "5") -> dict[str, Any]:
+    """A pod; ``of`` is what its owner's name ends in, as a ReplicaSet's does."""
+    workload, _, _ = name.rpartition("-")
     return {
-        "metadata": {"name": name, "uid": f"uid-{name}", "ownerReferences": owners},
+        "metadata": {
+            "name": name,
+            "namespace": "istio-system",
+            "uid": f"uid-{name}",
+            "labels": {"pod-template-hash": of},
+            "ownerReferences": [{"kind": owner, "name": f"{workload}-{of}"}] if owner else [],
+        },
         "status": {
             "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": "10:00"}],
             "containerStatuses": [{"restartCount": 2}, {"restartCount": 1}],
@@ -122,7 +129,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
 
 def test_the_ground_is_what_is_kept_running(cluster: Cluster, api: Api) -> None:
     assert witness.look(cluster) == {
-        ISTIOD: Part("uid-istiod-1", True, "10:00", restarts=3),
+        ISTIOD: Part("uid-istiod-1", True, "10:00", restarts=3, workload="istio-system/istiod"),
         NODE: Part("n1", True, "09:00"),
     }
 
@@ -133,10 +140,32 @@ def test_a_witness_tells_what_came_since_it_was_asked_last(cluster: Cluster, api
     api.pods = [pod("istiod-2", "ReplicaSet")]
     assert watching.struck() == [f"{ISTIOD} is gone"]
     assert watching.struck() == []
+    api.pods = [pod("istiod-3", "ReplicaSet", of="6")]  # a newer ReplicaSet's
+    assert watching.struck() == ["pod istio-system/istiod-2 is gone"]
+    assert watching.struck() == []
     api.down = True
     assert watching.struck() == [
         "the cluster does not answer: ConnectionRefusedError: nobody there"
     ]
+
+
+def test_what_is_gone_strikes_until_something_is_in_its_place(cluster: Cluster, api: Api) -> None:
+    watching = Witness(cluster, Heartbeat())
+    api.pods = []
+    assert watching.struck() == [f"{ISTIOD} is gone"]
+    # Another scenario stands on no better ground, and neither does the one in which it comes back.
+    assert watching.struck() == [f"{ISTIOD} is gone"]
+    api.pods = [pod("istiod-2", "ReplicaSet")]
+    assert watching.struck() == [f"{ISTIOD} is gone"]
+    assert watching.struck() == []
+
+
+def test_a_pod_of_a_node_has_only_itself_in_its_place(cluster: Cluster, api: Api) -> None:
+    api.pods = [pod("etcd-one", "Node"), pod("etcd-two", "Node")]
+    watching = Witness(cluster, Heartbeat())
+    api.pods = [pod("etcd-one", "Node")]
+    for _ in range(2):
+        assert watching.struck() == ["pod istio-system/etcd-two is gone"]
 
 
 def test_a_machine_that_stands_still_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
