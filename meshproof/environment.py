@@ -127,7 +127,9 @@ def _kind(options: Options, progress: Progress) -> Environment:
     istio = Istio(kind.cluster, progress=progress)
     if istio.installed() not in (None, source.digest(build)):
         # Sidecars that an older mesh injected would stay: only a new cluster has none of them.
-        progress.note(f"replacing cluster {kind.name}: another Istio is installed in it")
+        reason = "another Istio is installed in it"
+        kind.refuse_in_use(reason)
+        progress.note(f"replacing cluster {kind.name}: {reason}")
         kind.delete()
         kind.ensure(nodes=options.nodes, image=node_image, own_node=not published)
         istio = Istio(kind.cluster, progress=progress)  # the old one's address is gone

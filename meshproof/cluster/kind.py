@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import yaml
 from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.cluster.lease import living
@@ -138,6 +139,7 @@ class KindCluster:
         if containers:
             self._refuse_foreign(containers)
         if decided.action == "replace":
+            self.refuse_in_use(decided.reason)
             self.progress.note(f"replacing cluster {self.name}: {decided.reason}")
             self.delete()
         if decided.action in ("create", "replace"):
@@ -263,6 +265,21 @@ class KindCluster:
             "choose another name with --cluster-name, or delete it yourself with "
             f"`kind delete cluster --name {self.name}`."
         )
+
+    def refuse_in_use(self, reason: str) -> None:
+        """Raise ``EnvironmentBroken`` where a run uses the cluster, which is to be replaced.
+
+        One that does not answer is of no use to any.
+        """
+        try:
+            runs = living(self.cluster) if self.kubeconfig.exists() else []
+        except (ApiException, HTTPError):
+            return
+        if runs:
+            raise EnvironmentBroken(
+                f"Cluster {self.name} is to be replaced ({reason}), and a run uses it ({runs[0]}): "
+                "wait until it ends, or name another with --cluster-name."
+            )
 
     def _refuse_unreachable(self, error: MeshproofError) -> None:
         """Raise ``EnvironmentBroken`` where the cluster answers on a node and not from here.

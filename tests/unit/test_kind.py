@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 import yaml
 from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import MaxRetryError, ProxyError
+from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.kind import (
@@ -413,6 +414,32 @@ def test_images_are_not_replaced_under_a_run(
         lacking.load(Path("images.tar"), ["voting/app:1.0=x"])
     assert not (tools / "kind.calls").exists()
     assert lacking.pods_since() == OLD.started
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_cluster_is_not_replaced_under_a_run(
+    tools: Path, machine: Machine, progress: Progress, monkeypatch: pytest.MonkeyPatch, nodes: int
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(KindCluster, "_create", lambda self, *how: made.append(how))
+    image = FIRST.image if nodes == 2 else "another"
+    for living, replaced in (
+        (Mock(return_value=["run 1 in voting"]), False),
+        (Mock(return_value=[]), True),
+        (Mock(side_effect=HTTPError("nobody there")), True),
+    ):
+        monkeypatch.setattr("meshproof.cluster.kind.living", living)
+        kind = kind_cluster(tools, machine, progress, (FIRST,))
+        kind.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+        kind.kubeconfig.touch()
+        kind.kubeconfig.with_name("nodes.json").write_text("null")
+        if replaced:
+            assert kind.ensure(nodes=nodes, image=image).action == "replace"
+            continue
+        with pytest.raises(EnvironmentBroken, match=r"to be replaced \(.*run 1.*--cluster-name"):
+            kind.ensure(nodes=nodes, image=image)
+        assert not (tools / "kind.calls").exists() and not made
+    assert len(made) == 2
 
 
 def test_the_loopback_port_is_that_of_the_node_that_publishes_one(
