@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from kubernetes import client
@@ -15,9 +16,11 @@ from kubernetes.client.exceptions import ApiException
 
 import fixtures.environment
 from fixtures.environment import BringUp
+from meshproof import environment as library
 from meshproof import leftovers
 from meshproof.cluster.cluster import RUN, RUN_VARIABLE, TUTORIAL, Cluster, Owner, new_owner
 from meshproof.cluster.lease import ANY_HOST, DURATION, Leases, holder_of, living, of_namespace
+from meshproof.environment import Environment
 from meshproof.errors import EnvironmentBroken
 from meshproof.lanes import Lane
 from meshproof.leftovers import clean_up
@@ -227,6 +230,28 @@ def taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fixtures.environment, "namespaces_of", lambda cluster, name: [name])
     monkeypatch.setattr(fixtures.environment, "occupants_of", lambda *_: [])
     monkeypatch.setenv(RUN_VARIABLE, "")
+
+
+@pytest.mark.usefixtures("taken_over")
+@pytest.mark.parametrize(("made", "taken_down"), [(False, False), (True, True)])
+def test_who_finds_the_namespace_taken_takes_only_a_cluster_of_his_own_down(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, made: bool, taken_down: bool
+) -> None:
+    first, second = bring_up("voting"), bring_up("voting")
+    found = Environment(cluster, "http://127.0.0.1", made, None, {}, built=True)
+    downs: list[object] = []
+    # Neither saw a cluster when it began, and one was quicker.
+    monkeypatch.setattr(library, "cluster_exists", lambda options: False)
+    monkeypatch.setattr(library, "up", lambda options, progress: found)
+    monkeypatch.setattr(library, "down", lambda *how: downs.append(how))
+    if not made:
+        first._claim(cluster)
+    else:
+        monkeypatch.setattr(library, "facts", Mock(side_effect=EnvironmentBroken("no facts")))
+    ground = second._make()
+    assert ground.failure
+    assert ("Another run follows the tutorial" in ground.failure[0]) is not made
+    assert bool(downs) is taken_down
 
 
 @pytest.mark.usefixtures("taken_over")
