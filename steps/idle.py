@@ -59,10 +59,10 @@ def _(
     demand = demands.always(leak / 100, confidence / 100)
     count = demand.samples
     before = reached(tutorial, proxy_counts)
-    ask(ingress, count, {"with the flag": FLAG, "without it": {}})
+    asked = ask(ingress, count, {"with the flag": FLAG, "without it": {}})
     rise = risen(before, reached(tutorial, proxy_counts))
-    claim = demand.claim(count, min(rise[APP], count), "requests to the app")
-    each = f"with the flag, and without it, {count} requests"
+    claim = demand.claim(asked, min(rise[APP], asked), "requests to the app")
+    each = f"with the flag, and without it, {asked} requests"
     evidence.result(
         f"{each[0].upper()}{each[1:]}, the counts rose by: {by_name(rise)}; for either: {claim}."
     )
@@ -85,14 +85,20 @@ def risen(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     return {name: after[name] - before[name] for name in before}
 
 
-def ask(ingress: Ingress, count: int, users: Mapping[str, dict[str, str]]) -> None:
-    """View the page and vote, so often as each of the users, by the headers that they send."""
+def ask(ingress: Ingress, count: int, users: Mapping[str, dict[str, str]]) -> int:
+    """View the page and vote, so often as each of the users, by the headers that they send.
+
+    Returns how many answers each of them got, at least. Raises ``AssertionError`` for one that is
+    none of the page.
+    """
 
     def view_or_vote(connection: Ingress, turn: int, headers: dict[str, str]) -> Response:
         if turn % 2 == 0:
             return connection.view(headers=headers)
         return connection.vote("Cats", headers=headers)
 
-    for answers in ask_at_once(ingress, count, users, view_or_vote).values():
+    answered = ask_at_once(ingress, count, users, view_or_vote)
+    for answers in answered.values():
         for _, asked in answers:
             assert asked.status == 200, str(asked)
+    return min(len(answered.get(user, ())) for user in users)

@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from meshproof.mutants import (
 )
 from meshproof.paths import ROOT
 from meshproof.probes.inventory import Item
+from meshproof.sampling import chance_to_notice, samples_to_exclude
 from meshproof.signoff.secrets import pattern_of, secrets_of
 from meshproof.tutorial.objects import owned
 
@@ -464,3 +465,24 @@ def test_breakages_come_by_the_stages_of_their_scenarios() -> None:
         "f2-old-route", "f4-votes-lost", "a1-stops-at-once",
     ]  # fmt: skip
     assert [name for name in names if name in order] == order
+
+
+def shares_in(value: Any) -> Iterator[int]:
+    """Each share, in percent, that a change of manifests has a route send elsewhere."""
+    if isinstance(value, dict):
+        if isinstance(value.get("weight"), int):
+            yield value["weight"]
+        for inner in value.values():
+            yield from shares_in(inner)
+    if isinstance(value, list):
+        for inner in value:
+            yield from shares_in(inner)
+
+
+def test_no_leak_of_a_breakage_is_likely_to_be_missed_by_the_sample_that_looks_for_it() -> None:
+    shares = {mutant.name: [*shares_in(mutant.files)] for mutant in COMMITTED}
+    found = {name: min(those) for name, those in shares.items() if those}
+    assert len(found) > 5
+    sample = samples_to_exclude(0.01, 0.999)
+    missed = {name: 1 - chance_to_notice(sample, share / 100) for name, share in found.items()}
+    assert not {name: chance for name, chance in missed.items() if chance > 1e-8}
