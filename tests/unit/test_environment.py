@@ -3,15 +3,18 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
 from meshproof import environment
+from meshproof.cluster.kind import KindCluster
 from meshproof.engine.engine import Engine
 from meshproof.engine.machine import Machine
 from meshproof.environment import Finding, doctor, status
-from meshproof.errors import UsageFailure
+from meshproof.errors import EnvironmentBroken, UsageFailure
+from meshproof.mesh.istio import Istio
 from meshproof.options import Options, read_options
 from meshproof.paths import cache_dir, state_dir
 from meshproof.progress import Progress
@@ -159,7 +162,60 @@ def test_what_is_cut_out_of_a_kubeconfig_is_the_processs_alone(
     assert not any(cluster.kubeconfig.parent.exists() for cluster in made)
 
 
-def test_anexisting_cluster_is_never_taken_down(progress: Progress) -> None:
+class Theirs:
+    """A cluster of somebody else's that answers."""
+
+    version, tools = "v1.35.0", Path("tools")
+
+
+@pytest.fixture
+def theirs(monkeypatch: pytest.MonkeyPatch) -> Theirs:
+    """Somebody's cluster, whose gateway waits for an address, and which no engine here runs."""
+    found = Theirs()
+    monkeypatch.setattr(environment, "existing_cluster", lambda options: found)
+    monkeypatch.setattr(Istio, "ingress_address", lambda self: None)
+    monkeypatch.setattr(environment, "answering", lambda: None)
+    return found
+
+
+def existing() -> Options:
+    return read_options({"cluster": "existing", "kube_context": "kind-theirs"})
+
+
+def test_where_a_gateway_without_an_address_answers_can_be_told(
+    theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(EnvironmentBroken, match=r"no address yet.*MESHPROOF_INGRESS_URL"):
+        environment.up(existing(), progress)
+    monkeypatch.setenv("MESHPROOF_INGRESS_URL", "http://127.0.0.1:8080")
+    found = environment.up(existing(), progress)
+    assert (found.loopback, found.made) == ("http://127.0.0.1:8080", False)
+    assert found.cluster is cast("Any", theirs)
+
+
+@pytest.mark.parametrize("lacked", [True, False])
+def test_what_is_loaded_into_somebody_elses_kind_cluster_is_not_noted_there(
+    theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch, lacked: bool
+) -> None:
+    loaded = Mock(return_value=lacked)
+    stand_ins: dict[str, Any] = {
+        "answering": Engine("docker", "docker"),
+        "workshop": None,
+        "this_machine": None,
+        "application_images": {},
+    }
+    for name, instead in stand_ins.items():
+        monkeypatch.setattr(environment, name, Mock(return_value=instead))
+    monkeypatch.setattr(KindCluster, "containers", lambda self: ["a node"])
+    monkeypatch.setattr(environment, "load_application", loaded)
+    monkeypatch.setenv("MESHPROOF_INGRESS_URL", "http://127.0.0.1:8080")
+    found = environment.up(existing(), progress)
+    assert loaded.call_args.args[1].name == "theirs"
+    assert loaded.call_args.kwargs == {"foreign": theirs}
+    assert (found.pods_since is not None) is lacked
+
+
+def test_an_existing_cluster_is_never_taken_down(progress: Progress) -> None:
     options = read_options({"cluster": "existing", "kube_context": "prod"})
     with pytest.raises(UsageFailure, match="an existing one is yours"):
         environment.down(options, progress)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,7 +11,7 @@ from playwright.sync_api import Page as Tab
 
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.probes.page import Page
-from meshproof.probes.tab import Control, Focus, Layout, Shown, look, open_page
+from meshproof.probes.tab import Control, Focus, Layout, Shown, click, look, open_page, press
 
 CATS = Control("Cats", 32, 142, 169)
 #: A page without its switch.
@@ -123,3 +125,40 @@ def test_a_browser_that_is_gone_is_none(error: str) -> None:
 def test_a_switch_that_lost_its_role_is_a_broken_promise() -> None:
     with pytest.raises(PromiseBroken, match=r"looks for the switch “Feature flag”: .*exceeded"):
         look(tab())
+
+
+class WithoutAnswer:
+    """A tab with every button, by whatever role, of which none leads anywhere."""
+
+    def get_by_role(self, role: str, *, name: str, exact: bool) -> Any:
+        assert exact
+        return self
+
+    def or_(self, other: object) -> Any:
+        return self
+
+    def expect_navigation(self) -> Any:
+        return nullcontext()
+
+    @property
+    def keyboard(self) -> Any:
+        return self
+
+    def click(self) -> None:
+        raise Error("Locator.click: Timeout 10000ms exceeded.\nCall log:\n  - waiting")
+
+    def press(self, key: str) -> None:
+        raise Error("Timeout 10000ms exceeded.\nwaiting for navigation until 'load'")
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        (lambda tab: click(tab, "Cats"), "the browser clicks “Cats”: Locator.click: Timeout"),
+        (lambda tab: press(tab, "Enter"), "waits for a page after the key Enter: Timeout"),
+    ],
+    ids=["click", "press"],
+)
+def test_what_leads_to_no_page_is_a_broken_promise(does: Callable[[Tab], None], told: str) -> None:
+    with pytest.raises(PromiseBroken, match=told):
+        does(cast("Tab", WithoutAnswer()))
