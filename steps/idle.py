@@ -62,10 +62,8 @@ def _(
     asked = ask(ingress, count, {"with the flag": FLAG, "without it": {}})
     rise = risen(before, reached(tutorial, proxy_counts))
     claim = demand.claim(asked, min(rise[APP], asked), "requests to the app")
-    each = f"with the flag, and without it, {asked} requests"
-    evidence.result(
-        f"{each[0].upper()}{each[1:]}, the counts rose by: {by_name(rise)}; for either: {claim}."
-    )
+    each = f"{asked} requests with the flag, and as many without it"
+    evidence.result(f"{each}: the counts rose by: {by_name(rise)}; for either: {claim}.")
     assert not any(rise.values()), f"{each}, and these counts rose: {by_name(rise)}"
     assert claim.holds, str(claim)
 

@@ -72,6 +72,8 @@ def test_whatever_was_seen_is_told(value: object, text: str) -> None:
 IN_PYTHON = {"repr", "ascii", "sorted", "list", "dict", "set", "tuple", "frozenset", "Counter"}
 #: Errors that say that a promise is broken.
 BROKEN_PROMISES = {"PromiseBroken", "StepFailed", "WrongPage"}
+#: What a sign-off tells of a scenario, whatever its end.
+TOLD = {"result", "baseline", "observe"}
 DISPLAYS = (
     ast.List, ast.Dict, ast.Set, ast.Tuple,
     ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp,
@@ -115,13 +117,22 @@ def in_python(shown: ast.expr, containers: set[str]) -> bool:
 
 
 def messages_in(function: ast.AST) -> Iterator[tuple[int, ast.expr | None]]:
-    """What a function's assertions say, and its errors that say that a promise is broken."""
+    """What a function's assertions say, its errors that say that a promise is broken, and what
+    it tells of what it saw.
+    """
     for node in ast.walk(function):
         match node:
             case ast.Assert(lineno=line, msg=message):
                 yield line, message
             case ast.Raise(lineno=line, exc=ast.Call(func=ast.Name(id=name), args=[message, *_])):
                 if name in BROKEN_PROMISES:
+                    yield line, message
+            case ast.Call(
+                lineno=line,
+                func=ast.Attribute(value=ast.Name(id="evidence"), attr=how),
+                args=[message, *_],
+            ):
+                if how in TOLD:
                     yield line, message
 
 
@@ -158,6 +169,7 @@ def test_what_a_failing_step_says_is_no_python(file: Path) -> None:
      "assert a, f'{given}'", "assert a, f'{b!r}'", "assert a, repr(b)", "assert a, f'{b[:10]}'",
      "assert a, f'{[b]}'", "assert a, f'{(a, b)}'", "assert a, [str(b) for b in a]",
      "assert a, f'{b if b else None}'", "assert a, f'{sorted(b)}'", "assert a, f'{b or wrong}'",
+     "evidence.result(f'{wrong}')", "evidence.observe(f'seen: {seen}')", "evidence.baseline(seen)",
      "raise PromiseBroken(f'{wrong}')", "raise WrongPage(f'{b!r}') from None"],
 )  # fmt: skip
 def test_python_in_a_message_is_found(line: str) -> None:
