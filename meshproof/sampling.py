@@ -19,6 +19,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from meshproof.sequential import Decision, SequentialTest, check_inside, even_test, split
 from meshproof.weakening import Weakening
+from meshproof.wording import NOTICED, SAMPLES_TAKEN
 
 #: The most that the chance of a false alarm in a full run may be.
 FALSE_ALARM_TOTAL = 1e-6
@@ -161,10 +162,10 @@ class AlwaysClaim:
         leak = f"a leak of {percent(self.leak)}"
         if not self.holds:
             return (
-                f"{seen}, too few to say: {leak} would have been noticed with {noticed} "
+                f"{seen}, too few to say: {leak} {NOTICED} {noticed} "
                 f"confidence, by {self.needed} with {percent(self.confidence)}"
             )
-        return f"{seen}; {leak} would have been noticed with {noticed} confidence"
+        return f"{seen}; {leak} {NOTICED} {noticed} confidence"
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ def even_figures(test: SequentialTest) -> str:
         for share in sorted({*ALTERNATIVES, test.alternative})
     )
     return (
-        f"an even split takes {math.ceil(even.expected)} samples on average, with 99.9 % at most "
+        f"{SAMPLES_TAKEN} {math.ceil(even.expected)} samples on average, with 99.9 % at most "
         f"{even.quantile(0.999)}, and never more than {test.most}; it is not found even with "
         f"{_scientific(even.noticed)} (false alarm); noticed are {powers}"
     )

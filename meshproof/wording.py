@@ -12,6 +12,8 @@ UNSEEN = {"\t": "tab", "\n": "new line", "\r": "return"}
 ESCAPED = range(0xDC80, 0xDD00)
 #: Characters of a failure's message that stand in a line.
 MESSAGE_LIMIT = 200
+#: Words of a result that says how surely it was found; a sign-off tells such a one first.
+NOTICED, SAMPLES_TAKEN = "would have been noticed with", "an even split takes"
 #: What an observation begins with that says what struck the ground; a sign-off looks for it.
 STRUCK = "The ground was struck meanwhile: "
 

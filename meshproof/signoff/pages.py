@@ -9,7 +9,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -28,7 +28,7 @@ from meshproof.signoff.findings import State
 from meshproof.signoff.templating import template
 from meshproof.signoff.verdict import Outcome, Verdict
 from meshproof.tutorial.stages import NAMES
-from meshproof.wording import STRUCK, in_a_line, number
+from meshproof.wording import NOTICED, SAMPLES_TAKEN, STRUCK, in_a_line, number
 
 #: Bytes; what is kept free below the promised 5 MB is for the page itself.
 PAGE_LIMIT = 5_000_000
@@ -136,15 +136,15 @@ def line_of(row: ExpectationRow) -> Line:
     for outcome in WORST_OUTCOMES:
         several = [one for one in row.scenarios if one.outcome is outcome]
         if several:
-            return Line(row, _complaint(several), _first(several, "baselines"))
+            return Line(row, _complaint(several), _first_baseline(several))
     if not row.scenarios:
         unproved = row.verdict is Verdict.UNPROVED
         return Line(row, "No scenario proves it." if unproved else "Not in this run.", "")
-    found = _first(row.scenarios, "results")
+    found = _found(row.scenarios)
     passed = number(len(row.scenarios), "scenario")
     told = f"{found} ({passed})" if len(row.scenarios) > 1 else found
     said = [told if found else f"{passed} passed.", *_strikes(row.scenarios)]
-    return Line(row, " ".join(said), _first(row.scenarios, "baselines"))
+    return Line(row, " ".join(said), _first_baseline(row.scenarios))
 
 
 def findings_in_short(document: SignOff) -> str:
@@ -170,9 +170,19 @@ def _complaint(several: Sequence[ScenarioRow]) -> str:
     return f"{title_of(one)}: {in_a_line(one.message) or one.outcome}{more}"
 
 
-def _first(scenarios: Sequence[ScenarioRow], kind: Literal["results", "baselines"]) -> str:
-    """The first result or baseline of several scenarios; empty where there is none."""
-    return next((line for one in scenarios for line in getattr(one, kind)), "")
+def _found(scenarios: Sequence[ScenarioRow]) -> str:
+    """The first result of several scenarios that says how surely it was found, or else the first.
+
+    Empty where there is none.
+    """
+    lines = [line for one in scenarios for line in one.results]
+    surely = (line for line in lines if NOTICED in line or SAMPLES_TAKEN in line)
+    return next(surely, lines[0] if lines else "")
+
+
+def _first_baseline(scenarios: Sequence[ScenarioRow]) -> str:
+    """The first baseline of several scenarios; empty where there is none."""
+    return next((line for one in scenarios for line in one.baselines), "")
 
 
 def _strikes(scenarios: Sequence[ScenarioRow]) -> list[str]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from meshproof.deviations import DEVIATIONS
 from meshproof.evidence import Evidence, Kept
 from meshproof.expectations import IDS
+from meshproof.sampling import AlwaysClaim, EvenClaim
 from meshproof.signoff.chart import chart, counted
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.pages import (
@@ -310,6 +311,24 @@ def test_an_accepted_expectation_says_its_result_and_its_baseline() -> None:
     assert line(kept) == ("9 of 9.", "0 of 9.")
     assert line(kept, replace(kept, node="b")) == ("9 of 9. (2 scenarios)", "0 of 9.")
     assert line(result("a", "D1", observations=("detail",))) == ("1 scenario passed.", "")
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        AlwaysClaim(688, 0, 0.01, 0.999),
+        AlwaysClaim(5, 0, 0.01, 0.999),
+        EvenClaim(["1.0", "1.1"] * 170, ("1.0", "1.1"), "analytics"),
+    ],
+    ids=["always", "too few", "even"],
+)
+def test_of_several_results_one_that_says_how_surely_is_told(
+    claim: AlwaysClaim | EvenClaim,
+) -> None:
+    loop = result("a", "D1", results=("The loop printed 5 of 5.",))
+    sampled = result("b", "D1", results=("The page is the same.", f"From the ingress: {claim}."))
+    assert line(loop, sampled)[0] == f"From the ingress: {claim}. (2 scenarios)"
+    assert line(loop)[0] == "The loop printed 5 of 5."
 
 
 def test_an_accepted_expectation_says_what_struck_the_ground_meanwhile() -> None:
