@@ -180,13 +180,20 @@ def podman_environment(machine: Machine) -> dict[str, str]:
 
 
 def answering(candidates: Sequence[str] = ("docker", "podman")) -> Engine | None:
-    """Return the first engine that answers, Docker before Podman, or None."""
+    """Return the first engine that answers, Docker before Podman, or None.
+
+    A `docker` that is Podman by another name (Debian's package podman-docker) is no Docker: it is
+    told other things, and says them in another form.
+    """
     for name in candidates:
         command = os.environ.get(f"MESHPROOF_{name.upper()}", name)
         try:
             environment = podman_environment(this_machine()) if name == "podman" else {}
-            if run([command, "info"], check=False, timeout=20, env=environment).ok:
-                return Engine(name, command, environment)
+            if not run([command, "info"], check=False, timeout=20, env=environment).ok:
+                continue
+            if name == "docker" and "podman" in run([command, "--version"], check=False).stdout:
+                continue
+            return Engine(name, command, environment)
         except EnvironmentBroken:  # not installed, or it does not answer in time
             continue
     return None

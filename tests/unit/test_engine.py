@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         ("exit 0", "exit 0", "docker"),
         ("exit 1", "exit 0", "podman"),
         ("exit 1", "exit 1", None),
+        ('[ "$1" != --version ] || echo podman version 4.3.1', "exit 0", "podman"),
+        ('[ "$1" != --version ] || echo Docker version 20.10.24', "exit 0", "docker"),
     ],
 )
 def test_docker_comes_before_podman_where_it_answers(
