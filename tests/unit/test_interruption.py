@@ -219,6 +219,13 @@ class Suite:
         assert process.poll() is None, process.communicate()
         return Run(self.root, process)
 
+    def child(self) -> int:
+        """The id of the process that a run's command has started, once it has."""
+        file = self.root / "child"
+        return converge(
+            lambda: int(file.read_text()), until=bool, what="its command runs", timeout=SOON
+        ).value
+
 
 @pytest.fixture(autouse=True)
 def _hangup_is_no_longer_ignored_by_children() -> Iterator[None]:
@@ -278,10 +285,7 @@ def test_each_signal_ends_in_a_verdict_and_its_code(suite: Suite, number: signal
 @pytest.mark.parametrize("scenario", ["command", "thread"])
 def test_a_command_ends_with_what_it_has_started(suite: Suite, scenario: str) -> None:
     run = suite.start(scenario)
-    child = suite.root / "child"
-    pid = converge(
-        lambda: int(child.read_text()), until=bool, what="its command runs", timeout=SOON
-    ).value
+    pid = suite.child()
     run.tell(signal.SIGTERM)
     run.await_verdict()
     code, said = run.end()
@@ -383,6 +387,7 @@ def test_a_run_through_tox_has_the_time_that_it_needs(
     suite: Suite, number: signal.Signals, to_all: bool
 ) -> None:
     run = suite.start("command", put_back=3, by=tox(suite))
+    pid = suite.child()
     run.told = time.monotonic()
     if to_all:
         os.killpg(run.process.pid, number)
@@ -391,7 +396,6 @@ def test_a_run_through_tox_has_the_time_that_it_needs(
     assert run.await_verdict()["verdict"] == "inconclusive"
     converge(lambda: run.was_put_back, until=bool, what="it is put back", timeout=SOON)
     run.end()
-    pid = int((suite.root / "child").read_text())
     stat = Path(f"/proc/{pid}/stat")
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
