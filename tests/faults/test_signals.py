@@ -86,7 +86,7 @@ class Table:
 @pytest.fixture(scope="module")
 def table(options: Options) -> Table:
     file = Path(options.reports) / "signals.md"
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(
         "| moment | signal | verdict and reports after (s) | ended after (s) | code | left |\n"
         "|---|---|---|---|---|---|\n"
