@@ -26,7 +26,8 @@ from meshproof.options import Options
 from meshproof.paths import ROOT, state_dir
 from meshproof.process import run
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import namespaces_of
+from meshproof.tutorial.objects import get, namespaces_of
+from meshproof.waiting import ENVIRONMENT_UP, converge
 from tests.whole_runs import Stranger
 
 pytestmark = pytest.mark.exclusive
@@ -44,13 +45,13 @@ PROGRAMS = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Moment:
-    """When a signal comes: once a line is said.
+    """When a signal comes: once a line is said, or pods are there that a stage brings.
 
     ``own_cluster`` says that the process makes a cluster of its own; ``typed`` is what it is
     told besides.
     """
 
-    line: str
+    line: str = ""
     number: signal.Signals = signal.SIGTERM
     typed: tuple[str, ...] = ()
     own_cluster: bool = False
@@ -62,11 +63,10 @@ OF_RUNS = {
     "bring-up: the cluster of its own is created": Moment("▸ create cluster", own_cluster=True),
     "bring-up: images are loaded into it": Moment("▸ load ", signal.SIGINT, own_cluster=True),
     "bring-up: Istio is installed in it": Moment("▸ install Istio", own_cluster=True),
-    "a stage is entered": Moment("▸ tutorial: deployed"),
-    "a stage is entered, Ctrl-C": Moment("▸ tutorial: deployed", signal.SIGINT, to_all=True),
-    "a stage is entered, its terminal is closed": Moment("▸ tutorial: deployed", signal.SIGHUP),
-    "two lanes": Moment("▸ tutorial: deployed", typed=("-n2",)),
-    "a namespace is deleted in the end": Moment("▸ delete namespace"),
+    "a stage is entered": Moment(),
+    "a stage is entered, Ctrl-C": Moment(number=signal.SIGINT, to_all=True),
+    "a stage is entered, its terminal is closed": Moment(number=signal.SIGHUP),
+    "two lanes": Moment(typed=("-n2",)),
 }
 
 
@@ -122,9 +122,25 @@ class Started:
     def _told(self, command: list[str | Path], moment: Moment, **variables: str) -> Stranger:
         started = Stranger(command, self.folder, **variables)
         self.processes.append(started)
-        started.await_line(moment.line)
+        if moment.line:
+            started.await_line(moment.line)
+        else:
+            self._await_pods(started)
         self.told = started.tell(moment.number, to_all=moment.to_all)
         return started
+
+    def _await_pods(self, started: Stranger) -> None:
+        """Wait until there are pods. Raises ``AssertionError`` where it has ended instead."""
+        pods = f"/api/v1/namespaces/{self.namespace}/pods"
+        converge(
+            lambda: (
+                started.process.poll() is not None or get(self.environment.cluster, pods)["items"]
+            ),
+            until=bool,
+            what="the other run has pods",
+            timeout=ENVIRONMENT_UP,
+        )
+        assert started.process.poll() is None, started.said
 
     def left(self) -> str:
         """What is left of a run or a cluster of its own, in words."""
@@ -134,8 +150,8 @@ class Started:
         found = [f"namespace {name}" for name in namespaces]
         containers = engine.containers(f"{LABEL}={self.own}")
         found += [f"container {container.name}" for container in containers]
-        if (state_dir() / "clusters" / self.own).exists():
-            found.append(f"the state of cluster {self.own}")
+        state = state_dir() / "clusters" / self.own
+        found += [name for name in ("kubeconfig", "nodes.json") if (state / name).exists()]
         return ", ".join(found) or "nothing"
 
     def take_away(self) -> None:
@@ -182,7 +198,7 @@ def test_a_run_through_tox_reports_and_leaves_nothing(started: Started, table: T
     }
     overrides = [f"-x=testenv:acceptance.{key}={value}" for key, value in instead.items()]
     tox = PROGRAMS / "tox", "-qq", "run", f"--workdir={started.folder / 'tox'}"
-    moment = Moment("▸ tutorial: deployed")
+    moment = Moment()
     told = started.run(moment, by=(*tox, "-e", "acceptance", *overrides, "--"))
     document = told.signoff()
     reported = time.monotonic() - started.told
@@ -201,7 +217,7 @@ def test_a_run_through_tox_reports_and_leaves_nothing(started: Started, table: T
 def test_a_second_signal_ends_a_run_at_once_and_says_what_is_left(
     started: Started, table: Table
 ) -> None:
-    told = started.run(Moment("▸ tutorial: deployed"))
+    told = started.run(Moment())
     told.signoff()
     time.sleep(max(0.0, started.told + 1.5 - time.monotonic()))
     again = told.tell(signal.SIGINT)
