@@ -9,18 +9,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from meshproof.cluster.cluster import RUN_VARIABLE
+from meshproof.cluster.cluster import RUN_VARIABLE, Cluster
 from meshproof.environment import Environment
 from meshproof.leftovers import clean_up
 from meshproof.options import Options
 from meshproof.paths import ROOT
 from meshproof.process import run
 from meshproof.progress import Progress
+from meshproof.tutorial.objects import get, namespace_object
 from meshproof.waiting import ENVIRONMENT_UP, Timeout, converge
 
 #: Seconds; a run of one scenario takes some 15.
@@ -73,6 +76,24 @@ class WholeRuns:
         signoff = json.loads((self.reports / "signoff.json").read_text())
         return Ended(done.exit_code, done.transcript(), signoff)
 
+    @contextmanager
+    def meanwhile(self, act: Callable[[], object]) -> Iterator[None]:
+        """Have something done as soon as a run has its namespace. Raises what it raises."""
+
+        def once_it_is_there() -> None:
+            converge(
+                lambda: namespace_object(self.cluster, self.namespace),
+                until=bool,
+                what=f"namespace {self.namespace} is there",
+                timeout=ENVIRONMENT_UP,
+            )
+            act()
+
+        with ThreadPoolExecutor(1) as pool:
+            acting = pool.submit(once_it_is_there)
+            yield
+            acting.result()
+
     def clean_up(self) -> None:
         """Take away what they left, whoever made it."""
         clean_up(replace(self.cluster, owner=None), self.namespace, Progress())
@@ -104,10 +125,20 @@ class Stranger:
 
     def await_line(self, pattern: str) -> None:
         """Wait until it has said a line. Raises ``AssertionError`` where it has ended instead."""
+        self._await(
+            lambda: re.search(pattern, self.said, re.MULTILINE), f"the process says “{pattern}”"
+        )
+
+    def await_pods(self, cluster: Cluster, namespace: str) -> None:
+        """Wait until a namespace has pods. Raises ``AssertionError`` where it has ended instead."""
+        path = f"/api/v1/namespaces/{namespace}/pods"
+        self._await(lambda: get(cluster, path)["items"], f"namespace {namespace} has pods")
+
+    def _await(self, look: Callable[[], object], what: str) -> None:
         converge(
-            lambda: self.process.poll() is not None or re.search(pattern, self.said, re.MULTILINE),
+            lambda: self.process.poll() is not None or look(),
             until=bool,
-            what=f"the other process says “{pattern}”",
+            what=what,
             timeout=ENVIRONMENT_UP,
         )
         assert self.process.poll() is None, self.said

@@ -6,12 +6,10 @@ reports folder (`tox run -e faults -- -k signals`).
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,8 +24,8 @@ from meshproof.options import Options
 from meshproof.paths import ROOT, state_dir
 from meshproof.process import run
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import get, namespaces_of
-from meshproof.waiting import ENVIRONMENT_UP, converge
+from meshproof.tutorial.objects import namespaces_of
+from tests.tox_runs import acceptance
 from tests.whole_runs import Stranger
 
 pytestmark = pytest.mark.exclusive
@@ -103,7 +101,7 @@ class Started:
         self.own = f"{environment.cluster.name}-ended"
         self.processes: list[Stranger] = []
 
-    def run(self, moment: Moment, *, by: tuple[str | Path, ...] = ()) -> Stranger:
+    def run(self, moment: Moment, *, by: Sequence[str] = ()) -> Stranger:
         """A run of one expectation's scenarios, told at its moment."""
         where = self.own if moment.own_cluster else self.environment.cluster.name
         return self._told(
@@ -125,22 +123,9 @@ class Started:
         if moment.line:
             started.await_line(moment.line)
         else:
-            self._await_pods(started)
+            started.await_pods(self.environment.cluster, self.namespace)
         self.told = started.tell(moment.number, to_all=moment.to_all)
         return started
-
-    def _await_pods(self, started: Stranger) -> None:
-        """Wait until there are pods. Raises ``AssertionError`` where it has ended instead."""
-        pods = f"/api/v1/namespaces/{self.namespace}/pods"
-        converge(
-            lambda: (
-                started.process.poll() is not None or get(self.environment.cluster, pods)["items"]
-            ),
-            until=bool,
-            what="the other run has pods",
-            timeout=ENVIRONMENT_UP,
-        )
-        assert started.process.poll() is None, started.said
 
     def left(self) -> str:
         """What is left of a run or a cluster of its own, in words."""
@@ -190,16 +175,8 @@ def test_a_run_reports_within_five_seconds_and_leaves_nothing(
 
 
 def test_a_run_through_tox_reports_and_leaves_nothing(started: Started, table: Table) -> None:
-    instead = {
-        "deps": "",
-        "commands_pre": "",
-        "pass_env": "*",
-        "set_env": f"PYTHONPATH={sysconfig.get_path('purelib')}{os.pathsep}{ROOT}",
-    }
-    overrides = [f"-x=testenv:acceptance.{key}={value}" for key, value in instead.items()]
-    tox = PROGRAMS / "tox", "-qq", "run", f"--workdir={started.folder / 'tox'}"
     moment = Moment()
-    told = started.run(moment, by=(*tox, "-e", "acceptance", *overrides, "--"))
+    told = started.run(moment, by=acceptance(f"--workdir={started.folder / 'tox'}"))
     document = told.signoff()
     reported = time.monotonic() - started.told
     told.process.wait(ENDED)

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,9 +30,9 @@ from meshproof.mutants import MUTANTS, mutated_manifests, read_mutant
 from meshproof.options import Options
 from meshproof.paths import ROOT
 from meshproof.process import run
-from meshproof.tutorial.objects import delete, get, namespace_object
+from meshproof.tutorial.objects import delete, get
 from meshproof.tutorial.tutorial import MANIFESTS
-from meshproof.waiting import ENVIRONMENT_UP, SYSTEM_READY, converge
+from meshproof.waiting import SYSTEM_READY, converge
 from meshproof.witness import BEAT, CROWD, NAMESPACES, STILL, WINDOW
 from meshproof.wording import STRUCK
 from tests.whole_runs import WholeRuns
@@ -170,24 +170,11 @@ def heal(environment: Environment, options: Options) -> None:
     )
 
 
-@contextmanager
-def struck(by: Callable[[Place], None], runs: WholeRuns, engine: Engine | None) -> Iterator[None]:
+def struck(
+    by: Callable[[Place], None], runs: WholeRuns, engine: Engine | None
+) -> AbstractContextManager[None]:
     """Have the ground struck once a run has its namespace."""
-    place = Place(runs.cluster, engine, runs.reports)
-
-    def strike() -> None:
-        converge(
-            lambda: namespace_object(runs.cluster, runs.namespace),
-            until=bool,
-            what=f"namespace {runs.namespace} is there",
-            timeout=ENVIRONMENT_UP,
-        )
-        by(place)
-
-    with ThreadPoolExecutor(1) as pool:
-        striking = pool.submit(strike)
-        yield
-        striking.result()
+    return runs.meanwhile(partial(by, Place(runs.cluster, engine, runs.reports)))
 
 
 @pytest.mark.parametrize("by", STRIKES, ids=lambda by: by.__name__.replace("_", " "))

@@ -23,8 +23,8 @@ from meshproof.leftovers import clean_up
 from meshproof.paths import ROOT
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import get, namespaces_of
-from meshproof.waiting import ENVIRONMENT_UP, NAMESPACE_GONE, Timeout, converge
+from meshproof.tutorial.objects import namespaces_of
+from meshproof.waiting import NAMESPACE_GONE, Timeout, converge
 from tests.whole_runs import Stranger
 
 #: Seconds until a verdict is there.
@@ -43,19 +43,6 @@ class StrangeRun(Stranger):
         typed = ["acceptance.py", "features", "-m", "D3", *self.where, *mine]
         super().__init__([sys.executable, *typed], folder)
 
-    def await_pods(self) -> None:
-        """Wait until it has pods, and so waits for its workloads itself."""
-        converge(
-            lambda: (
-                self.process.poll() is not None
-                or get(self.cluster, f"/api/v1/namespaces/{self.namespace}/pods")["items"]
-            ),
-            until=bool,
-            what="the other run has pods",
-            timeout=ENVIRONMENT_UP,
-        )
-        assert self.process.poll() is None, self.said
-
     def clean(self) -> Completed:
         """Run `meshproof clean` for its namespace."""
         program = Path(sys.executable).with_name("meshproof")
@@ -71,7 +58,7 @@ class StrangeRun(Stranger):
 @pytest.fixture
 def stranger(environment: Environment, lane: Lane, tmp_path: Path) -> Iterator[StrangeRun]:
     started = StrangeRun(environment, f"{lane.namespace}-ended", tmp_path)
-    started.await_pods()
+    started.await_pods(started.cluster, started.namespace)  # so it waits for its workloads itself
     yield started
     started.kill()
     clean_up(replace(environment.cluster, owner=None), started.namespace, Progress())

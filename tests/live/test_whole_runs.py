@@ -19,9 +19,9 @@ from meshproof.lanes import Lane
 from meshproof.mutants import MUTANTS, mutated_manifests, read_mutant
 from meshproof.options import Options
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import delete, get, namespace_object
+from meshproof.tutorial.objects import delete, get
 from meshproof.tutorial.tutorial import MANIFESTS, Tutorial
-from meshproof.waiting import ENVIRONMENT_UP, SYSTEM_READY, converge
+from meshproof.waiting import SYSTEM_READY, converge
 from tests.whole_runs import WholeRuns
 
 
@@ -64,23 +64,16 @@ DNS = "/api/v1/namespaces/kube-system/pods"
 
 
 @contextmanager
-def struck(cluster: Cluster, namespace: str) -> Iterator[None]:
-    """Have one of the cluster's DNS pods killed once a namespace is there, and wait for another."""
+def struck(runs: WholeRuns) -> Iterator[None]:
+    """Have one of the cluster's DNS pods killed once a run is there, and wait for another."""
+    cluster = runs.cluster
 
     def strike() -> None:
-        converge(
-            lambda: namespace_object(cluster, namespace),
-            until=bool,
-            what=f"namespace {namespace} is there",
-            timeout=ENVIRONMENT_UP,
-        )
         pods = get(cluster, f"{DNS}?labelSelector=k8s-app%3Dkube-dns")["items"]
         delete(cluster, f"{DNS}/{pods[0]['metadata']['name']}", grace=0)
 
-    with ThreadPoolExecutor(1) as pool:
-        striking = pool.submit(strike)
+    with runs.meanwhile(strike):
         yield
-        striking.result()
     converge(
         lambda: cluster.apps.read_namespaced_deployment("coredns", "kube-system").status,
         until=lambda status: status.ready_replicas == status.replicas,
@@ -97,7 +90,7 @@ def test_a_red_of_the_time_in_which_the_ground_was_struck_is_inconclusive(
     Tutorial(cluster, namespace, progress=Progress()).delete()  # an earlier test's
     breakage = read_mutant(MUTANTS / "d3-two-app-pods.yaml")
     manifests = mutated_manifests(breakage, MANIFESTS, tmp_path / "manifests")
-    with struck(cluster, namespace):
+    with struck(accept):
         ended = accept("-m", "D3", f"--manifests={manifests}")
     assert ended.code == ExitCode.ENVIRONMENT, ended.printed
     row = ended.row("D3")

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from meshproof.errors import EnvironmentBroken, ExitCode
 from meshproof.interruption import Interrupted, Interruption, interruption
 from meshproof.paths import ROOT
 from meshproof.waiting import Timeout, converge
+from tests.tox_runs import acceptance
 
 #: Seconds until there is a verdict and its reports; and how long each test may take at most.
 REPORTED, AT_MOST = 5.0, 60.0
@@ -71,6 +71,7 @@ from pytest_bdd import given, then
 from fixtures_of_the_suite import *
 from meshproof.process import run
 from meshproof.waiting import Timeout, converge
+from tests.tox_runs import acceptance
 
 HERE = Path(__file__).parent
 LONG = Timeout("long", 300, 0.1, "a test interrupts it")
@@ -367,15 +368,7 @@ def tox(suite: Suite) -> list[str]:
     """The command of the README, on this suite and with the packages that the tests run with."""
     settings = (ROOT / "tox.ini").read_text()
     (suite.root / "tox.ini").write_text(settings.replace("acceptance.py", f"{ROOT}/acceptance.py"))
-    instead = {
-        "deps": "",
-        "commands_pre": "",
-        "pass_env": "*",
-        "set_env": f"PYTHONPATH={sysconfig.get_path('purelib')}{os.pathsep}{ROOT}",
-    }
-    overrides = [f"-x=testenv:acceptance.{key}={value}" for key, value in instead.items()]
-    program = str(Path(sys.executable).with_name("tox"))
-    return [program, "-qq", "run", "-e", "acceptance", *overrides, "--"]
+    return acceptance()
 
 
 @pytest.mark.parametrize(
