@@ -1,7 +1,7 @@
 """Signals at each moment of a run and of the command: the verdict, the code, what is left.
 
-The rows of the table in docs/exit-codes.md are what these tests print to ``signals.md`` in the
-reports folder (`tox run -e faults -- -k signals`).
+They write what they measure as a table, for docs/exit-codes.md, to ``signals.md`` in the reports
+folder (`tox run -e faults -- -k signals`).
 """
 
 from __future__ import annotations
