@@ -14,8 +14,8 @@ from contextlib import suppress
 import pytest
 
 from meshproof.errors import ExitCode
-from meshproof.interruption import end_with_parent, interruption
 from meshproof.process import kill_running
+from meshproof.run.interruption import end_with_parent, interruption
 
 #: Set by tox for what it runs.
 IN_TOX = "TOX_ENV_NAME"

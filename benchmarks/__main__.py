@@ -16,12 +16,12 @@ from benchmarks.page import page
 from benchmarks.sampling import measure_sampling
 from benchmarks.stages import measure_stages
 from benchmarks.suite import measure_breakages, measure_suite
-from meshproof import environment
-from meshproof.environment import Environment
+from meshproof.environment import environment
+from meshproof.environment.environment import Environment
+from meshproof.environment.options import read_options
 from meshproof.errors import MeshproofError
-from meshproof.options import read_options
 from meshproof.progress import Progress
-from meshproof.reports_folder import mark, may_write
+from meshproof.signoff.reports_folder import mark, may_write
 
 #: The parts, in the order in which they run.
 PARTS = ("bring-up", "stages", "sampling", "suite", "breakages")

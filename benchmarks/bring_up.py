@@ -16,7 +16,7 @@ from meshproof.documents import read
 from meshproof.engine.engine import Engine
 from meshproof.engine.machine import this_machine
 from meshproof.engine.provision import ensure_engine
-from meshproof.environment import link_tools, workshop
+from meshproof.environment.environment import link_tools, workshop
 from meshproof.mesh.istio import OPERATOR
 from meshproof.paths import ROOT
 from meshproof.process import run

@@ -12,9 +12,9 @@ from benchmarks.costs import measured
 from benchmarks.figures import Figure
 from benchmarks.stages import place
 from meshproof.engine.machine import this_machine
-from meshproof.environment import Environment
+from meshproof.engine.packages import install_packages
+from meshproof.environment.environment import Environment
 from meshproof.errors import EnvironmentBroken
-from meshproof.packages import install_packages
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.views import AT_ONCE, sample_at_once, sample_views
 from meshproof.process import run

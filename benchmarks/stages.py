@@ -9,11 +9,11 @@ from pathlib import Path
 from benchmarks.costs import Cost, measured
 from benchmarks.figures import Figure
 from meshproof.cluster.cluster import OWNED
-from meshproof.environment import Environment
-from meshproof.lanes import manifests_of, own_lane
+from meshproof.environment.environment import Environment
 from meshproof.progress import Progress
-from meshproof.tutorial.stages import STAGES, Stage
-from meshproof.tutorial.tutorial import MANIFESTS, Tutorial
+from meshproof.run.lanes import manifests_of, own_lane
+from meshproof.suite.stages import STAGES, Stage
+from meshproof.suite.tutorial import MANIFESTS, Tutorial
 
 OURS, BARE = "bench", "bench-bare"
 WAIT = "kubectl wait --for=condition=Available deployment --all --timeout=120s --namespace {}"

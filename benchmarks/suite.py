@@ -62,7 +62,7 @@ def measure_suite(reports: Path, progress: Progress, *, cluster: str) -> Iterato
 
 def measure_breakages(reports: Path, progress: Progress, *, cluster: str) -> Iterator[Figure]:
     """Run one breakage of each kind in one process, with the scenarios' green baseline."""
-    files = [f"manifests/mutants/{name}.yaml" for name in BREAKAGES]
+    files = [f"manifests/voting/breakages/{name}.yaml" for name in BREAKAGES]
     with progress.step(f"{len(files)} breakages"):
         folder = reports / "breakages"
         done = _acceptance([*files, f"--junit-xml={folder / 'junit.xml'}"], folder, cluster=cluster)

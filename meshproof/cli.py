@@ -12,18 +12,20 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from meshproof import __version__, environment
-from meshproof.advance import advance, stage_now
+from meshproof import __version__
 from meshproof.engine.engine import answering
 from meshproof.engine.machine import this_machine
 from meshproof.engine.provision import ensure_engine
+from meshproof.environment import environment
+from meshproof.environment.advance import advance, stage_now
+from meshproof.environment.leftovers import clean_up
+from meshproof.environment.options import Options, option_flags, read_options
+from meshproof.environment.reach import reach
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
-from meshproof.interruption import interruption
-from meshproof.leftovers import clean_up
-from meshproof.options import Options, option_flags, read_options
 from meshproof.paths import ROOT
 from meshproof.process import kill_running
 from meshproof.progress import Progress
+from meshproof.run.interruption import interruption
 from meshproof.signoff.attestation import SIGNOFF
 from meshproof.signoff.comparison import compare
 from meshproof.signoff.decisions import ACCEPT, REJECT, made, sign_decision
@@ -40,11 +42,10 @@ from meshproof.signoff.gate import (
 )
 from meshproof.signoff.keys import generate, public_file, read_public
 from meshproof.signoff.verification import folder_of, verify
-from meshproof.suite import declared_expectations, declared_sections
+from meshproof.suite.coverage import declared_expectations, declared_sections
 from meshproof.supply.catalogue import recipes
 from meshproof.supply.kept import SHARED, kept, prune, size_of
 from meshproof.tls.check import tls_check
-from meshproof.tls.reach import reach
 from meshproof.tls.table import render, render_json
 
 Command = Callable[..., Any]

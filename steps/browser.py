@@ -9,8 +9,7 @@ from itertools import pairwise
 from playwright.sync_api import Page as Tab
 from pytest_bdd import parsers, then, when
 
-from meshproof.evidence import Evidence
-from meshproof.probes.tab import (
+from meshproof.probes.page_object import (
     TOGGLE,
     Focus,
     Layout,
@@ -26,6 +25,7 @@ from meshproof.probes.tab import (
     watch,
 )
 from meshproof.probes.votes import Ballot
+from meshproof.signoff.evidence import Evidence
 from meshproof.wording import listed, number
 
 

@@ -12,7 +12,6 @@ from cryptography import x509
 from pytest_bdd import given, parsers, then, when
 
 from fixtures.tutorial import Beside
-from meshproof.evidence import Evidence
 from meshproof.mesh.authority import prove_istiod, stated_root
 from meshproof.probes.certificates import (
     OpenConnection,
@@ -22,6 +21,9 @@ from meshproof.probes.certificates import (
     pods_and_gateway,
     pods_of,
 )
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.stages import objects_after
+from meshproof.suite.tutorial import Tutorial
 from meshproof.tls.certificates import (
     LATEST,
     Held,
@@ -34,8 +36,6 @@ from meshproof.tls.certificates import (
     table,
     untrusted,
 )
-from meshproof.tutorial.stages import objects_after
-from meshproof.tutorial.tutorial import Tutorial
 from meshproof.wording import by_name, in_turn, listed, number, quoted
 
 #: Applied to the namespace in which renewal is watched.

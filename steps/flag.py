@@ -11,12 +11,12 @@ import hypothesis
 from playwright.sync_api import Page as Tab
 from pytest_bdd import parsers, then, when
 
-from meshproof.evidence import Evidence
 from meshproof.flag import COOKIE, kept, wrongly_cleared, wrongly_kept, wrongly_set
 from meshproof.near_misses import SEED, Gate, Seen, generate, lacking, summary
 from meshproof.probes.cookies import seen_with
 from meshproof.probes.ingress import Ingress
-from meshproof.probes.tab import TOGGLE, as_users_see, click, open_page
+from meshproof.probes.page_object import TOGGLE, as_users_see, click, open_page
+from meshproof.signoff.evidence import Evidence
 from meshproof.wording import listed
 
 #: No page that there is, so the app answers with 404, and the toggle at its foot all the same.

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from pytest_bdd import given, parsers, then
 
-from meshproof.evidence import Evidence
-from meshproof.probes.counts import PASSED_ON, SERVED, ProxyCounts
+from meshproof.analysis.strength import Demands
+from meshproof.mesh.proxy_stats import PASSED_ON, SERVED, ProxyCounts
 from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.views import WITHOUT_HEADERS, ask_at_once
-from meshproof.strength import Demands
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import by_name
 from steps.sampling import LEAK
 

@@ -8,11 +8,11 @@ import pytest
 from pytest_bdd import given, then, when
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.evidence import Evidence
-from meshproof.lanes import Lane
+from meshproof.cluster.pods import PodState
 from meshproof.probes.injection import InjectionProbe
 from meshproof.progress import Progress
-from meshproof.tutorial.pods import PodState
+from meshproof.run.lanes import Lane
+from meshproof.signoff.evidence import Evidence
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from contextlib import ExitStack
 import pytest
 from pytest_bdd import given, parsers, then
 
-from meshproof.evidence import Evidence
+from meshproof.analysis.strength import Demands
+from meshproof.cluster.pods import PodState
+from meshproof.mesh.proxy_stats import DENIED, SERVED, ProxyCounts
 from meshproof.probes.calls import READY
-from meshproof.probes.counts import DENIED, SERVED, ProxyCounts
 from meshproof.probes.ingress import Ingress
-from meshproof.probes.inside import answer_of_redis, ask_from, ready_endpoints, service_to
+from meshproof.probes.pod_exec import answer_of_redis, ask_from, ready_endpoints, service_to
 from meshproof.probes.views import ANYONE, sample_at_once, sample_views
-from meshproof.strength import Demands
-from meshproof.tutorial.pods import PodState
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
 from meshproof.wording import listed, number, quoted
 from steps.sampling import LEAK

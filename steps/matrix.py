@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from pytest_bdd import given, then, when
 
-from meshproof.evidence import Evidence
-from meshproof.isolation import (
+from meshproof.analysis.isolation import (
     BASELINE,
     MYSQL,
     MYSQLS_NAME,
@@ -23,12 +22,13 @@ from meshproof.isolation import (
     table,
 )
 from meshproof.mesh.access_log import AccessLog
-from meshproof.probes.aside import baseline
-from meshproof.probes.counts import ProxyCounts
+from meshproof.mesh.proxy_stats import ProxyCounts
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.matrix import call_each as calls_of
 from meshproof.probes.matrix import own_names
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.probes.scratch_namespace import baseline
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 
 #: Calls names from a pod of each workload.
 CallEach = Callable[[Sequence[str], Sequence[Name]], list[Cell]]

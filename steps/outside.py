@@ -13,11 +13,10 @@ from pytest_bdd import given, then, when
 
 from fixtures.environment import lanes_of
 from meshproof.cluster.cluster import Cluster
-from meshproof.evidence import Evidence
 from meshproof.mesh.authority import mesh_config, trust_domain
-from meshproof.probes.aside import baseline
-from meshproof.probes.counts import NO_CHAIN, NOT_VERIFIED, PASSED_ON, ProxyCounts
-from meshproof.probes.outside import (
+from meshproof.mesh.proxy_stats import NO_CHAIN, NOT_VERIFIED, PASSED_ON, ProxyCounts
+from meshproof.probes.forged_certificate import home_made
+from meshproof.probes.non_mesh_client import (
     MESH_ALPN,
     Attempt,
     OutsideClient,
@@ -27,9 +26,10 @@ from meshproof.probes.outside import (
     mesh_certificate,
     outside_client,
 )
+from meshproof.probes.scratch_namespace import baseline
 from meshproof.progress import Progress
-from meshproof.tls.home_made import home_made
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, listed, number
 
 PLAIN = {"tls": False}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pytest_bdd import parsers, then, when
 
-from meshproof.evidence import Evidence
+from meshproof.cluster.objects import live_objects
 from meshproof.mesh.loaded import GATEWAY
 from meshproof.mesh.routes import Way, routes_loaded, subsets_of, ways_to
-from meshproof.tutorial.objects import live_objects
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import number
 
 

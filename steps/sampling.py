@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pytest_bdd import parsers, then, when
 
-from meshproof.evidence import Evidence
+from meshproof.analysis.sampling import AlwaysClaim, Budget
+from meshproof.analysis.strength import AlwaysDemand, Demands, EvenDemand
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.views import (
     ANYONE,
@@ -21,9 +22,8 @@ from meshproof.probes.views import (
     sample_evenly,
 )
 from meshproof.probes.votes import told
-from meshproof.sampling import AlwaysClaim, Budget
-from meshproof.strength import AlwaysDemand, Demands, EvenDemand
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import listed
 
 APP = "voting-app"

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from pytest_bdd import parsers, then, when
 
-from meshproof.evidence import Evidence
-from meshproof.options import Options
+from meshproof.cluster.objects import live_objects
+from meshproof.cluster.pods import PodState
+from meshproof.environment.options import Options
 from meshproof.process import Completed
-from meshproof.tutorial.objects import live_objects
-from meshproof.tutorial.pods import PodState
-from meshproof.tutorial.stages import Objects, stage_named
-from meshproof.tutorial.tutorial import Tutorial
-from meshproof.tutorial.ways import Way, changes_seen, changes_told, draw_pair, go, walk
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.round_trips import Way, changes_seen, changes_told, draw_pair, go, walk
+from meshproof.suite.stages import Objects, stage_named
+from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, listed, number
 
 

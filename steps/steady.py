@@ -9,14 +9,14 @@ import pytest
 from pytest_bdd import given, parsers, then, when
 
 from fixtures.tutorial import Beside
-from meshproof.evidence import Evidence
+from meshproof.analysis.timeline import Timeline
+from meshproof.cluster.objects import live_objects
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.steady import SteadyTraffic, User, steady_traffic, votes_amiss
 from meshproof.probes.stores import Row, in_mysql, in_redis
-from meshproof.timeline import Timeline
-from meshproof.tutorial.objects import live_objects
-from meshproof.tutorial.stages import NAMES
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.stages import NAMES
+from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import NAMED, by_name, in_turn, number
 
 #: Requests a second, of each user.

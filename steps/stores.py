@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from pytest_bdd import given, parsers, then, when
 
-from meshproof.evidence import Evidence
+from meshproof.analysis.timeline import Request
 from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.steady import SteadyTraffic, User
 from meshproof.probes.stores import (
@@ -23,8 +23,8 @@ from meshproof.probes.stores import (
     in_redis,
 )
 from meshproof.probes.votes import CATEGORIES, VOTE_ID, Counted, Vote, miscounted, told
-from meshproof.timeline import Request
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
 from meshproof.wording import in_turn, listed, number
 

@@ -7,11 +7,11 @@ from collections import Counter
 
 from pytest_bdd import parsers, then, when
 
-from meshproof.evidence import Evidence
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.tls.check import Table, tls_check
 from meshproof.tls.modes import Status
 from meshproof.tls.table import HEADINGS, render
-from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, converge
 from meshproof.wording import by_name, number
 

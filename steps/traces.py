@@ -8,15 +8,15 @@ import pytest
 from pytest_bdd import given, then, when
 
 from fixtures.traces import Traces
-from meshproof.environment import Environment
-from meshproof.evidence import Evidence
-from meshproof.options import Options
-from meshproof.probes.aside import delete_namespaces
+from meshproof.cluster.objects import delete
+from meshproof.environment.environment import Environment
+from meshproof.environment.options import Options
 from meshproof.probes.inventory import LEFT_OUT, left_behind, volumes
+from meshproof.probes.scratch_namespace import delete_namespaces
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import delete
-from meshproof.tutorial.stages import NAMES
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.stages import NAMES
+from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import VOLUMES_GONE, converge
 from meshproof.wording import listed
 

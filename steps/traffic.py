@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pytest_bdd import parsers, then, when
 
-from meshproof.evidence import Evidence
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.page import Page
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 
 
 @when("the page is viewed through the ingress", target_fixture="page")

@@ -10,19 +10,19 @@ from collections.abc import Iterable
 
 from pytest_bdd import given, parsers, then, when
 
+from meshproof.cluster.objects import live_objects, namespaces_of
+from meshproof.environment.options import Options
 from meshproof.errors import PromiseBroken
-from meshproof.evidence import Evidence
-from meshproof.lanes import MOST, Lane, lane_number
 from meshproof.mesh.analysis import complaints
-from meshproof.options import Options
-from meshproof.probes.aside import delete_all
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.page import read_text
+from meshproof.probes.scratch_namespace import delete_all
 from meshproof.process import Completed
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import live_objects, namespaces_of
-from meshproof.tutorial.stages import Objects, output_lines
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.run.lanes import MOST, Lane, lane_number
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.stages import Objects, output_lines
+from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, number
 from meshproof.wording import listed as in_words
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from pytest_bdd import parsers, then, when
 
-from meshproof.evidence import Evidence
+from meshproof.cluster.objects import live_objects
 from meshproof.mesh.loaded import configuration_dumps
 from meshproof.mesh.versions import versions_loaded, versions_named
-from meshproof.tutorial.objects import live_objects
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, listed, number
 
 RULES = ("DestinationRule", "VirtualService")

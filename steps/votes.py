@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pytest_bdd import given, parsers, then, when
 
-from meshproof.evidence import Evidence
 from meshproof.probes.ingress import Ingress
-from meshproof.probes.inside import page_of
 from meshproof.probes.page import Page
+from meshproof.probes.pod_exec import page_of
 from meshproof.probes.stores import counts_of, redis_rows
 from meshproof.probes.votes import Ballot, told, unexpected_counts
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import by_name, in_turn, listed, number
 
 

@@ -9,12 +9,17 @@ from uuid import uuid4
 from pytest_bdd import given, then, when
 
 from fixtures.tutorial import Beside
+from meshproof.analysis.wire import Pair, Wire, read_wire
 from meshproof.engine.engine import Engine
-from meshproof.evidence import Evidence
 from meshproof.probes.capture import capture, places
-from meshproof.probes.marked import PLAIN_HOST, cast_marked, follow_in_plain_text, marked_ways
-from meshproof.tutorial.tutorial import Tutorial
-from meshproof.wire import Pair, Wire, read_wire
+from meshproof.probes.plaintext_canary import (
+    PLAIN_HOST,
+    cast_marked,
+    follow_in_plain_text,
+    marked_ways,
+)
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, listed
 
 

@@ -7,14 +7,14 @@ from collections import Counter
 
 from pytest_bdd import given, parsers, then, when
 
-from meshproof.evidence import Evidence
+from meshproof.cluster.objects import get, live_objects
+from meshproof.cluster.pods import PodState, container_names, pods_table
 from meshproof.mesh.proxies import out_of_sync, sync_states
-from meshproof.probes.inside import ready_by_port
+from meshproof.probes.pod_exec import ready_by_port
 from meshproof.probes.stores import STORAGE, claims_of, readiness_command
 from meshproof.process import Completed
-from meshproof.tutorial.objects import get, live_objects
-from meshproof.tutorial.pods import PodState, container_names, pods_table
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, converge
 from meshproof.wording import in_turn, listed, number
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from meshproof.cluster.cluster import RUN_VARIABLE, Cluster
-from meshproof.environment import Environment
-from meshproof.leftovers import clean_up
-from meshproof.options import Options
+from meshproof.cluster.objects import get, namespace_object
+from meshproof.environment.environment import Environment
+from meshproof.environment.leftovers import clean_up
+from meshproof.environment.options import Options
 from meshproof.paths import ROOT
 from meshproof.process import run
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import get, namespace_object
 from meshproof.waiting import ENVIRONMENT_UP, Timeout, converge
 
 #: Seconds; a run of one scenario takes some 15.

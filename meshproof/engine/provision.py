@@ -11,8 +11,8 @@ from pathlib import Path
 
 from meshproof.engine.engine import Engine, answering
 from meshproof.engine.machine import Machine
+from meshproof.engine.packages import install_packages
 from meshproof.errors import EnvironmentBroken
-from meshproof.packages import install_packages
 from meshproof.paths import state_dir
 from meshproof.process import last_lines, run
 from meshproof.progress import Progress

@@ -7,7 +7,7 @@ from meshproof.documents import read
 from meshproof.paths import ROOT
 from meshproof.waiting import LABEL_IN_FORCE, converge
 
-POD = ROOT / "manifests" / "kubernetes" / "probe-pod.yaml"
+POD = ROOT / "manifests" / "probes" / "probe-pod.yaml"
 PROXY = "istio-proxy"
 
 

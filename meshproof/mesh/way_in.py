@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.tutorial.objects import get, owned
+from meshproof.cluster.objects import get, owned
 
 #: What the tutorial's Gateway selects.
 INGRESS_SELECTOR = {"istio": "ingressgateway"}

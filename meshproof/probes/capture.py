@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import IO, cast
 from uuid import uuid4
 
+from meshproof.analysis.wire import Place
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import get
+from meshproof.cluster.pods import pod_state
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
-from meshproof.tutorial.objects import get
-from meshproof.tutorial.pods import pod_state
 from meshproof.waiting import CAPTURE, NotConverged, converge
-from meshproof.wire import Place
 
 #: Runs in the node with the filter as its argument. It ends when its standard input does,
 #: so nothing is left behind where the harness is killed. Each line that it reads it sends

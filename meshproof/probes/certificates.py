@@ -13,14 +13,14 @@ from types import TracebackType
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import get
+from meshproof.cluster.pods import pod_state
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.admin import ask_proxy
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.mesh.loaded import AT_ONCE
 from meshproof.tls.certificates import Held, read_held
-from meshproof.tutorial.objects import get
-from meshproof.tutorial.pods import pod_state
 from meshproof.waiting import CERTIFICATE_RENEWED, converge
 from meshproof.wording import listed, quoted
 

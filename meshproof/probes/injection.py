@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Callable
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.pods import PodState
 from meshproof.mesh.injection import POD, await_injection
-from meshproof.probes.aside import make_pod
+from meshproof.probes.scratch_namespace import make_pod
 from meshproof.process import Completed
 from meshproof.progress import Progress
-from meshproof.tutorial.pods import PodState
-from meshproof.tutorial.stages import stage_named
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.suite.stages import stage_named
+from meshproof.suite.tutorial import Tutorial
 
 
 class InjectionProbe:

@@ -14,9 +14,9 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import MENDING, OWNER, OWNER_LABEL, RUN, TUTORIAL, Cluster
+from meshproof.cluster.objects import get, namespaces_of, owned, tutorial_of
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
-from meshproof.tutorial.objects import get, namespaces_of, owned, tutorial_of
 from meshproof.waiting import VOLUMES_GONE, converge
 
 #: What the API server answers to, all kinds at once: kinds of the core, and of every group.

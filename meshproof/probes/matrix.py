@@ -7,16 +7,16 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
+from meshproof.analysis.isolation import BASELINE, WORKLOADS, Cell, Name, refused_at
+from meshproof.cluster.pods import PodState
 from meshproof.errors import PromiseBroken
-from meshproof.isolation import BASELINE, WORKLOADS, Cell, Name, refused_at
 from meshproof.mesh.access_log import AccessLog, Sent, seconds_since
 from meshproof.mesh.loaded import with_endpoints
+from meshproof.mesh.proxy_stats import DENIED, ProxyCounts, total
 from meshproof.probes.calls import PORTS, Answer, Call, call_all
 from meshproof.probes.capture import places
-from meshproof.probes.counts import DENIED, ProxyCounts, total
-from meshproof.probes.inside import service_to
-from meshproof.tutorial.pods import PodState
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.probes.pod_exec import service_to
+from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
 from meshproof.wording import listed
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.capabilities import Capability
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import get
 from meshproof.engine.engine import Engine
+from meshproof.environment.capabilities import Capability
 from meshproof.mesh.access_log import (
     inbound_calls,
     missing_fields,
@@ -26,10 +27,7 @@ from meshproof.mesh.access_log import (
     read_logs,
     seconds_since,
 )
-from meshproof.paths import ROOT
-from meshproof.probes.aside import BASELINE, make_pod
-from meshproof.probes.calls import Answer, Call, call_all
-from meshproof.probes.counts import (
+from meshproof.mesh.proxy_stats import (
     DENIED,
     NO_CHAIN,
     NOT_VERIFIED,
@@ -38,13 +36,15 @@ from meshproof.probes.counts import (
     matching,
     stats_of,
 )
+from meshproof.paths import ROOT
+from meshproof.probes.calls import Answer, Call, call_all
 from meshproof.probes.injection import InjectionProbe
+from meshproof.probes.scratch_namespace import BASELINE, make_pod
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import get
 from meshproof.waiting import LOGS_WRITTEN, PREFLIGHT_CALLS, NotConverged, converge
 from meshproof.wording import listed
 
-OBJECTS = ROOT / "manifests" / "kubernetes" / "preflight.yaml"
+OBJECTS = ROOT / "manifests" / "probes" / "preflight.yaml"
 CLIENT, SERVER, DENIED_NAME = "preflight-client", "preflight-server", "preflight-denied"
 CONTAINER = "baseline"
 #: What the client calls, and whether a policy denies it.

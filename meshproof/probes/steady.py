@@ -15,9 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
+from meshproof.analysis.timeline import Request, Step, Timeline
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.probes.votes import CATEGORIES, VOTE_ID
-from meshproof.timeline import Request, Step, Timeline
 from meshproof.waiting import REQUESTS_ANSWERED, converge
 from meshproof.wording import listed, quoted
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import get
 from meshproof.probes.votes import CATEGORIES
 from meshproof.process import CommandFailed, Completed
-from meshproof.tutorial.objects import get
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.suite.tutorial import Tutorial
 
 #: The id of a vote, and its category.
 Row = tuple[str, str]

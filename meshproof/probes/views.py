@@ -11,10 +11,10 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from meshproof.analysis.sequential import SequentialTest
 from meshproof.cluster.cluster import Cluster
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.probes.page import SHARES, SIMPLE, read_text
-from meshproof.sequential import SequentialTest
 from meshproof.wording import quoted
 
 #: Asks analytics as an app pod does, over its sidecar. Arguments: URL, requests at most,

@@ -16,12 +16,12 @@ from typing import Any
 from filelock import FileLock
 
 from meshproof.engine.machine import this_machine
+from meshproof.engine.packages import install_packages
 from meshproof.errors import EnvironmentBroken, MeshproofError
-from meshproof.expectations import SECTIONS, Expectation
-from meshproof.packages import install_packages
 from meshproof.paths import ROOT, cache_dir, state_dir
 from meshproof.process import run_logged
 from meshproof.progress import Progress
+from meshproof.suite.expectations import SECTIONS, Expectation
 from meshproof.supply.npm import ALLURE
 from meshproof.supply.workshop import Workshop
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from meshproof.analysis.timeline import Request, Step, Timeline
 from meshproof.signoff.templating import template
-from meshproof.timeline import Request, Step, Timeline
 
 #: The picture's measures, in its own units.
 WIDTH, HEIGHT, LEFT, TOP = 1000, 260, 46, 60

@@ -13,7 +13,6 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from meshproof.expectations import IDS, SECTIONS
 from meshproof.signoff.chart import chart
 from meshproof.signoff.document import (
     EvidenceFile,
@@ -27,7 +26,8 @@ from meshproof.signoff.document import (
 from meshproof.signoff.findings import State
 from meshproof.signoff.templating import template
 from meshproof.signoff.verdict import Outcome, Verdict
-from meshproof.tutorial.stages import NAMES
+from meshproof.suite.expectations import IDS, SECTIONS
+from meshproof.suite.stages import NAMES
 from meshproof.wording import NOTICED, SAMPLES_TAKEN, STRUCK, in_a_line, number
 
 #: Bytes; what is kept free below the promised 5 MB is for the page itself.

@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import yaml
 from lxml import etree
 
-from meshproof.evidence import Kept
+from meshproof.signoff.evidence import Kept
 from meshproof.signoff.secrets import Leaks, leaks, secrets_of, withhold
 from meshproof.signoff.verdict import Outcome, ScenarioResult
-from meshproof.suite import tree_digest
+from meshproof.suite.coverage import tree_digest
 
 #: Where a JUnit case says that it did not pass.
 NOT_PASSED = ("failure", "error", "skipped")

@@ -9,9 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from meshproof.deviations import described
-from meshproof.evidence import Kept
-from meshproof.expectations import EXPECTATIONS, Expectation
 from meshproof.signoff.document import (
     FILE,
     VERSION,
@@ -29,9 +26,12 @@ from meshproof.signoff.document import (
     resting_on,
     unseen_rows,
 )
+from meshproof.signoff.evidence import Kept
 from meshproof.signoff.findings import state_of, told
 from meshproof.signoff.reconciliation import Reconciliation
 from meshproof.signoff.verdict import Outcome, ScenarioResult, count, of_expectation, overall
+from meshproof.suite.deviations import described
+from meshproof.suite.expectations import EXPECTATIONS, Expectation
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from meshproof.analysis.weakening import Weakening
 from meshproof.errors import ExitCode
-from meshproof.evidence import Kept
-from meshproof.weakening import Weakening
+from meshproof.signoff.evidence import Kept
 
 
 class Outcome(StrEnum):

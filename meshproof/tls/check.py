@@ -26,6 +26,7 @@ from meshproof.tls.envoy import (
     outbound_query,
     server_mode,
 )
+from meshproof.tls.evaluation import Accepting, Row, Sending, judge
 from meshproof.tls.hosts import (
     Host,
     Pod,
@@ -51,7 +52,6 @@ from meshproof.tls.istiod import (
     read_intended,
     tells,
 )
-from meshproof.tls.judge import Accepting, Row, Sending, judge
 from meshproof.tls.modes import ClientMode, ServerMode
 from meshproof.tls.policies import Applied, read_applied
 from meshproof.tls.survey import Survey, pods_selected, read_survey

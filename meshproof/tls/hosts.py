@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from meshproof.cluster.pods import pod_state
 from meshproof.errors import EnvironmentBroken, UsageFailure
-from meshproof.tutorial.pods import pod_state
 
 Manifest = Mapping[str, Any]
 #: The domain of the Services' names; Istio's and Kubernetes's default.

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import get
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.tls.hosts import Pod, read_pod
-from meshproof.tutorial.objects import get
 
 Manifest = Mapping[str, Any]
 #: What is read of every namespace that is asked about.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from meshproof.tls.check import Table
-from meshproof.tls.judge import Row
+from meshproof.tls.evaluation import Row
 
 HEADINGS = ("HOST:PORT", "STATUS", "SERVER", "CLIENT", "AUTHN POLICY", "DESTINATION RULE")
 WIDE = ("SERVER MODE", "CLIENT MODE", "CLIENT POD", "SERVER PODS")

@@ -16,15 +16,15 @@ from pathlib import Path
 import pytest
 
 from meshproof.cluster.kind import LABEL
-from meshproof.environment import Environment
+from meshproof.cluster.objects import namespaces_of
+from meshproof.environment.environment import Environment
+from meshproof.environment.leftovers import clean_up
+from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
-from meshproof.lanes import Lane
-from meshproof.leftovers import clean_up
-from meshproof.options import Options
 from meshproof.paths import ROOT, state_dir
 from meshproof.process import run
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import namespaces_of
+from meshproof.run.lanes import Lane
 from tests.tox_runs import acceptance
 from tests.whole_runs import Stranger
 

@@ -21,19 +21,19 @@ import pytest
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.kind import unready_workloads
+from meshproof.cluster.objects import delete, get
 from meshproof.engine.engine import Engine
-from meshproof.environment import Environment
+from meshproof.environment.environment import Environment
+from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
-from meshproof.lanes import Lane
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
-from meshproof.mutants import MUTANTS, mutated_manifests, read_mutant
-from meshproof.options import Options
 from meshproof.paths import ROOT
 from meshproof.process import run
-from meshproof.tutorial.objects import delete, get
-from meshproof.tutorial.tutorial import MANIFESTS
+from meshproof.run.lanes import Lane
+from meshproof.run.witness import BEAT, CROWD, NAMESPACES, STILL, WINDOW
+from meshproof.suite.breakages import BREAKAGES, altered_manifests, read_breakage
+from meshproof.suite.tutorial import MANIFESTS
 from meshproof.waiting import SYSTEM_READY, converge
-from meshproof.witness import BEAT, CROWD, NAMESPACES, STILL, WINDOW
 from meshproof.wording import STRUCK
 from tests.whole_runs import WholeRuns
 
@@ -181,8 +181,8 @@ def struck(
 def test_a_red_of_that_time_is_inconclusive(
     by: Callable[[Place], None], runs: WholeRuns, environment: Environment, tmp_path: Path
 ) -> None:
-    breakage = read_mutant(MUTANTS / "d3-two-app-pods.yaml")
-    manifests = mutated_manifests(breakage, MANIFESTS, tmp_path / "manifests")
+    breakage = read_breakage(BREAKAGES / "d3-two-app-pods.yaml")
+    manifests = altered_manifests(breakage, MANIFESTS, tmp_path / "manifests")
     with struck(by, runs, environment.engine):
         ended = runs("-m", "D3", f"--manifests={manifests}")
     assert ended.code == ExitCode.ENVIRONMENT, ended.printed

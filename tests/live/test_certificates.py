@@ -20,8 +20,8 @@ from meshproof.mesh.authority import stated_root
 from meshproof.mesh.injection import POD
 from meshproof.probes.certificates import certificates_held, pods_of
 from meshproof.progress import Progress
+from meshproof.suite.tutorial import Tutorial
 from meshproof.tls.certificates import Held, misnamed, untrusted
-from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
 from tests.authority import Authority, key_pem, new_key, pem_of
 

@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from meshproof.cluster.cluster import RUN_VARIABLE
-from meshproof.environment import Environment
+from meshproof.cluster.objects import namespaces_of
+from meshproof.environment.environment import Environment
+from meshproof.environment.leftovers import clean_up
 from meshproof.errors import ExitCode
-from meshproof.lanes import Lane
-from meshproof.leftovers import clean_up
 from meshproof.paths import ROOT
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import namespaces_of
+from meshproof.run.lanes import Lane
 from meshproof.waiting import NAMESPACE_GONE, Timeout, converge
 from tests.whole_runs import Stranger
 

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import get
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.probes.capture import GATEWAYS
 from meshproof.process import CommandFailed, Completed
-from meshproof.tutorial.objects import get
 
 CONTAINER = "istio-proxy"
 #: So many lines are more than any frame or buffer on the way holds.

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
-from meshproof.expectations import IDS, SECTIONS
-from meshproof.options import Options
 from meshproof.paths import ROOT
 from meshproof.process import Completed, run
+from meshproof.suite.expectations import IDS, SECTIONS
 
 #: Seconds; a run takes two.
 RUN_TIMEOUT = 60.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from meshproof import environment as bring_up
-from meshproof.environment import Environment
-from meshproof.lanes import Lane
-from meshproof.options import Options
+from meshproof.cluster.objects import namespace_object
+from meshproof.environment import environment as bring_up
+from meshproof.environment.environment import Environment
+from meshproof.environment.options import Options
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import namespace_object
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.run.lanes import Lane
+from meshproof.suite.tutorial import Tutorial
 
 APP, OTHER = "localhost/voting/app:1.0", "localhost/voting/analytics:1.0"
 

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import pytest
 
 from fixtures.environment import lanes_of
-from meshproof.environment import Environment
-from meshproof.lanes import manifests_of
+from meshproof.cluster.objects import namespace_object
+from meshproof.environment.environment import Environment
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import namespace_object
-from meshproof.tutorial.tutorial import MANIFESTS, Tutorial
-from meshproof.tutorial.ways import go
+from meshproof.run.lanes import manifests_of
+from meshproof.suite.round_trips import go
+from meshproof.suite.tutorial import MANIFESTS, Tutorial
 
 #: Ways back over several stages, on which the page is served all the time.
 WAYS = [("cleaned-up", "lock-down"), ("canary", "updated"), ("lock-down", "exposed")]

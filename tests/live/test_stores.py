@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.environment import Environment
+from meshproof.cluster.objects import get
+from meshproof.environment.environment import Environment
 from meshproof.errors import EnvironmentBroken
-from meshproof.probes.inside import LOCAL_PAGE
+from meshproof.probes.pod_exec import LOCAL_PAGE
 from meshproof.probes.stores import STORAGE, Row, amiss, mysql_rows, redis_rows
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import get
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
 
 #: Both versions beside each other, without a way in: the page is asked for in an app's own pod.

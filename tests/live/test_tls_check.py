@@ -11,15 +11,15 @@ import pytest
 
 from meshproof import cli
 from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.cluster.objects import get
+from meshproof.cluster.pods import PodState, pod_state
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.mesh import admin
 from meshproof.progress import Progress
+from meshproof.suite.tutorial import Tutorial
 from meshproof.tls.check import Table, tls_check
-from meshproof.tls.judge import Row
+from meshproof.tls.evaluation import Row
 from meshproof.tls.modes import Status
-from meshproof.tutorial.objects import get
-from meshproof.tutorial.pods import PodState, pod_state
-from meshproof.tutorial.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, WORKLOADS_READY, converge
 
 NAMESPACE = "tls-check"

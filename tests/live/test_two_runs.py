@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from meshproof.environment import Environment
-from meshproof.lanes import Lane
+from meshproof.cluster.objects import namespaces_of
+from meshproof.environment.environment import Environment
 from meshproof.paths import ROOT
-from meshproof.probes.aside import delete_namespaces
+from meshproof.probes.scratch_namespace import delete_namespaces
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import namespaces_of
+from meshproof.run.lanes import Lane
 
 #: What is published for any host, what looks at the whole mesh, and what at the whole cluster.
 SCOPE = "D5 or A3 or (T1 and not canary)"

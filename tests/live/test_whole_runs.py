@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.environment import Environment
+from meshproof.cluster.objects import delete, get
+from meshproof.environment.environment import Environment
+from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
-from meshproof.lanes import Lane
-from meshproof.mutants import MUTANTS, mutated_manifests, read_mutant
-from meshproof.options import Options
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import delete, get
-from meshproof.tutorial.tutorial import MANIFESTS, Tutorial
+from meshproof.run.lanes import Lane
+from meshproof.suite.breakages import BREAKAGES, altered_manifests, read_breakage
+from meshproof.suite.tutorial import MANIFESTS, Tutorial
 from meshproof.waiting import SYSTEM_READY, converge
 from tests.whole_runs import WholeRuns
 
@@ -48,8 +48,8 @@ def test_what_was_proved_is_accepted(accept: WholeRuns) -> None:
 def test_a_broken_promise_is_rejected_and_what_the_cluster_says_is_kept(
     accept: WholeRuns, reports: Path, tmp_path: Path
 ) -> None:
-    breakage = read_mutant(MUTANTS / "d3-two-app-pods.yaml")
-    manifests = mutated_manifests(breakage, MANIFESTS, tmp_path / "manifests")
+    breakage = read_breakage(BREAKAGES / "d3-two-app-pods.yaml")
+    manifests = altered_manifests(breakage, MANIFESTS, tmp_path / "manifests")
     ended = accept("-m", "D3", f"--manifests={manifests}")
     assert ended.code == ExitCode.REJECTED, ended.printed
     row = ended.row("D3")
@@ -88,8 +88,8 @@ def test_a_red_of_the_time_in_which_the_ground_was_struck_is_inconclusive(
 ) -> None:
     cluster, namespace = environment.cluster, f"{lane.namespace}-whole"
     Tutorial(cluster, namespace, progress=Progress()).delete()  # an earlier test's
-    breakage = read_mutant(MUTANTS / "d3-two-app-pods.yaml")
-    manifests = mutated_manifests(breakage, MANIFESTS, tmp_path / "manifests")
+    breakage = read_breakage(BREAKAGES / "d3-two-app-pods.yaml")
+    manifests = altered_manifests(breakage, MANIFESTS, tmp_path / "manifests")
     with struck(accept):
         ended = accept("-m", "D3", f"--manifests={manifests}")
     assert ended.code == ExitCode.ENVIRONMENT, ended.printed

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from meshproof import advance as module
-from meshproof import cli, environment
-from meshproof.advance import Place, advance, checked_stage, stage_now
+from meshproof import cli
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.lease import ANY_HOST, Holder, of_namespace
-from meshproof.environment import Environment
+from meshproof.environment import advance as module
+from meshproof.environment import environment
+from meshproof.environment.advance import Place, advance, checked_stage, stage_now
+from meshproof.environment.environment import Environment
+from meshproof.environment.options import Options, read_options
 from meshproof.errors import EnvironmentBroken, UsageFailure
-from meshproof.options import Options, read_options
 from meshproof.progress import Progress
-from meshproof.tutorial.stages import NAMES, STAGES, Objects, objects_of_stages
+from meshproof.suite.stages import NAMES, STAGES, Objects, objects_of_stages
 
 #: Who holds what, beside us.
 TAKEN: dict[str, Holder] = {}

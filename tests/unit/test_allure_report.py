@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshproof.errors import EnvironmentBroken
-from meshproof.expectations import EXPECTATIONS
 from meshproof.paths import ROOT, state_dir
 from meshproof.progress import Progress
 from meshproof.signoff import allure_report
@@ -23,6 +22,7 @@ from meshproof.signoff.allure_report import (
     provide_generator,
     report_run,
 )
+from meshproof.suite.expectations import EXPECTATIONS
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Script

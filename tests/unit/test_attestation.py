@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
+from meshproof.environment.options import Options
 from meshproof.errors import ExitCode, UsageFailure
-from meshproof.options import Options
 from meshproof.signoff.attestation import (
     ATTESTATION,
     PAYLOAD_TYPE,

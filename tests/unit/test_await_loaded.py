@@ -11,8 +11,8 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.loaded import Loaded
 from meshproof.progress import Progress
-from meshproof.tutorial import tutorial as module
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.suite import tutorial as module
+from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, NotConverged
 
 SILENT = EnvironmentBroken("The proxy of pod app does not answer.")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.breakages import until_noticed
-from meshproof.mutants import Mutant
 from meshproof.signoff.verdict import Outcome, ScenarioResult
+from meshproof.suite.breakages import Breakage
 
-BREAKAGE = Mutant("d3-few", "D3", "…", r"only \d pods", {"a.yaml": {}}, None)
+BREAKAGE = Breakage("d3-few", "D3", "…", r"only \d pods", {"a.yaml": {}}, None)
 
 
 def result(outcome: Outcome, message: str = "") -> ScenarioResult:

@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import pytest
 
+from meshproof.analysis.wire import Place
 from meshproof.cluster.cluster import Cluster
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
 from meshproof.probes import capture as module
 from meshproof.probes.capture import Captured, capture, packet_filter, places
 from meshproof.waiting import Timeout
-from meshproof.wire import Place
 
 APP = Place("voting-app 1.0", "app-1", "10.244.0.5", "node-1")
 STORAGE = Place("voting-storage 1.0", "storage-1", "10.244.1.6", "node-2")

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from meshproof import __version__, cli, environment
+from meshproof import __version__, cli
 from meshproof.engine.machine import Machine
-from meshproof.environment import Finding
+from meshproof.environment import environment
+from meshproof.environment.environment import Finding
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import cache_dir, state_dir
 from meshproof.supply.catalogue import recipes as all_recipes

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from meshproof.analysis.weakening import Weakening
 from meshproof.cli import cli
 from meshproof.errors import UsageFailure
-from meshproof.expectations import EXPECTATIONS
 from meshproof.signoff.comparison import compare, facts
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
-from meshproof.weakening import Weakening
+from meshproof.suite.expectations import EXPECTATIONS
 
 ENVIRONMENT = {"istio": "1.31", "images": {"app:1.0": "sha256:a"}, "deviations": ["MariaDB"]}
 

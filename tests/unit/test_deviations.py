@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.deviations import DEVIATIONS, Deviation, described, deviations_of, table
 from meshproof.documents import read_all
-from meshproof.expectations import IDS
 from meshproof.paths import ROOT
-from meshproof.tutorial.stages import STAGES, applied_files
+from meshproof.suite.deviations import DEVIATIONS, Deviation, described, deviations_of, table
+from meshproof.suite.expectations import IDS
+from meshproof.suite.stages import STAGES, applied_files
 
 BY_NAME = {one.name: one for one in DEVIATIONS}
 
@@ -78,7 +78,9 @@ def test_every_file_that_is_applied_is_the_tutorials_or_in_the_list() -> None:
 
 def test_kinds_that_the_tutorial_does_not_have_are_in_files_of_their_own() -> None:
     for file in PUBLISHED:
-        kinds = {one["kind"] for one in read_all((ROOT / "manifests" / file).read_text())}
+        kinds = {
+            one["kind"] for one in read_all((ROOT / "manifests" / "voting" / file).read_text())
+        }
         assert not kinds & {"AuthorizationPolicy", "ServiceAccount"}, file
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from meshproof import diagnosis
 from meshproof.cluster.cluster import Cluster
-from meshproof.diagnosis import capture, without_secrets
-from meshproof.evidence import Evidence
+from meshproof.probes import diagnosis
+from meshproof.probes.diagnosis import capture, without_secrets
+from meshproof.signoff.evidence import Evidence
 
 #: What stands in for kubectl and istioctl: prints its own arguments, knows two pods.
 ECHO = """

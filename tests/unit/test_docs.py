@@ -12,12 +12,12 @@ from urllib.parse import unquote
 import pytest
 from pytest_bdd.parser import FeatureParser
 
+from meshproof.environment.options import Options, option_flags
 from meshproof.errors import ExitCode
-from meshproof.expectations import EXPECTATIONS, IDS, SECTIONS, Expectation
-from meshproof.mutants import all_mutants, table
-from meshproof.options import Options, option_flags
 from meshproof.paths import ROOT
-from meshproof.suite import declared_expectations, declared_sections
+from meshproof.suite.breakages import all_breakages, table
+from meshproof.suite.coverage import declared_expectations, declared_sections
+from meshproof.suite.expectations import EXPECTATIONS, IDS, SECTIONS, Expectation
 from meshproof.supply.recipe import Recipe
 from meshproof.waiting import TIMEOUTS, Timeout
 
@@ -84,7 +84,7 @@ def shown(default: Any) -> str:
 def scenarios(*, findings: bool = False) -> Mapping[str, tuple[str, ...]]:
     """The names of the scenarios that prove each expectation, or of the findings about it."""
     names: dict[str, tuple[str, ...]] = dict.fromkeys(IDS, ())
-    for file in sorted((ROOT / "features").glob("*.feature")):
+    for file in sorted((ROOT / "features").rglob("*.feature")):
         feature = FeatureParser(str(file.parent), file.name).parse()
         for scenario in feature.scenarios.values():
             examples = {tag for examples in scenario.examples for tag in examples.tags}
@@ -180,7 +180,7 @@ def test_the_readme_says_which_sections_are_covered() -> None:
 
 
 def test_every_breakage_is_documented() -> None:
-    assert table(all_mutants()) in (DOCS / "breakages.md").read_text()
+    assert table(all_breakages()) in (DOCS / "breakages.md").read_text()
 
 
 @pytest.mark.parametrize("timeout", TIMEOUTS, ids=lambda timeout: timeout.name)

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from meshproof.deviations import DEVIATIONS
+from meshproof.analysis.weakening import Weakening
 from meshproof.errors import UsageFailure
 from meshproof.paths import ROOT
 from meshproof.signoff.document import SignOff, contradictions, parse, read, schema, schema_text
 from meshproof.signoff.pages import page, summary, unseen_in_short
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult
-from meshproof.weakening import Weakening
+from meshproof.suite.deviations import DEVIATIONS
 
 SCHEMA = Draft202012Validator(schema())
 

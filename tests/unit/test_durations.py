@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from meshproof.durations import RUNS, Durations
 from meshproof.paths import state_dir
+from meshproof.run.durations import RUNS, Durations
 
 NODE = "features/test_deploy.py::test_a_promise_is_kept"
 

@@ -8,14 +8,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from meshproof import environment
 from meshproof.cluster.kind import KindCluster
 from meshproof.engine.engine import Engine
 from meshproof.engine.machine import Machine
-from meshproof.environment import Finding, doctor, status
+from meshproof.environment import environment
+from meshproof.environment.environment import Finding, doctor, status
+from meshproof.environment.options import Options, read_options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.mesh.istio import Istio
-from meshproof.options import Options, read_options
 from meshproof.paths import cache_dir, state_dir
 from meshproof.progress import Progress
 from meshproof.supply.recipe import Recipe

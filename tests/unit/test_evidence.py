@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.evidence import SLUG_LENGTH, Evidence, slug
 from meshproof.process import Completed
+from meshproof.signoff.evidence import SLUG_LENGTH, Evidence, slug
 
 
 @pytest.mark.parametrize(

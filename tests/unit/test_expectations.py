@@ -5,7 +5,7 @@ from itertools import groupby
 
 import pytest
 
-from meshproof.expectations import EXPECTATIONS, IDS, SECTIONS, Expectation
+from meshproof.suite.expectations import EXPECTATIONS, IDS, SECTIONS, Expectation
 
 
 def test_ids_are_unique() -> None:

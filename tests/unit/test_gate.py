@@ -13,14 +13,14 @@ from click.testing import CliRunner, Result
 
 from meshproof.cli import cli
 from meshproof.errors import UsageFailure
-from meshproof.expectations import EXPECTATIONS
 from meshproof.signoff.attestation import ATTESTATION, sign
 from meshproof.signoff.decisions import FIRST, files_of
 from meshproof.signoff.gate import age_of, commit_of
 from meshproof.signoff.keys import generate
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult
-from meshproof.suite import declared_expectations, declared_sections
+from meshproof.suite.coverage import declared_expectations, declared_sections
+from meshproof.suite.expectations import EXPECTATIONS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FULL = Scope(declared_sections(), None, declared_expectations())

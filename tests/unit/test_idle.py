@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from meshproof.evidence import Evidence
-from meshproof.sampling import samples_to_exclude
-from meshproof.strength import FULL, Demands
+from meshproof.analysis.sampling import samples_to_exclude
+from meshproof.analysis.strength import FULL, Demands
+from meshproof.signoff.evidence import Evidence
 from steps import idle
 
 NEEDED = samples_to_exclude(0.01, 0.999)

@@ -7,14 +7,14 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from meshproof.cluster.cluster import OWNED, Cluster, Owner
-from meshproof.probes import aside
+from meshproof.cluster.objects import owned
 from meshproof.probes import injection as module
+from meshproof.probes import scratch_namespace
 from meshproof.probes.injection import InjectionProbe
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
-from meshproof.tutorial.objects import owned
-from meshproof.tutorial.stages import stage_named
-from meshproof.tutorial.tutorial import Tutorial
+from meshproof.suite.stages import stage_named
+from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import NotConverged, Timeout
 
 NAMESPACE = "voting-injection"
@@ -76,7 +76,7 @@ class Namespace:
 @pytest.fixture
 def namespace(monkeypatch: pytest.MonkeyPatch) -> Namespace:
     namespace = Namespace()
-    monkeypatch.setattr(aside, "get", namespace.get)
+    monkeypatch.setattr(scratch_namespace, "get", namespace.get)
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
     return namespace
 
@@ -116,7 +116,7 @@ def test_a_pod_that_does_not_run_is_said(
     probe: InjectionProbe, namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brief = Timeout("brief", 0.02, 0.001, "nothing in a test takes any time")
-    monkeypatch.setattr(aside, "WORKLOADS_READY", brief)
+    monkeypatch.setattr(scratch_namespace, "WORKLOADS_READY", brief)
     namespace.ready = False
     with pytest.raises(NotConverged, match="pod slow runs: not so") as ended:
         probe.make_pod("slow")

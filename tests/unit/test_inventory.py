@@ -314,7 +314,7 @@ def test_of_a_cluster_of_others_too_only_what_is_the_runs_is_counted(
         return answers[path]
 
     monkeypatch.setattr(module, "get", get)
-    monkeypatch.setattr("meshproof.tutorial.objects.get", get)
+    monkeypatch.setattr("meshproof.cluster.objects.get", get)
     cluster = Cluster("fake", tmp_path, tmp_path, Owner("mine", "voting"))
     seen = {"pvc-1": f"{tmp_path}/stays", "pvc-2": f"{tmp_path}/gone", "pvc-3": ""}
     held = take(cluster, cast("Engine", Nodes()), whole=False, seen=seen)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from meshproof.isolation import (
+from meshproof.analysis.isolation import (
     ARROWS,
     BASELINE,
     MYSQLS_NAME,

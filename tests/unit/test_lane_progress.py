@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from meshproof.lane_progress import Event, Kind, Lane, LaneProgress, LaneReader, LaneSteps
+from meshproof.run.lane_progress import Event, Kind, Lane, LaneProgress, LaneReader, LaneSteps
 
 NODE = "features/test_deploy.py::test_a_promise_is_kept"
 

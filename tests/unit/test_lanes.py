@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from meshproof.documents import read_all
-from meshproof.lanes import Lane, lane_number, manifests_of
-from meshproof.mutants import Mutant, all_mutants, mutated_manifests
-from meshproof.tutorial.tutorial import MANIFESTS
+from meshproof.run.lanes import Lane, lane_number, manifests_of
+from meshproof.suite.breakages import Breakage, all_breakages, altered_manifests
+from meshproof.suite.tutorial import MANIFESTS
 
 
 def stated(folder: Path) -> dict[str, list[Any]]:
@@ -79,9 +79,9 @@ def test_no_host_is_left_that_is_any(tmp_path: Path) -> None:
     assert led and not [document for document in led if "*" in hosts_of(document)]
 
 
-@pytest.mark.parametrize("mutant", all_mutants(), ids=lambda mutant: mutant.name)
-def test_so_are_the_manifests_of_every_breakage(mutant: Mutant, tmp_path: Path) -> None:
-    broken = mutated_manifests(mutant, MANIFESTS, tmp_path / "broken")
+@pytest.mark.parametrize("breakage", all_breakages(), ids=lambda breakage: breakage.name)
+def test_so_are_the_manifests_of_every_breakage(breakage: Breakage, tmp_path: Path) -> None:
+    broken = altered_manifests(breakage, MANIFESTS, tmp_path / "broken")
     led = stated(manifests_of(lane_number(1, "voting"), broken, tmp_path / "copy"))
     assert led.keys() == stated(broken).keys()
 

@@ -16,18 +16,18 @@ from kubernetes.client.exceptions import ApiException
 
 import fixtures.environment
 from fixtures.environment import BringUp
-from meshproof import environment as library
-from meshproof import leftovers
 from meshproof.cluster.cluster import RUN, RUN_VARIABLE, TUTORIAL, Cluster, Owner, new_owner
 from meshproof.cluster.lease import ANY_HOST, DURATION, Leases, holder_of, living, of_namespace
-from meshproof.environment import Environment
+from meshproof.environment import environment as library
+from meshproof.environment import leftovers
+from meshproof.environment.environment import Environment
+from meshproof.environment.leftovers import clean_up
+from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken
-from meshproof.lanes import Lane
-from meshproof.leftovers import clean_up
 from meshproof.mesh.way_in import Occupant
-from meshproof.options import Options
 from meshproof.probes.inventory import Item
 from meshproof.progress import Progress
+from meshproof.run.lanes import Lane
 from meshproof.waiting import NotConverged, Timeout
 
 NAME = of_namespace("voting")

@@ -8,18 +8,18 @@ from typing import cast
 
 import pytest
 
+from meshproof.analysis.isolation import BASELINE, Cell, Name
+from meshproof.analysis.wire import Place
+from meshproof.cluster.pods import PodState
 from meshproof.errors import EnvironmentBroken, PromiseBroken
-from meshproof.isolation import BASELINE, Cell, Name
+from meshproof.mesh import proxy_stats
 from meshproof.mesh.access_log import MARGIN, AccessLog, Sent
 from meshproof.mesh.loaded import Loaded
-from meshproof.probes import counts
+from meshproof.mesh.proxy_stats import ProxyCounts
 from meshproof.probes import matrix as module
 from meshproof.probes.calls import Answer, Call
-from meshproof.probes.counts import ProxyCounts
 from meshproof.probes.matrix import call_each, caller, own_names
-from meshproof.tutorial.pods import PodState
-from meshproof.tutorial.tutorial import Tutorial
-from meshproof.wire import Place
+from meshproof.suite.tutorial import Tutorial
 
 APP, STORAGE, OTHER = "voting-app 1.0", "voting-storage 1.0", "voting-app 2.0"
 NAME = Name("storage", Call("probe-1", "redis"), (STORAGE,))
@@ -69,7 +69,7 @@ class Namespace:
         return [Answer(call, f"{pod}:1", b"", received, "closed") for call in calls]
 
     def by_pod(self, pods: list[str], pattern: object) -> dict[str, dict[str, int]]:
-        assert pattern is counts.DENIED
+        assert pattern is proxy_stats.DENIED
         denials = self.denials.pop(0)
         counted = {} if denials is None else {DENIED: denials}
         return {pod: counted if pod == "storage-1" else {"server.live": 1} for pod in pods}

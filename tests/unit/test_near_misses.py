@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT / "images" / "voting"))
 
 from voting.inputs import check_cookies
 
-ROUTES = ROOT / "manifests" / "istio" / "step-3-add-routing-for-2.0-components.yaml"
+ROUTES = ROOT / "manifests" / "voting" / "istio" / "step-3-add-routing-for-2.0-components.yaml"
 #: As many of each as the scenario of C3 sends.
 EACH = 15
 #: The flag, each letter as it is or percent-encoded.

@@ -12,7 +12,7 @@ import yaml
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
-from meshproof.tutorial.objects import (
+from meshproof.cluster.objects import (
     KINDS,
     PROBE,
     delete,

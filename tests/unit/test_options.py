@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from meshproof import options
+from meshproof.environment import options
+from meshproof.environment.options import Options, option_flags, read_options
 from meshproof.errors import ExitCode, UsageFailure
-from meshproof.options import Options, option_flags, read_options
 from meshproof.signoff.keys import generate
 
 

@@ -8,8 +8,9 @@ from datetime import datetime
 import pytest
 from rich.console import Console
 
-from meshproof.lane_progress import Event, Kind
-from meshproof.overview import (
+from meshproof.progress import HEARTBEAT_SECONDS
+from meshproof.run.lane_progress import Event, Kind
+from meshproof.run.overview import (
     LONG_SCENARIO_SECONDS,
     LONG_STEP_SECONDS,
     STEADYING_SECONDS,
@@ -21,7 +22,6 @@ from meshproof.overview import (
     pace,
     seconds_left,
 )
-from meshproof.progress import HEARTBEAT_SECONDS
 
 KEPT = Planned("a", "A promise is kept", ("D1",))
 BROKEN = Planned("b", "A promise is broken", ("D2", "D3"))

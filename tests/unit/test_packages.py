@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshproof.engine.machine import Machine
+from meshproof.engine.packages import install_packages
 from meshproof.errors import EnvironmentBroken
-from meshproof.packages import install_packages
 from meshproof.progress import Progress
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.deviations import DEVIATIONS
-from meshproof.evidence import Evidence, Kept
-from meshproof.expectations import IDS
-from meshproof.sampling import AlwaysClaim, EvenClaim
+from meshproof.analysis.sampling import AlwaysClaim, EvenClaim
+from meshproof.analysis.timeline import Request, Step, Timeline
+from meshproof.analysis.weakening import Weakening
 from meshproof.signoff.chart import chart, counted
 from meshproof.signoff.document import SignOff
+from meshproof.signoff.evidence import Evidence, Kept
 from meshproof.signoff.pages import (
     EMBEDDED_LIMIT,
     PAGE_LIMIT,
@@ -33,8 +33,8 @@ from meshproof.signoff.pages import (
 from meshproof.signoff.reconciliation import Reconciliation
 from meshproof.signoff.signoff import Run, Scope, sign_off
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
-from meshproof.timeline import Request, Step, Timeline
-from meshproof.weakening import Weakening
+from meshproof.suite.deviations import DEVIATIONS
+from meshproof.suite.expectations import IDS
 from meshproof.wording import STRUCK
 
 NASTY = "<script>alert('x')</script> & | `tick` *"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from meshproof.tutorial.pods import (
+from meshproof.cluster.pods import (
     PodState,
     container_names,
     older_than,

@@ -16,9 +16,9 @@ from fixtures import preflight as fixtures_module
 from fixtures.outcomes import UNSEEN
 from fixtures.preflight import require_seen, why_skipped
 from fixtures.scenarios import OTHER_TAGS
-from meshproof.capabilities import MEANINGS, Capability
 from meshproof.cluster.cluster import Cluster
 from meshproof.engine.engine import Engine
+from meshproof.environment.capabilities import MEANINGS, Capability
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.access_log import FIELDS
 from meshproof.paths import ROOT

@@ -20,11 +20,11 @@ from fixtures.planning import Turn, Work, work_of
 from fixtures.quick import why_left_out
 from fixtures.scenarios import LEFT_OUT, LONG
 from meshproof.errors import ExitCode
-from meshproof.expectations import IDS
-from meshproof.mutants import MUTANTS
 from meshproof.paths import ROOT
 from meshproof.signoff.allure_report import RESULTS
 from meshproof.signoff.document import read
+from meshproof.suite.breakages import BREAKAGES
+from meshproof.suite.expectations import IDS
 
 #: What takes longest, each with what is left out of it: all its scenarios, or some of them.
 ALL_LEFT_OUT = {"A1", "A3", "A4", "C7"}
@@ -36,7 +36,7 @@ SOME_LEFT_OUT = {"T5": ["Certificates are renewed before they expire, and calls 
 
 def tagged() -> Iterator[tuple[str, frozenset[str]]]:
     """Each scenario of the features with its tags; an outline once for each of its examples."""
-    for file in sorted((ROOT / "features").glob("*.feature")):
+    for file in sorted((ROOT / "features").rglob("*.feature")):
         feature = FeatureParser(str(file.parent), file.name).parse()
         for scenario in feature.scenarios.values():
             own = feature.tags | scenario.tags
@@ -203,8 +203,8 @@ import acceptance
 runs = json.load(open(sys.argv[1]))
 json.dump({name: acceptance.main(run) for name, run in runs.items()}, open(sys.argv[2], "w"))
 """
-BREAKAGE = str(MUTANTS / "d3-two-app-pods.yaml")
-LEFT_BEHIND = str(MUTANTS / "a3-priority-class.yaml")
+BREAKAGE = str(BREAKAGES / "d3-two-app-pods.yaml")
+LEFT_BEHIND = str(BREAKAGES / "a3-priority-class.yaml")
 #: Each run's own arguments.
 RUNS = {
     "full": ["features", "-n0", "-m", "not A3"],

@@ -8,8 +8,8 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 
-from meshproof.evidence import Evidence
 from meshproof.signoff import reconciliation
+from meshproof.signoff.evidence import Evidence
 from meshproof.signoff.reconciliation import (
     NODE_LABEL,
     SILENCED,
@@ -20,7 +20,7 @@ from meshproof.signoff.reconciliation import (
     reconcile,
 )
 from meshproof.signoff.verdict import Outcome, ScenarioResult
-from meshproof.suite import tree_digest
+from meshproof.suite.coverage import tree_digest
 
 NODES = [f"features/test_deploy.py::test_{name}" for name in ("a", "b[exposed]", "c")]
 OUTCOMES = (Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED)

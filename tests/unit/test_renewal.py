@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import owned
 from meshproof.errors import PromiseBroken
 from meshproof.paths import ROOT
 from meshproof.probes import certificates as module
@@ -23,7 +24,6 @@ from meshproof.probes.certificates import (
     pods_of,
 )
 from meshproof.tls.certificates import Held
-from meshproof.tutorial.objects import owned
 from meshproof.waiting import NotConverged, Timeout
 from tests.authority import Authority
 from tests.unit.test_certificates import POD, dump
@@ -168,7 +168,7 @@ def test_a_new_connection_is_asked_once(tmp_path: Path) -> None:
 
 
 def test_only_the_lifetime_is_not_istios_own_where_renewal_is_watched() -> None:
-    text = (ROOT / "manifests" / "kubernetes" / "renewal.yaml").read_text()
+    text = (ROOT / "manifests" / "voting" / "kubernetes" / "renewal.yaml").read_text()
     documents = list(yaml.safe_load_all(text))
     assert all(owned(document) for document in documents)
     deployments = [document for document in documents if document["kind"] == "Deployment"]

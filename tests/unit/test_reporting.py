@@ -25,18 +25,18 @@ from meshproof.errors import (
     PromiseBroken,
     UsageFailure,
 )
-from meshproof.expectations import IDS
 from meshproof.paths import ROOT
 from meshproof.probes.page import WrongPage
 from meshproof.process import CommandFailed, Completed
-from meshproof.reports_folder import MARKER, mark, may_write
 from meshproof.signoff.allure_report import EXPECTATION_LABEL, HISTORY, REPORT, RESULTS, cases
 from meshproof.signoff.attestation import ATTESTATION
 from meshproof.signoff.keys import generate, read_public
+from meshproof.signoff.reports_folder import MARKER, mark, may_write
 from meshproof.signoff.verdict import Outcome
 from meshproof.signoff.verification import verify
-from meshproof.tutorial.stages import NAMES
-from meshproof.tutorial.tutorial import StepFailed
+from meshproof.suite.expectations import IDS
+from meshproof.suite.stages import NAMES
+from meshproof.suite.tutorial import StepFailed
 from meshproof.waiting import WORKLOADS_READY, NotConverged, NotKept
 
 # What one phase of a scenario says.
@@ -365,7 +365,7 @@ import pytest
 from pytest_bdd import given, parsers, then, when
 
 from meshproof.errors import EnvironmentBroken, PromiseBroken
-from meshproof.evidence import Evidence
+from meshproof.signoff.evidence import Evidence
 
 pytest_plugins = [
     "fixtures.options", "fixtures.scenarios", "fixtures.outcomes", "fixtures.reporting",
@@ -725,7 +725,7 @@ def test_a_run_with_a_key_is_signed_when_all_is_written(ran: dict[str, Ran]) -> 
     green = ran["green"]
     root = green.reports.parents[1]
     key = read_public(root / "key.pub")
-    found = verify(green.reports, key, ROOT / "manifests")
+    found = verify(green.reports, key, ROOT / "manifests" / "voting")
     assert not found.differences
     assert f"Compared with {green.reports}: 4 reports, 2 files of evidence." in found.looked_at
     output = (root / "output.txt").read_text()

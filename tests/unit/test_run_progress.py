@@ -16,9 +16,9 @@ from typing import cast
 import pytest
 
 from fixtures.run_progress import REASON_LENGTH, ending_of, reason_of
-from meshproof.durations import Durations
-from meshproof.overview import Ending
 from meshproof.paths import ROOT, state_dir
+from meshproof.run.durations import Durations
+from meshproof.run.overview import Ending
 
 FEATURE = """\
 Feature: Ways to end
@@ -56,8 +56,8 @@ import pytest
 from pytest_bdd import given, then
 
 from fixtures.run_progress import LANE, RunProgress, tell_lane
-from meshproof.lane_progress import LaneSteps
-from meshproof.overview import Planned
+from meshproof.run.lane_progress import LaneSteps
+from meshproof.run.overview import Planned
 from meshproof.waiting import Timeout, converge
 
 SCENARIOS = [

@@ -14,8 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from meshproof.paths import ROOT
-from meshproof.sampling import (
+from meshproof.analysis.sampling import (
     ALPHA,
     FALSE_ALARM_TOTAL,
     RANDOM_CLAIMS,
@@ -28,7 +27,8 @@ from meshproof.sampling import (
     leak_excluded,
     samples_to_exclude,
 )
-from meshproof.sequential import even_test
+from meshproof.analysis.sequential import even_test
+from meshproof.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "sampling.md"
 #: What floating point may differ from exact sums, relatively.

@@ -12,8 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from meshproof.sampling import ALPHA
-from meshproof.sequential import SequentialTest, even_test, split
+from meshproof.analysis.sampling import ALPHA
+from meshproof.analysis.sequential import SequentialTest, even_test, split
 
 #: The test that the tutorial's claims are made by.
 TUTORIAL = even_test(0.6, 0.999, ALPHA)

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.evidence import Kept
-from meshproof.expectations import EXPECTATIONS, IDS, SECTIONS
+from meshproof.analysis.weakening import Weakening
 from meshproof.signoff.document import SignOff
+from meshproof.signoff.evidence import Kept
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
-from meshproof.weakening import Weakening
+from meshproof.suite.expectations import EXPECTATIONS, IDS, SECTIONS
 
 STARTED = datetime(2026, 11, 23, 16, 38, 1, 600_000, tzinfo=UTC)
 DEPLOY = [row.id for row in EXPECTATIONS if row.section == "deploy"]

@@ -12,10 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshproof.cluster.objects import KINDS, owned
 from meshproof.documents import manifests_in
 from meshproof.paths import ROOT
-from meshproof.tutorial.objects import KINDS, owned
-from meshproof.tutorial.stages import (
+from meshproof.suite.stages import (
     BACKWARDS,
     LAST_APPLIED,
     NAMES,
@@ -45,7 +45,7 @@ from meshproof.tutorial.stages import (
     within_reach,
 )
 
-MANIFESTS = ROOT / "manifests"
+MANIFESTS = ROOT / "manifests" / "voting"
 NAMESPACE = "elsewhere"
 
 JSON: st.SearchStrategy[Any] = st.recursive(

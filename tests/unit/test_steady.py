@@ -9,10 +9,10 @@ from threading import Thread
 
 import pytest
 
+from meshproof.analysis.timeline import Request, Timeline
 from meshproof.probes import steady
 from meshproof.probes.ingress import Response
 from meshproof.probes.steady import SteadyTraffic, User, request_of, steady_traffic, votes_amiss
-from meshproof.timeline import Request, Timeline
 from meshproof.waiting import REQUESTS_ANSWERED, NotConverged
 
 PAGE = (

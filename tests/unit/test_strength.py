@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.evidence import Evidence
+from meshproof.analysis.sampling import ALPHA, Budget, samples_to_exclude
+from meshproof.analysis.strength import FULL, QUICK, RAREST, AlwaysDemand, Demands, Strength, often
+from meshproof.analysis.weakening import Weakening
 from meshproof.paths import ROOT
-from meshproof.sampling import ALPHA, Budget, samples_to_exclude
-from meshproof.strength import FULL, QUICK, RAREST, AlwaysDemand, Demands, Strength, often
-from meshproof.weakening import Weakening
+from meshproof.signoff.evidence import Evidence
 from steps.sampling import demand_each
 
 chances = st.floats(0.001, 0.999)

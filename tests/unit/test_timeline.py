@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from meshproof.timeline import BETWEEN, Request, Step, Timeline
+from meshproof.analysis.timeline import BETWEEN, Request, Step, Timeline
 
 APPLY = Step("kubectl apply -f step-2a.yaml", 1.0, 1.5)
 LOAD = Step("the proxies load it", 1.5, 2.0)

@@ -15,15 +15,15 @@ import pytest
 import yaml
 
 from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
+from meshproof.cluster.objects import owned, path_of
+from meshproof.cluster.pods import PodState
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.loaded import Loaded, change
 from meshproof.probes.ingress import Response
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
-from meshproof.tutorial import tutorial as module
-from meshproof.tutorial.objects import owned, path_of
-from meshproof.tutorial.pods import PodState
-from meshproof.tutorial.stages import (
+from meshproof.suite import tutorial as module
+from meshproof.suite.stages import (
     LAST_APPLIED,
     NAMES,
     STAGES,
@@ -35,7 +35,7 @@ from meshproof.tutorial.stages import (
     objects_of_stages,
     stage_named,
 )
-from meshproof.tutorial.tutorial import MANIFESTS, StepFailed, Tutorial
+from meshproof.suite.tutorial import MANIFESTS, StepFailed, Tutorial
 from meshproof.waiting import NotConverged, Timeout
 
 NAMESPACE = "elsewhere"

@@ -8,7 +8,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from meshproof.errors import ExitCode
-from meshproof.expectations import EXPECTATIONS, IDS, SECTIONS
 from meshproof.signoff.signoff import Run, Scope, sign_off
 from meshproof.signoff.verdict import (
     Counts,
@@ -20,6 +19,7 @@ from meshproof.signoff.verdict import (
     of_expectation,
     overall,
 )
+from meshproof.suite.expectations import EXPECTATIONS, IDS, SECTIONS
 
 PASSED, FAILED, ERROR, SKIPPED, MISSING = Outcome
 ACCEPTED, REJECTED, PARTIAL, INCONCLUSIVE, UNPROVED, OUT_OF_SCOPE = Verdict

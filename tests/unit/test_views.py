@@ -9,6 +9,8 @@ from itertools import cycle
 
 import pytest
 
+from meshproof.analysis.sampling import EvenClaim
+from meshproof.analysis.sequential import even_test
 from meshproof.cluster.cluster import Cluster
 from meshproof.probes import views as module
 from meshproof.probes.ingress import FLAG, Ingress, Response
@@ -28,8 +30,6 @@ from meshproof.probes.views import (
     view_of,
 )
 from meshproof.process import Completed, run
-from meshproof.sampling import EvenClaim
-from meshproof.sequential import even_test
 
 PAGE = """
 <p id="version">version: 1.0</p>

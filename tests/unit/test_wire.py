@@ -12,8 +12,8 @@ from scapy.layers.l2 import CookedLinuxV2
 from scapy.packet import Packet, Raw
 from scapy.utils import PcapWriter
 
+from meshproof.analysis.wire import Connection, Place, Wire, read_wire
 from meshproof.errors import EnvironmentBroken
-from meshproof.wire import Connection, Place, Wire, read_wire
 
 APP = Place("voting-app 1.0", "app-1", "10.244.0.5", "node-1")
 STORAGE = Place("voting-storage 1.0", "storage-1", "10.244.0.6", "node-1")

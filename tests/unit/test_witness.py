@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.outcomes import judged
-from meshproof import witness
 from meshproof.cluster.cluster import Cluster
+from meshproof.run import witness
+from meshproof.run.witness import Heartbeat, Part, Witness, strikes
 from meshproof.signoff.verdict import Outcome
-from meshproof.witness import Heartbeat, Part, Witness, strikes
 
 ISTIOD, NODE = "pod istio-system/istiod-1", "node one"
 BEFORE = {ISTIOD: Part("u1", True, "10:00"), NODE: Part("n1", True, "09:00")}

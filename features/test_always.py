@@ -1,5 +1,0 @@
-"""The scenarios of `always.feature`."""
-
-from pytest_bdd import scenarios
-
-scenarios("always.feature")

@@ -1,5 +1,0 @@
-"""The scenarios of `browser.feature`."""
-
-from pytest_bdd import scenarios
-
-scenarios("browser.feature")

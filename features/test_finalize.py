@@ -1,5 +1,0 @@
-"""The scenarios of `finalize.feature`."""
-
-from pytest_bdd import scenarios
-
-scenarios("finalize.feature")

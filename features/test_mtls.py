@@ -1,5 +1,0 @@
-"""The scenarios of `mtls.feature`."""
-
-from pytest_bdd import scenarios
-
-scenarios("mtls.feature")

@@ -1,5 +1,0 @@
-"""The scenarios of `update.feature`."""
-
-from pytest_bdd import scenarios
-
-scenarios("update.feature")

@@ -1,0 +1,5 @@
+"""The scenarios of `always.feature`."""
+
+from pytest_bdd import scenarios
+
+scenarios("voting/always.feature")

@@ -1,0 +1,5 @@
+"""The scenarios of `mtls.feature`."""
+
+from pytest_bdd import scenarios
+
+scenarios("voting/mtls.feature")

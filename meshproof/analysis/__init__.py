@@ -1,0 +1,1 @@
+"""What samples, timelines, captures and calls show: pure functions."""

@@ -1,0 +1,160 @@
+"""What a namespace holds, asked of the API server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubernetes.client.exceptions import ApiException
+
+from meshproof.cluster.cluster import OWNER, OWNER_LABEL, TUTORIAL, Cluster
+from meshproof.suite.stages import Key, Objects
+
+#: Every kind that a stage may hold, and where the API server keeps it.
+KINDS = {
+    "ServiceAccount": "/api/v1/namespaces/{namespace}/serviceaccounts",
+    "Secret": "/api/v1/namespaces/{namespace}/secrets",
+    "Service": "/api/v1/namespaces/{namespace}/services",
+    "PersistentVolumeClaim": "/api/v1/namespaces/{namespace}/persistentvolumeclaims",
+    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
+    "Gateway": "/apis/networking.istio.io/v1/namespaces/{namespace}/gateways",
+    "VirtualService": "/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices",
+    "DestinationRule": "/apis/networking.istio.io/v1/namespaces/{namespace}/destinationrules",
+    "PeerAuthentication": "/apis/security.istio.io/v1/namespaces/{namespace}/peerauthentications",
+    "AuthorizationPolicy": (
+        "/apis/security.istio.io/v1/namespaces/{namespace}/authorizationpolicies"
+    ),
+}
+#: Marks what a scenario adds for a look and takes away again: no part of any stage.
+PROBE = {"meshproof-probe": "true"}
+# Made by the cluster in every namespace.
+CLUSTERS_OWN = {("ServiceAccount", "default")}
+
+
+def get(cluster: Cluster, path: str, *, accept: str = "application/json") -> Mapping[str, Any]:
+    """Return what the API server answers at a path, in a form that it offers.
+
+    Raises ``ApiException``.
+    """
+    return _call(cluster, "GET", path, headers={"Accept": accept})
+
+
+def patch(cluster: Cluster, path: str, operations: Sequence[Mapping[str, Any]]) -> None:
+    """Apply JSON Patch operations (RFC 6902) to the object at a path. Raises ``ApiException``."""
+    headers = {"Content-Type": "application/json-patch+json"}
+    _call(cluster, "PATCH", path, [dict(operation) for operation in operations], headers=headers)
+
+
+def delete(cluster: Cluster, path: str, *, grace: int | None = None) -> None:
+    """Delete the object at a path; nothing happens where there is none.
+
+    ``grace`` is how many seconds a pod gets to finish, instead of what it asks for. Raises
+    ``ApiException`` where the API server refuses.
+    """
+    query = "" if grace is None else f"?gracePeriodSeconds={grace}"
+    try:
+        _call(cluster, "DELETE", path + query)
+    except ApiException as error:
+        if error.status != 404:
+            raise
+
+
+def path_of(key: Key, namespace: str) -> str:
+    """Return where the API server keeps an object of a namespace."""
+    kind, name = key
+    return f"{KINDS[kind].format(namespace=namespace)}/{name}"
+
+
+def whole(key: Key, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest with its kind and version, which the items of a list lack."""
+    kind, _ = key
+    version = KINDS[kind].partition("/namespaces/")[0].removeprefix("/apis/").removeprefix("/api/")
+    return {"apiVersion": version, "kind": kind, **manifest}
+
+
+def _call(
+    cluster: Cluster,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Mapping[str, Any]:
+    request = cluster.api.param_serialize(
+        method, path, header_params=dict(headers or {}), body=body, auth_settings=["BearerToken"]
+    )
+    response = cluster.api.call_api(*request)
+    text = response.read()
+    if response.status != 200:
+        raise ApiException(status=response.status, reason=f"{response.reason}: {text!r}")
+    answer: Mapping[str, Any] = json.loads(text)
+    return answer
+
+
+def namespace_object(cluster: Cluster, namespace: str) -> Mapping[str, Any] | None:
+    """Return a namespace as the API server has it, or None where there is none."""
+    try:
+        return get(cluster, f"/api/v1/namespaces/{namespace}")
+    except ApiException as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def namespaces_of(cluster: Cluster, name: str) -> list[str]:
+    """Name the harness's namespaces of a tutorial: its own, and those of its lanes and scenarios.
+
+    Which it is, a namespace says by its annotation; its name says nothing (``voting-b`` may be
+    another run's), unless it is the tutorial's own.
+    """
+    listed = get(cluster, "/api/v1/namespaces")["items"]
+    return [
+        item["metadata"]["name"] for item in listed if owned(item) and tutorial_of(item) == name
+    ]
+
+
+def tutorial_of(namespace: Mapping[str, Any]) -> str:
+    """Return the tutorial's namespace that one was made for; its own where it says none."""
+    return stated_tutorial(namespace) or str(namespace["metadata"]["name"])
+
+
+def stated_tutorial(namespace: Mapping[str, Any]) -> str | None:
+    """Return the tutorial's namespace that one says it was made for."""
+    return (namespace["metadata"].get("annotations") or {}).get(TUTORIAL)
+
+
+def take_over(cluster: Cluster) -> list[str]:
+    """Make what a predecessor left in a run's namespaces the run's; returns the namespaces.
+
+    Raises ``ApiException``.
+    """
+    if cluster.owner is None:
+        return []
+    names = namespaces_of(cluster, cluster.owner.namespace)
+    for name in names:
+        cluster.core.patch_namespace(name, {"metadata": cluster.ownership})
+    return names
+
+
+def owned(manifest: Mapping[str, Any]) -> bool:
+    """Whether an object carries the harness's label."""
+    return (manifest["metadata"].get("labels") or {}).get(OWNER_LABEL) == OWNER
+
+
+def is_probe(manifest: Mapping[str, Any]) -> bool:
+    """Whether an object is one that a scenario adds for a look."""
+    return PROBE.items() <= (manifest["metadata"].get("labels") or {}).items()
+
+
+def live_objects(cluster: Cluster, namespace: str) -> Objects:
+    """Return a namespace and its objects of the stages' kinds; empty where there is none."""
+    found = namespace_object(cluster, namespace)
+    if found is None:
+        return {}
+    objects: Objects = {("Namespace", namespace): found}
+    for kind, path in KINDS.items():
+        for item in get(cluster, path.format(namespace=namespace))["items"]:
+            if not is_probe(item):
+                objects[kind, item["metadata"]["name"]] = item
+    return {key: value for key, value in objects.items() if key not in CLUSTERS_OWN}

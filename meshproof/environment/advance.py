@@ -1,0 +1,121 @@
+"""Putting a namespace at a stage of the tutorial, to look around in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from meshproof.cluster.cluster import Cluster, new_owner
+from meshproof.cluster.lease import ANY_HOST, Leases, of_namespace
+from meshproof.cluster.objects import live_objects, take_over
+from meshproof.environment import environment
+from meshproof.environment.options import Options
+from meshproof.errors import EnvironmentBroken, UsageFailure
+from meshproof.progress import Progress
+from meshproof.suite.stages import NAMES, STAGES, Stage, objects_of_stages, stage_of
+from meshproof.suite.tutorial import Tutorial
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a namespace is now: its stage, the page's address, and how to look at the cluster."""
+
+    namespace: str
+    stage: Stage
+    page: str
+    kubeconfig: str
+
+    @property
+    def following(self) -> Stage | None:
+        """The stage that comes next; None after the last."""
+        index = NAMES.index(self.stage.name) + 1
+        return STAGES[index] if index < len(STAGES) else None
+
+    def lines(self) -> list[str]:
+        """Say it, and what can be done next, in lines."""
+        told = [
+            f"The namespace {self.namespace} is at stage “{self.stage.name}”.",
+            f"page        {self.page}/" if self.stage.served else "page        not served yet",
+        ]
+        if self.kubeconfig:
+            told.append(f"kubectl     export KUBECONFIG={self.kubeconfig}")
+        after = self.following
+        if after is None:
+            return [*told, "This is the last stage."]
+        commands = after.command_lines(self.namespace)
+        return [
+            *told,
+            f"next        `meshproof advance {after.name}`, or in the folder of the manifests:",
+            *(f"            {command}" for command in commands),
+        ]
+
+
+def checked_stage(name: str) -> str:
+    """Return a stage's name. Raises ``UsageFailure``, naming the stages, for an unknown one."""
+    if name not in NAMES:
+        raise UsageFailure(f"There is no stage “{name}”; the stages are: {', '.join(NAMES)}.")
+    return name
+
+
+def advance(options: Options, stage: str, progress: Progress) -> Place:
+    """Bring cluster and mesh up, and the namespace to a stage, forward or back.
+
+    Raises ``UsageFailure`` for an unknown stage, ``EnvironmentBroken`` where a run follows the
+    tutorial there, ``StepFailed`` where a command of the tutorial fails, and ``NotConverged``
+    where its effect does not come.
+    """
+    checked_stage(stage)
+    found = environment.up(options, progress)
+    owner = new_owner(options.namespace)
+    cluster = replace(found.cluster, owner=owner)
+    with _held(Leases(cluster, owner), options.namespace):
+        take_over(cluster)
+        Tutorial(
+            cluster,
+            options.namespace,
+            ingress=found.loopback,
+            progress=progress,
+            manifests=options.manifests,
+            pods_since=found.pods_since,
+        ).follow_to(stage)
+    own = options.cluster == "kind"
+    return Place(
+        options.namespace,
+        STAGES[NAMES.index(stage)],
+        found.loopback,
+        str(cluster.kubeconfig) if own else "",
+    )
+
+
+def stage_now(cluster: Cluster, options: Options) -> str:
+    """Say which stage the namespace is at, by its objects and the manifests. Raises nothing."""
+    try:
+        live = live_objects(cluster, options.namespace)
+    except (ApiException, HTTPError) as error:
+        return f"cannot be seen ({type(error).__name__})"
+    if not live:
+        return "not there"
+    found = stage_of(live, objects_of_stages(options.namespace, options.manifests))
+    return f"at stage “{found}”" if found else "at no stage of these manifests"
+
+
+@contextmanager
+def _held(leases: Leases, namespace: str) -> Iterator[None]:
+    """Hold the namespace, and the way in for any host, as long as the tutorial is followed."""
+    try:
+        for name, what in (
+            (of_namespace(namespace), f"follows the tutorial in namespace {namespace}"),
+            (ANY_HOST, "has the way in for any host"),
+        ):
+            if holder := leases.claim(name):
+                raise EnvironmentBroken(
+                    f"A run {what} ({holder}): wait until it ends; one that was killed holds it "
+                    "for a minute."
+                )
+        yield
+    finally:
+        leases.release()

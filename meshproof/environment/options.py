@@ -1,0 +1,163 @@
+"""The options: one table for the command line, pytest, the environment and pyproject.toml.
+
+Each option is ``--name`` on both command lines, ``MESHPROOF_NAME`` in the
+environment and ``name`` in the table ``[tool.meshproof]``, in this order of precedence.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+)
+
+from meshproof.errors import UsageFailure
+from meshproof.paths import ROOT
+from meshproof.signoff.keys import read_private
+
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+#: The longest that is added to a name: kind's for a node, and a scenario's place in a lane.
+LONGEST_SUFFIX = {"cluster_name": "-control-plane", "namespace": "-4-injection"}
+
+#: How many seeds there are.
+SEEDS = 2**32
+
+
+class Options(BaseSettings):
+    """What a user can choose. Field descriptions are the help texts."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MESHPROOF_",
+        pyproject_toml_table_header=("tool", "meshproof"),
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+    )
+
+    cluster: Literal["kind", "existing"] = Field(
+        "kind", description="make a cluster with kind, or use one that exists"
+    )
+    cluster_name: str = Field("meshproof", description="the name of the kind cluster")
+    kube_context: str | None = Field(
+        None, description="the kubeconfig context of the existing cluster; nothing else is touched"
+    )
+    nodes: int = Field(1, ge=1, le=9, description="the number of nodes of the kind cluster")
+    namespace: str = Field("voting", description="the namespace that the tutorial is followed in")
+    images: Literal["source", "published"] = Field(
+        "source", description="build everything from package registries, or pull published images"
+    )
+    hub: str | None = Field(None, description="where published Istio images are pulled from")
+    tag: str | None = Field(None, description="the tag of the published Istio images")
+    node_image: str | None = Field(None, description="a kind node image to use as it is")
+    manifests: Path = Field(
+        ROOT / "manifests" / "voting", description="the folder of manifests that are followed"
+    )
+    quick: bool = Field(
+        False,
+        description="a look before a merge: leave out what takes longest, and sample less; "
+        "the verdict is never accepted",
+    )
+    keep: bool = Field(False, description="leave what the run brought up running")
+    reports: Path = Field(Path("reports"), description="the folder that reports are written to")
+    sign_key: Path | None = Field(
+        None, description="the private key, made by `meshproof keygen`, that signs the sign-off"
+    )
+    allure_report: bool = Field(
+        True, description="make Allure's HTML report at the end (--no-allure-report leaves it out)"
+    )
+    seed: int | None = Field(
+        None, ge=0, lt=SEEDS, description="what is drawn at random is drawn from this; else drawn"
+    )
+    install: bool = Field(
+        True, description="install missing Debian packages (--no-install refuses)"
+    )
+
+    @field_validator("namespace", "cluster_name")
+    @classmethod
+    def _dns_label(cls, value: str) -> str:
+        if not DNS_LABEL.fullmatch(value):
+            raise ValueError("must be a DNS label: lower-case letters, digits and hyphens")
+        return value
+
+    @field_validator("namespace", "cluster_name")
+    @classmethod
+    def _leaves_room(cls, value: str, info: ValidationInfo) -> str:
+        suffix = LONGEST_SUFFIX[info.field_name or ""]
+        most = 63 - len(suffix)
+        if len(value) > most:
+            raise ValueError(
+                f"must have {most} letters at most: names that end in “{suffix}” are made of it"
+            )
+        return value
+
+    @field_validator("sign_key")
+    @classmethod
+    def _can_sign(cls, value: Path | None) -> Path | None:
+        if value:
+            read_private(value)
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Options:
+        if self.cluster == "existing" and not self.kube_context:
+            raise ValueError("--cluster existing needs --kube-context: no context is guessed")
+        if self.cluster == "kind" and self.kube_context:
+            raise ValueError("--kube-context goes with --cluster existing")
+        if self.images == "published" and not (self.hub and self.tag and self.node_image):
+            raise ValueError("--images published needs --hub, --tag and --node-image")
+        if self.images == "source" and (self.hub or self.tag or self.node_image):
+            raise ValueError("--hub, --tag and --node-image go with --images published")
+        if self.namespace in PROTECTED_NAMESPACES or self.namespace.startswith("kube-"):
+            raise ValueError(f"the namespace {self.namespace} belongs to the cluster")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: what was typed, the environment, the checkout's pyproject.toml."""
+        table = PyprojectTomlConfigSettingsSource(settings_cls, toml_file=ROOT / "pyproject.toml")
+        return (init_settings, env_settings, table)
+
+
+PROTECTED_NAMESPACES = ("default", "istio-system", "local-path-storage")
+
+
+def option_flags(name: str) -> str:
+    """Return ``--kube-context`` for ``kube_context``."""
+    return "--" + name.replace("_", "-")
+
+
+def draw_seed() -> int:
+    """Draw a seed, for a run that was given none."""
+    return secrets.randbelow(SEEDS)
+
+
+def read_options(typed: Mapping[str, Any]) -> Options:
+    """Put the options together; ``typed`` holds what stands on the command line, None for nothing.
+
+    Raises ``UsageFailure`` with one sentence for the first value that cannot be.
+    """
+    try:
+        return Options(**{name: value for name, value in typed.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = option_flags(str(first["loc"][0])) + ": " if first["loc"] else ""
+        message = str(first["msg"]).removeprefix("Value error, ")
+        given = f" (given: {first['input']!r})" if first["loc"] else ""
+        raise UsageFailure(f"{where}{message}{given}.") from error

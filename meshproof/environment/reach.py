@@ -1,0 +1,22 @@
+"""The cluster that a question is about, as it is: nothing is built, started or changed for it."""
+
+from __future__ import annotations
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.environment import environment
+from meshproof.environment.options import Options
+from meshproof.errors import EnvironmentBroken
+from meshproof.paths import state_dir
+
+
+def reach(options: Options) -> Cluster:
+    """Return the cluster of these options. Raises ``EnvironmentBroken`` where there is none."""
+    if options.cluster == "existing":
+        return environment.existing_cluster(options)
+    folder = state_dir() / "clusters" / options.cluster_name
+    kubeconfig = folder / "kubeconfig"
+    if not kubeconfig.exists():
+        raise EnvironmentBroken(
+            f"There is no cluster “{options.cluster_name}” to ask: `meshproof up` makes one."
+        )
+    return Cluster(options.cluster_name, kubeconfig, folder / "bin")

@@ -1,0 +1,90 @@
+"""Traffic with a marker in it, on every way between workloads (T4)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from meshproof.analysis.wire import Pair
+from meshproof.errors import PromiseBroken
+from meshproof.probes.ingress import Ingress, Response
+from meshproof.probes.pod_exec import answer_of_redis
+from meshproof.suite.tutorial import Tutorial
+from meshproof.waiting import ROUTE_IN_FORCE, converge
+from meshproof.wording import quoted
+
+PLAIN_TEXT = "istio/plain-text.yaml"
+#: The name by which the ingress leads to a namespace without mutual TLS, as in that file.
+PLAIN_HOST = "plain-text.example"
+#: Cast at once, so that more than the connections that are open already are needed.
+VOTES = 10
+#: A header of tracing that the app passes on to analytics, and that no proxy reads or changes.
+HEADER = "x-ot-span-context"
+
+
+def follow_in_plain_text(tutorial: Tutorial) -> None:
+    """Follow the tutorial until its first workloads run, with mutual TLS off on both sides.
+
+    For a namespace that is not there yet; the ingress leads to it by ``PLAIN_HOST``. Raises
+    ``StepFailed``, ``CommandFailed`` or ``NotConverged``.
+    """
+    tutorial.follow_to("namespace")
+    # Before there are pods, so that no connection ever begins with mutual TLS.
+    tutorial.run_own(f"kubectl apply -f {PLAIN_TEXT} --namespace {tutorial.namespace}")
+    tutorial.follow_to("deployed")
+    converge(
+        lambda: Ingress(tutorial.ingress, host=PLAIN_HOST).view(),
+        until=lambda response: response.status == 200,
+        what=f"the page is served by the name {PLAIN_HOST}",
+        timeout=ROUTE_IN_FORCE,
+        successes=3,
+    )
+
+
+def marked_ways(analytics: str) -> set[Pair]:
+    """The ways between workloads that a marker goes, with this version of analytics."""
+    app, storage = "voting-app 1.0", "voting-storage 1.0"
+    return {
+        ("istio-ingressgateway", app),
+        (app, f"voting-analytics {analytics}"),
+        (app, storage),
+        (f"voting-analytics {analytics}", storage),
+    }
+
+
+def cast_marked(
+    tutorial: Tutorial, marker: str, *, analytics: str, host: str | None = None
+) -> list[str]:
+    """Send a marker on each of these ways.
+
+    It is the id of votes through the ingress, cast at once, and in a tracing header of theirs.
+    Storage is asked to repeat it from inside each pod of the app and of analytics, on a
+    connection of its own. ``host`` is the name that the ingress is asked for instead of the
+    tutorial's. Returns what came back, a line each; raises ``PromiseBroken`` where it is not what
+    it must be.
+    """
+
+    def vote(_: int) -> Response:
+        ingress = Ingress(tutorial.ingress, host=host or tutorial.host)
+        return ingress.vote("Cats", vote_id=marker, headers={HEADER: marker})
+
+    with ThreadPoolExecutor(VOTES) as pool:
+        responses = list(pool.map(vote, range(VOTES)))
+    for response in responses:
+        if response.page.analytics != analytics:
+            raise PromiseBroken(
+                f"a vote was answered without analytics {analytics}: {response.page}"
+            )
+    answers = [f"{response}, page {response.page}" for response in responses]
+    for pod in tutorial.pods():
+        if (pod.app, pod.version) in (("voting-app", "1.0"), ("voting-analytics", analytics)):
+            answer = answer_of_redis(
+                tutorial.cluster,
+                tutorial.namespace,
+                pod.name,
+                pod.app,
+                f"ECHO {marker}",
+            )
+            answers.append(f"Redis answers {pod.name} with {quoted(answer)}")
+            if marker not in answer:
+                raise PromiseBroken(answers[-1])
+    return answers

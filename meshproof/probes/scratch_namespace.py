@@ -1,0 +1,106 @@
+"""Places beside the tutorial: a namespace of a scenario's own, and pods that only exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from kubernetes import client
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import get, namespaces_of
+from meshproof.cluster.pods import PodState, pod_state
+from meshproof.documents import read
+from meshproof.paths import ROOT
+from meshproof.progress import Progress
+from meshproof.suite.tutorial import Tutorial
+from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, converge
+
+BASELINE = ROOT / "manifests" / "probes" / "probe-baseline.yaml"
+BASELINE_POD = "probe-baseline"
+
+
+@contextmanager
+def namespace_aside(cluster: Cluster, name: str, progress: Progress) -> Iterator[str]:
+    """Make a namespace that asks for no injection, and delete it at the end without waiting.
+
+    One that a killed run left behind is deleted first. Raises ``EnvironmentBroken`` where
+    there is one that is not Meshproof's.
+    """
+    place = Tutorial(cluster, name, progress=progress)
+    place.delete()
+    cluster.core.create_namespace({"metadata": {"name": name, **cluster.ownership}})
+    try:
+        yield name
+    finally:
+        place.delete(wait=False)
+
+
+def delete_namespaces(cluster: Cluster, name: str, progress: Progress) -> list[str]:
+    """Delete a tutorial's namespaces, those of its lanes and beside it too; returns their names.
+
+    Raises as `Tutorial.delete` does.
+    """
+    names = namespaces_of(cluster, name)
+    delete_all(cluster, names, progress)
+    return names
+
+
+def delete_all(cluster: Cluster, names: Sequence[str], progress: Progress) -> None:
+    """Delete namespaces at the same time, and wait for them. Raises as `Tutorial.delete` does."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda one: Tutorial(cluster, one, progress=progress).delete(), names))
+
+
+def delete_pod(cluster: Cluster, namespace: str, name: str) -> None:
+    """Delete a pod at once, and wait until it is gone; nothing happens where there is none."""
+    path = f"/api/v1/namespaces/{namespace}/pods?fieldSelector=metadata.name%3D{name}"
+    if not get(cluster, path)["items"]:
+        return
+    now = client.V1DeleteOptions(grace_period_seconds=0)
+    cluster.core.delete_namespaced_pod(name, namespace, body=now)
+    converge(
+        lambda: get(cluster, path)["items"],
+        until=lambda pods: not pods,
+        what=f"pod {name} is gone",
+        timeout=NAMESPACE_GONE,
+    )
+
+
+@contextmanager
+def baseline(cluster: Cluster, namespace: str) -> Iterator[str]:
+    """Have a pod that answers anyone in each protocol of the tutorial; yields its address.
+
+    Raises ``NotConverged``.
+    """
+    delete_pod(cluster, namespace, BASELINE_POD)  # one that a killed run left behind
+    path = f"/api/v1/namespaces/{namespace}/pods/{BASELINE_POD}"
+    try:
+        make_pod(cluster, namespace, BASELINE, BASELINE_POD)
+        yield str(get(cluster, path)["status"]["podIP"])
+    finally:
+        # To its end: who lists pods next would find it among the tutorial's.
+        delete_pod(cluster, namespace, BASELINE_POD)
+
+
+def make_pod(
+    cluster: Cluster, namespace: str, file: Path, name: str, *, app: str | None = None
+) -> PodState:
+    """Make a pod of a manifest and return its state once it runs.
+
+    ``app`` is its label of that name, instead of what the manifest says. Raises ``NotConverged``.
+    """
+    manifest = read(file.read_text())
+    manifest["metadata"]["name"] = name
+    if app:
+        manifest["metadata"]["labels"]["app"] = app
+    cluster.core.create_namespaced_pod(namespace, manifest)
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+    return converge(
+        lambda: pod_state(get(cluster, path)),
+        until=lambda pod: pod.settled,
+        what=f"pod {name} runs",
+        timeout=WORKLOADS_READY,
+    ).value

@@ -1,0 +1,1 @@
+"""A run while it lasts: its lanes, where it is, the ground that it stands on, and its end."""

@@ -1,0 +1,212 @@
+"""Deliberate breakages: what is changed, which expectation must turn red, and why it must.
+
+A breakage changes either the manifests (the tutorial is then followed with the
+changed ones) or one object of the cluster (which is put back afterwards).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jsonpatch
+import yaml
+
+from meshproof.cluster.cluster import MENDING, Cluster
+from meshproof.cluster.objects import KINDS, get, patch
+from meshproof.documents import read, read_all
+from meshproof.paths import ROOT
+from meshproof.suite.expectations import IDS
+
+BREAKAGES = ROOT / "manifests" / "voting" / "breakages"
+#: Set by the API server; no part of what an object means.
+SERVER_SIDE = ("metadata", "status")
+
+#: JSON Patch (RFC 6902).
+Operations = list[Any]
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """One breakage. ``because`` is what the failure must say, as a regular expression.
+
+    ``scenario`` (pytest's ``-k``) narrows what is run to the scenario that must notice;
+    empty runs all that prove the expectation. Manifests are no part of what is said of
+    one (``repr``): they may hold a Secret, and Allure writes a test's parameters down.
+    """
+
+    name: str
+    expectation: str
+    breaks: str
+    because: str
+    files: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    object: Mapping[str, Any] | None = field(repr=False)
+    scenario: str = ""
+
+    def explains(self, message: str) -> bool:
+        """Whether a failure message gives the reason that this breakage must give."""
+        return re.search(self.because, message, re.DOTALL) is not None
+
+
+def read_breakage(file: Path) -> Breakage:
+    """Read a breakage. Raises ``ValueError``, naming the file, where it is not a whole one."""
+    content = read(file.read_text())
+    if not isinstance(content, dict):
+        raise ValueError(f"{file.name}: not a table of fields")
+    needed, optional = {"expectation", "breaks", "because"}, {"files", "object", "scenario"}
+    if not needed <= content.keys() <= needed | optional:
+        raise ValueError(f"{file.name}: has the fields {', '.join(map(str, content))}")
+    if content["expectation"] not in IDS:
+        raise ValueError(f"{file.name}: there is no expectation {content['expectation']}")
+    if ("files" in content) == ("object" in content):
+        raise ValueError(f"{file.name}: a breakage changes either files or an object")
+    return Breakage(
+        file.stem,
+        content["expectation"],
+        content["breaks"],
+        content["because"],
+        content.get("files", {}),
+        content.get("object"),
+        content.get("scenario", ""),
+    )
+
+
+def all_breakages(folder: Path = BREAKAGES) -> list[Breakage]:
+    """Read all breakages, in the order of the specification."""
+    breakages = [read_breakage(file) for file in folder.glob("*.yaml")]
+    return sorted(breakages, key=lambda one: (IDS.index(one.expectation), one.name))
+
+
+def chosen(name: str, expression: str) -> bool:
+    """Whether a test's name has the words of an expression: some, joined by ``and``, or ``not``."""
+    terms = [term.removeprefix("not ").strip() for term in expression.split(" and ")]
+    wanted = [not term.startswith("not ") for term in expression.split(" and ")]
+    found = [term.lower() in name.lower() for term in terms]
+    return not expression or found == wanted
+
+
+def table(breakages: Sequence[Breakage]) -> str:
+    """Return the breakages as a table in Markdown."""
+    rows = []
+    for breakage in breakages:
+        quote = "`` " if "`" in breakage.because else "`"
+        because = breakage.because.replace("|", "\\|")
+        cells = (
+            breakage.expectation,
+            f"`{breakage.name}`",
+            breakage.breaks,
+            f"{quote}{because}{quote[::-1]}",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    heading = "| expectation | breakage | what is broken | what the failure must say |"
+    return "\n".join([heading, "|---|---|---|---|", *rows]) + "\n"
+
+
+def altered(documents: Sequence[Mapping[str, Any]], change: Mapping[str, Any]) -> list[Any]:
+    """Return a manifest's documents as a breakage changes them.
+
+    Raises ``KeyError`` where it names an object that is not there, so that a
+    breakage whose target was renamed does not pass for one that was noticed.
+    """
+    result = [json.loads(json.dumps(document)) for document in documents]
+    names = [f"{document['kind']}/{document['metadata']['name']}" for document in result]
+    touched = [entry["object"] for entry in change.get("patch", [])] + change.get("remove", [])
+    unknown = set(touched) - set(names)
+    if unknown:
+        raise KeyError(", ".join(sorted(unknown)))
+    for entry in change.get("patch", []):
+        index = names.index(entry["object"])
+        result[index] = jsonpatch.apply_patch(result[index], entry["operations"])
+    for name in change.get("remove", []):
+        del result[names.index(name)]
+        names.remove(name)
+    return [*result, *change.get("add", [])]
+
+
+def altered_manifests(breakage: Breakage, source: Path, target: Path) -> Path:
+    """Copy the manifests with a breakage's changes in them. Returns the copy."""
+    shutil.copytree(source, target)
+    for name, change in breakage.files.items():
+        documents = read_all((source / name).read_text())
+        (target / name).write_text(yaml.safe_dump_all(altered(documents, change)))
+    return target
+
+
+def is_outside(document: Mapping[str, Any]) -> bool:
+    """Whether a manifest's object lies elsewhere than in the tutorial's namespace."""
+    return document["kind"] not in (*KINDS, "Pod") or "namespace" in document["metadata"]
+
+
+def attribute(manifests: Path, annotations: Mapping[str, str]) -> None:
+    """Have the manifests' objects that lie outside of the tutorial's namespace say whose they are.
+
+    The namespace says it of what is in it; nobody could tell who left these.
+    """
+    for file in [*manifests.glob("kubernetes/*.yaml"), *manifests.glob("istio/*.yaml")]:
+        documents = read_all(file.read_text())
+        outside = [document for document in documents if is_outside(document)]
+        for document in outside:
+            own = document["metadata"].get("annotations") or {}
+            document["metadata"]["annotations"] = {**own, **annotations}
+        if outside:
+            file.write_text(yaml.safe_dump_all(documents))
+
+
+def marking(live: Mapping[str, Any], marks: Mapping[str, str]) -> Operations:
+    """Return the operations that put annotations on an object."""
+    missing = not live["metadata"].get("annotations")
+    first = [{"op": "add", "path": "/metadata/annotations", "value": {}}] if missing else []
+    path = "/metadata/annotations/{}".format
+    return first + [{"op": "add", "path": path(n), "value": v} for n, v in marks.items()]
+
+
+def unmarking(names: Iterable[str]) -> Operations:
+    """Return the operations that take annotations from an object again."""
+    return [{"op": "remove", "path": f"/metadata/annotations/{name}"} for name in names]
+
+
+def meaning(live: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an object says, without what the API server adds."""
+    return {key: value for key, value in live.items() if key not in SERVER_SIDE}
+
+
+def changes_of(live: Mapping[str, Any], operations: Operations) -> tuple[Operations, Operations]:
+    """Return the operations that break an object, and those that mend it again."""
+    before = meaning(live)
+    after = jsonpatch.apply_patch(before, operations)
+    return operations, jsonpatch.make_patch(after, before).patch
+
+
+@contextmanager
+def broken(cluster: Cluster, breakage: Breakage) -> Iterator[None]:
+    """Change an object of the cluster as a breakage says, and put it back at the end.
+
+    Raises ``ValueError`` where the change is not in force once it is made.
+    """
+    if breakage.object is None:
+        yield
+        return
+    path, operations = breakage.object["path"], breakage.object["operations"]
+    before = get(cluster, path)
+    breaking, mending = changes_of(before, operations)
+    # For who cleans up after a run that is killed meanwhile.
+    marks = {MENDING: json.dumps(mending), **cluster.ownership["annotations"]}
+    patch(cluster, path, [*breaking, *marking(before, marks)])
+    undoing = [*mending, *unmarking(marks)]
+    try:
+        live = get(cluster, path)
+        if meaning(live) == meaning(before):
+            # There is nothing to mend, and the patch for it would fail.
+            marked = [name for name in marks if name in live["metadata"].get("annotations", {})]
+            undoing = unmarking(marked)
+            raise ValueError(f"{breakage.name} is not in force")
+        yield
+    finally:
+        if undoing:
+            patch(cluster, path, undoing)

@@ -1,0 +1,114 @@
+"""Ways between stages, and what a step changes that is taken twice (A4)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from random import Random
+
+from meshproof.cluster.objects import namespace_object
+from meshproof.process import Completed
+from meshproof.suite.stages import NAMES, Manifest, Objects, output_lines
+from meshproof.suite.tutorial import Tutorial
+
+#: What kubectl says of an object that a command does not change, by the command.
+UNCHANGED = {"apply": " unchanged", "label": " not labeled"}
+#: Stages that are no neighbours, the earlier one first.
+PAIRS = [(low, high) for index, low in enumerate(NAMES) for high in NAMES[index + 2 :]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way that was gone: between which stages, to where it led, and what it took.
+
+    ``namespaces`` are the namespace's uids before and after: others, where it was started
+    over. ``commands`` is how many of the tutorial's were run, ``seconds`` how long it took.
+    """
+
+    origin: str
+    target: str
+    reached: str | None
+    namespaces: tuple[str, str]
+    commands: int
+    seconds: float
+
+    @property
+    def forward(self) -> bool:
+        """Whether it leads on in the tutorial."""
+        return NAMES.index(self.target) > NAMES.index(self.origin)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with it; empty where nothing is."""
+        found = []
+        if self.reached != self.target:
+            found.append(f"{self}: it led to {self.reached or 'no stage'}")
+        if self.namespaces[0] != self.namespaces[1]:
+            found.append(f"{self}: the namespace was started over")
+        if self.commands and not self.forward:
+            found.append(f"{self}: it took {self.commands} commands forward again")
+        return found
+
+    def __str__(self) -> str:
+        """Return the way in a line."""
+        return f"{self.origin} → {self.target} in {self.seconds:.1f} s"
+
+
+def go(tutorial: Tutorial, target: str) -> Way:
+    """Bring a namespace from the stage that it is at to another. Raises as `Tutorial.follow_to`."""
+    origin, before, begun = tutorial.stage(), _uid(tutorial), time.monotonic()
+    done = tutorial.follow_to(target)
+    seconds = time.monotonic() - begun
+    return Way(str(origin), target, tutorial.stage(), (before, _uid(tutorial)), len(done), seconds)
+
+
+def _uid(tutorial: Tutorial) -> str:
+    namespace = namespace_object(tutorial.cluster, tutorial.namespace) or {"metadata": {}}
+    return str(namespace["metadata"].get("uid"))
+
+
+def draw_pair(seed: int | None) -> tuple[str, str]:
+    """Draw two stages that are no neighbours, each pair as likely; the earlier one first.
+
+    The same seed draws the same pair.
+    """
+    return Random(f"{seed}: two stages").choice(PAIRS)  # noqa: S311 (no secret)
+
+
+def walk(low: str, high: str) -> list[str]:
+    """Return the stages to come by: back from the last one by one, and once between these two."""
+    backwards = list(reversed(NAMES))
+    at = backwards.index(high) + 1
+    return [*backwards[:at], low, high, *backwards[at:]]
+
+
+def changes_told(done: Completed) -> list[str]:
+    """Say what a command that was run a second time changed, or how it failed, by what it printed.
+
+    Empty where it changed nothing: `kubectl create` refuses what is there already,
+    `kubectl delete --ignore-not-found` says nothing of what is gone.
+    """
+    verb, lines = done.argv[1], output_lines(done.stdout)
+    if verb == "create":
+        refused = not done.ok and "AlreadyExists" in done.stderr
+        return [] if refused and not lines else [*lines, f"exit code {done.exit_code}"]
+    if not done.ok:
+        return [f"exit code {done.exit_code}: {done.stderr.strip()}"]
+    unchanged = UNCHANGED.get(verb)
+    return [line for line in lines if not (unchanged and line.endswith(unchanged))]
+
+
+def changes_seen(before: Objects, after: Objects) -> list[str]:
+    """Say which objects came, went, were made anew or were written to; empty where none."""
+    found = [f"{kind} {name}: gone" for kind, name in before.keys() - after.keys()]
+    found += [f"{kind} {name}: new" for kind, name in after.keys() - before.keys()]
+    for key in before.keys() & after.keys():
+        was, now = (_version(objects[key]) for objects in (before, after))
+        if was != now:
+            found.append(f"{' '.join(key)}: {was} before, {now} after")
+    return sorted(found)
+
+
+def _version(manifest: Manifest) -> str:
+    metadata = manifest["metadata"]
+    return f"uid {metadata['uid']} at version {metadata['resourceVersion']}"

@@ -1,0 +1,450 @@
+"""Following the tutorial on a cluster, with every command and its output kept."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import (
+    delete,
+    get,
+    is_probe,
+    live_objects,
+    namespace_object,
+    owned,
+    path_of,
+    stated_tutorial,
+    whole,
+)
+from meshproof.cluster.pods import PodState, older_than, pod_state, unsettled
+from meshproof.errors import EnvironmentBroken, PromiseBroken
+from meshproof.mesh.injection import await_injection
+from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
+from meshproof.mesh.loaded import (
+    GATEWAY,
+    Loaded,
+    change,
+    configuration_dumps,
+    not_loaded,
+    without_endpoint,
+)
+from meshproof.paths import ROOT
+from meshproof.probes.ingress import FLAG, NO_UPSTREAM, Ingress
+from meshproof.process import CommandFailed, Completed
+from meshproof.progress import Progress
+from meshproof.suite.stages import (
+    NAMES,
+    Manifest,
+    Objects,
+    Stage,
+    deviations,
+    from_the_beginning,
+    objects_after,
+    objects_of_stages,
+    path_to,
+    stage_named,
+    stage_of,
+    way_back,
+)
+from meshproof.waiting import (
+    NAMESPACE_GONE,
+    PROXIES_SYNCED,
+    ROUTE_IN_FORCE,
+    WORKLOADS_READY,
+    NotConverged,
+    NotKept,
+    converge,
+)
+from meshproof.wording import listed
+
+MANIFESTS = ROOT / "manifests" / "voting"
+
+
+class StepFailed(PromiseBroken):
+    """A command of the tutorial failed: the tutorial does not keep its promise."""
+
+
+class Tutorial:
+    """The tutorial in one namespace of one cluster."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        *,
+        progress: Progress,
+        ingress: str = "",
+        host: str | None = None,
+        keep: Callable[[Completed], None] = lambda _: None,
+        manifests: Path = MANIFESTS,
+        pods_since: str | None = None,
+        others: Sequence[Mapping[str, Objects]] = (),
+        mark: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """``ingress`` is the gateway's address as reached from here; ``keep`` gets each command.
+
+        ``host`` is the name that users ask for, where the page is not for any host.
+
+        ``pods_since`` is when the cluster's nodes were last started or got other images (UTC, ISO
+        8601), where it is known: pods that are older say nothing.
+        ``others`` are the stages by other manifests that the namespace may be at (see `path_to`).
+        ``mark`` is entered for each command of a stage and each wait for what it brings about,
+        with a title that begins with the stage's name and a colon.
+        """
+        self.cluster = cluster
+        self.namespace = namespace
+        self.ingress = ingress
+        self.host = host
+        self.progress = progress
+        self.keep = keep
+        self.manifests = manifests
+        self.pods_since = pods_since
+        self.others = others
+        self.mark = mark
+        self._wanted = objects_of_stages(namespace, manifests)
+
+    def stage(self) -> str | None:
+        """The stage that the namespace is at, or None where it is at none."""
+        return stage_of(live_objects(self.cluster, self.namespace), self._wanted)
+
+    def follow_to(self, target: str) -> list[Completed]:
+        """Bring the namespace to a stage and return the commands that this took, with their output.
+
+        Raises ``KeyError`` for an unknown stage, ``StepFailed`` where a command
+        of the tutorial fails, ``NotConverged`` where its effect does not come,
+        ``EnvironmentBroken`` where the namespace is not Meshproof's.
+        """
+        live = live_objects(self.cluster, self.namespace)
+        route = path_to(target, live, self._wanted, self.others)
+        if live and not owned(live["Namespace", self.namespace]):
+            raise EnvironmentBroken(
+                f"The namespace {self.namespace} is there and not Meshproof's: "
+                "choose another with --namespace, or delete it yourself."
+            )
+        if live:
+            self._refuse_anothers(live["Namespace", self.namespace])
+        if live and self._outdated():
+            self.progress.note("starting over: pods are older than their node's start or images")
+            route = from_the_beginning(target)
+        for stage in route.back:
+            try:
+                self._go_back(stage)
+            except NotConverged as error:
+                self.progress.note(f"starting over: going back to {stage} failed: {error}")
+                route = from_the_beginning(target)
+                break
+        if route.start_over:
+            self.delete()
+        done = [command for stage in route.stages for command in self._enter(stage)]
+        if not route.stages and not route.back:
+            self.settle(target)
+        return done
+
+    def delete(self, *, wait: bool = True) -> None:
+        """Delete the namespace and ``wait`` until it is gone; nothing happens where there is none.
+
+        Raises ``EnvironmentBroken`` where it is not Meshproof's, ``NotConverged`` where it stays.
+        """
+        found = namespace_object(self.cluster, self.namespace)
+        if found is None:
+            return
+        if not owned(found):
+            raise EnvironmentBroken(f"The namespace {self.namespace} is not Meshproof's to delete.")
+        self._refuse_anothers(found)
+        if not wait:
+            self._delete_itself()
+            return
+        with self.progress.step(f"delete namespace {self.namespace}"):
+            # Pods that go first spare the namespace's controller a wait of half their grace period.
+            # What is thrown away need not finish what it has.
+            now = client.V1DeleteOptions(grace_period_seconds=0)
+            self.cluster.apps.delete_collection_namespaced_deployment(self.namespace)
+            self.cluster.core.delete_collection_namespaced_pod(self.namespace, body=now)
+            converge(
+                self.pods,
+                until=lambda pods: not pods,
+                what=f"the pods of namespace {self.namespace} are gone",
+                timeout=NAMESPACE_GONE,
+            )
+            self._delete_itself()
+            converge(
+                lambda: namespace_object(self.cluster, self.namespace),
+                until=lambda namespace: namespace is None,
+                what=f"namespace {self.namespace} is gone",
+                timeout=NAMESPACE_GONE,
+            )
+
+    def _delete_itself(self) -> None:
+        try:
+            self.cluster.core.delete_namespace(self.namespace)
+        except ApiException as error:
+            if error.status != 404:  # it was on its way out already
+                raise
+
+    def _refuse_anothers(self, found: Manifest) -> None:
+        """Raise ``EnvironmentBroken`` where a namespace is another tutorial's."""
+        owner, tutorial = self.cluster.owner, stated_tutorial(found)
+        if owner and tutorial not in (None, owner.namespace):
+            raise EnvironmentBroken(
+                f"The namespace {self.namespace} was made by a run in {tutorial}: choose another "
+                f"with --namespace, or take it away by `meshproof clean --namespace {tutorial}`."
+            )
+
+    def run(self, command_line: str, *, check: bool = True) -> Completed:
+        """Run one of the tutorial's commands as it is typed, and keep it.
+
+        Raises ``StepFailed``, with the whole output, where it ends with an error, unless
+        ``check`` is off, and ``CommandFailed`` where it was ended, or nobody answered it: of the
+        tutorial that says nothing.
+        """
+        try:
+            return self.run_own(command_line, check=check)
+        except CommandFailed as error:
+            if not error.by_itself:
+                raise
+            raise StepFailed(
+                f"A command of the tutorial failed:\n{error.completed.transcript()}"
+            ) from error
+
+    def run_own(self, command_line: str, *, check: bool = True) -> Completed:
+        """Run a command that the suite adds, and keep it. Raises ``CommandFailed``."""
+        try:
+            done = self.cluster.command(*shlex.split(command_line), cwd=self.manifests, check=check)
+        except CommandFailed as error:
+            self.keep(error.completed)
+            raise
+        self.keep(done)
+        return done
+
+    def pods(self) -> list[PodState]:
+        """The namespace's pods, without those that a scenario adds for a look."""
+        items = get(self.cluster, f"/api/v1/namespaces/{self.namespace}/pods")["items"]
+        return [pod_state(item) for item in items if not is_probe(item)]
+
+    def pod_of(self, app: str, version: str) -> PodState:
+        """The first pod of a workload. Raises ``PromiseBroken``, listing the pods, for none."""
+        pods = self.pods()
+        for pod in pods:
+            if (pod.app, pod.version) == (app, version) and not pod.stopping:
+                return pod
+        raise PromiseBroken(f"no pod of {app} {version} among {listed(pods, most=len(pods))}")
+
+    def settle(self, stage: str) -> None:
+        """Wait until the workloads of a stage run and, where it is served, the page answers.
+
+        Raises ``NotKept``: both are promised.
+        """
+        self._await_workloads(stage)
+        if stage_named(stage).flagged:
+            # Pods are ready a moment before the gateway knows them. What they answer then, if
+            # only that the mesh lets nobody in, is for scenarios to judge.
+            converge(
+                lambda: self._user().view(headers=FLAG),
+                until=lambda response: NO_UPSTREAM not in response.body,
+                what="the gateway knows the pods of 2.0",
+                timeout=ROUTE_IN_FORCE,
+                successes=3,
+                promised=True,
+            )
+        if stage_named(stage).served:
+            converge(
+                lambda: self._user().view(),  # a new connection each time
+                until=lambda response: response.status == 200,
+                what="the page is served through the ingress",
+                timeout=ROUTE_IN_FORCE,
+                successes=3,
+                promised=True,
+            )
+
+    def _user(self) -> Ingress:
+        return Ingress(self.ingress, host=self.host)
+
+    def _await_workloads(self, stage: str) -> None:
+        deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
+        pods: list[PodState] = []
+
+        def look() -> list[str]:
+            pods[:] = self.pods()
+            return unsettled(pods, get(self.cluster, deployments)["items"])
+
+        try:
+            converge(
+                look,
+                until=lambda missing: not missing,
+                what=f"the workloads of stage “{stage}” run",
+                timeout=WORKLOADS_READY,
+                promised=True,
+            )
+        except NotKept as late:
+            if without := [pod for pod in pods if pod.no_room]:
+                raise EnvironmentBroken(
+                    f"The cluster has no room for pod {without[0].name} in {self.namespace}: "
+                    f"{without[0].no_room} Give it more, or take away what else runs there.",
+                    str(late),
+                ) from late
+            raise
+
+    def await_change(self, before: Objects, now: Objects) -> None:
+        """Wait until the proxies have loaded that the objects are others. Raises `NotConverged`."""
+        self.await_loaded(change(*(
+            [{"kind": kind, **manifest} for (kind, _), manifest in objects.items()]
+            for objects in (before, now)
+        )))  # fmt: skip
+
+    def await_loaded(self, wanted: Sequence[Loaded]) -> None:
+        """Wait until the proxies have loaded a change.
+
+        Raises ``NotKept``, and ``EnvironmentBroken`` where a proxy does not answer in the end.
+        """
+        if not wanted:
+            return
+        silent: list[EnvironmentBroken] = []
+
+        def look() -> list[str]:
+            silent.clear()
+            try:
+                return not_loaded(self.dumps(wanted), wanted, self.namespace)
+            except EnvironmentBroken as error:  # a busy proxy may answer the next time
+                silent.append(error)
+                return [str(error)]
+
+        try:
+            converge(
+                look,
+                until=lambda missing: not missing,
+                what="the proxies have loaded the change",
+                timeout=PROXIES_SYNCED,
+                promised=True,
+            )
+        except NotConverged:
+            if silent:
+                raise silent[0] from None
+            raise
+
+    def dumps(self, wanted: Sequence[Loaded]) -> dict[tuple[str, str], str]:
+        """What the proxies that a change concerns say that they have loaded."""
+        concerned = [
+            proxy for proxy in self.proxies() if any(entry.concerns(proxy[0]) for entry in wanted)
+        ]
+        return configuration_dumps(self.cluster, concerned)
+
+    def proxies(self) -> list[tuple[str, str, str]]:
+        """The namespace's sidecars and the ingress gateway, by workload, namespace and pod.
+
+        A pod that is still starting is left out: it begins with what is newest.
+        """
+        proxies = [
+            (f"{pod.app}-{pod.version}", self.namespace, pod.name)
+            for pod in self.pods()
+            if pod.proxied and pod.settled
+        ]
+        gateways = get(self.cluster, f"/api/v1/namespaces/{MESH_NAMESPACE}/pods")["items"]
+        return proxies + [
+            (GATEWAY, MESH_NAMESPACE, pod["metadata"]["name"])
+            for pod in gateways
+            if pod["metadata"]["labels"].get("istio") == "ingressgateway"
+        ]
+
+    def _outdated(self) -> bool:
+        """Whether pods were restarted with their node, or may run other images than it has now.
+
+        No restart of theirs means anything then, nor a stage that they are at by all objects.
+        """
+        if self.pods_since is None:
+            return False
+        items = get(self.cluster, f"/api/v1/namespaces/{self.namespace}/pods")["items"]
+        return bool(older_than(items, self.pods_since))
+
+    def _go_back(self, stage: str) -> None:
+        """Undo what came since until the namespace is at a stage. Raises ``NotConverged``."""
+        wanted = self._wanted[stage]
+        live = live_objects(self.cluster, self.namespace)
+        with self.progress.step(f"tutorial: back to {stage}"):
+            there = live
+            for group in way_back(wanted, live):
+                for key in group.remove:
+                    delete(self.cluster, path_of(key, self.namespace))
+                if group.restore:
+                    self._apply([whole(key, wanted[key]) for key in group.restore])
+                now = {key: there[key] for key in there.keys() - {*group.remove}}
+                now |= {key: wanted[key] for key in group.restore}
+                if any(kind == "Deployment" for kind, _ in group.restore):
+                    self._await_workloads(stage)
+                self.await_change(there, now)
+                there = now
+                deployments = [live[key] for key in group.remove if key[0] == "Deployment"]
+                if deployments:
+                    self._drop_pods(deployments)
+            converge(
+                lambda: deviations(wanted, live_objects(self.cluster, self.namespace)),
+                until=lambda lines: not lines,
+                what=f"the namespace is back at stage “{stage}”",
+                timeout=NAMESPACE_GONE,
+            )
+            self.settle(stage)
+
+    def _apply(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Put objects back, so that the next `kubectl apply` finds them as one before it did."""
+        self.cluster.command(
+            "kubectl", "apply", "--namespace", self.namespace, "-f", "-",
+            stdin=yaml.safe_dump_all(documents),
+        )  # fmt: skip
+
+    def _drop_pods(self, deployments: Sequence[Manifest]) -> None:
+        """End the pods of Deployments that are gone, once nobody sends them anything."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods"
+        chosen = [deployment["spec"]["selector"]["matchLabels"] for deployment in deployments]
+
+        def dropped() -> list[Mapping[str, Any]]:
+            pods = get(self.cluster, path)["items"]
+            return [
+                p for p in pods if any(c.items() <= p["metadata"]["labels"].items() for c in chosen)
+            ]
+
+        # Before that, a proxy that is about to stop would be asked, and not answer.
+        pods = converge(
+            dropped,
+            until=lambda pods: all(pod_state(pod).stopping for pod in pods),
+            what="the pods of what was deleted stop",
+            timeout=WORKLOADS_READY,
+        ).value
+        addresses = [pod["status"].get("podIP") for pod in pods]
+        self.await_loaded([without_endpoint(address) for address in addresses if address])
+        for pod in pods:
+            delete(self.cluster, f"{path}/{pod['metadata']['name']}", grace=0)
+
+    def _before(self, stage: Stage) -> Objects:
+        """What the namespace holds when a stage is entered."""
+        index = NAMES.index(stage.name)
+        return self._wanted[NAMES[index - 1]] if index else {}
+
+    def _enter(self, stage: Stage) -> list[Completed]:
+        with self.progress.step(f"tutorial: {stage.name}"):
+            done = []
+            there = self._before(stage)
+            for line in stage.command_lines(self.namespace):
+                with self.mark(f"{stage.name}: {line}"):
+                    done.append(self.run(line))
+                now = objects_after(line, there, self.manifests)
+                # The next command may rely on what this one tells the proxies.
+                with self.mark(f"{stage.name}: wait for the proxies"):
+                    self.await_change(there, now)
+                there = now
+                if line.startswith("kubectl create namespace"):
+                    # The command is run as published, so the label comes after it.
+                    self.cluster.core.patch_namespace(
+                        self.namespace, {"metadata": self.cluster.ownership}
+                    )
+                if line.startswith("kubectl label namespace"):
+                    await_injection(self.cluster, self.namespace)
+            with self.mark(f"{stage.name}: wait for its pods and the page"):
+                self.settle(stage.name)
+        return done

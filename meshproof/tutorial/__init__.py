@@ -1,1 +1,0 @@
-"""The tutorial: its stages, their commands, and following them on a cluster."""
