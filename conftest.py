@@ -31,6 +31,7 @@ pytest_plugins = [
     "steps.outside",
     "steps.identity",
     "steps.certificates",
+    "steps.authorization",
     "steps.wire",
     "steps.sampling",
     "steps.isolation",

@@ -77,3 +77,24 @@ def every_route_leads_to(
         f"{version}."
     )
     assert not others, f"{len(others)} of {len(ways)} lead elsewhere: {'; '.join(map(str, others))}"
+
+
+@then(parsers.parse('every route of "{workload}" to "{service}" leads to version "{version}"'))
+def every_route_of_a_workload_leads_to(
+    tutorial: Tutorial,
+    ways: list[Way],
+    evidence: Evidence,
+    workload: str,
+    service: str,
+    version: str,
+) -> None:
+    """No path, host, method, query or header is a way to the other stack."""
+    pods = {pod.name for pod in tutorial.pods() if pod.workload == workload}
+    own = [way for way in ways if way.proxy in pods]
+    others = other_than(tutorial, own, service, version)
+    evidence.result(
+        f"{len(others)} of {number(len(own), 'route')} of {workload} to {service} lead elsewhere "
+        f"than to {version}."
+    )
+    assert own, f"no route of {workload} to {service}"
+    assert not others, f"{len(others)} of {len(own)} lead elsewhere: {'; '.join(map(str, others))}"

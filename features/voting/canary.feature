@@ -167,6 +167,19 @@ Feature: Roll out a canary release
     When each workload that may not have MySQL calls it by the tutorial's own name
     Then no workload that may not have MySQL gets a byte of it
 
+  @canary @C6
+  Scenario: No policy that a sidecar has loaded lets in whom the tutorial's diagram does not, whatever is asked for
+    Given the tutorial is followed up to "canary"
+    When the policies that the sidecars have loaded are read
+    Then each workload lets in the callers of the tutorial's diagram, and nobody else
+
+  @canary @C6
+  Scenario: Every route to analytics that a sidecar has loaded leads its own app to the analytics of its own stack
+    Given the tutorial is followed up to "canary"
+    When the routes to "voting-analytics" that the sidecars have loaded are read
+    Then every route of "voting-app 1.0" to "voting-analytics" leads to version "1.1"
+    And every route of "voting-app 2.0" to "voting-analytics" leads to version "2.0"
+
   @canary @C6 @finding @needs-access-log @needs-denial-counts
   Scenario: By a name that leads to MySQL alone, who may not have it sees its greeting
     Given the tutorial is followed up to "canary"

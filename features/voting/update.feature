@@ -106,3 +106,10 @@ Feature: Update the application
     And its proxy's count stands still while pages are viewed, enough to notice a leak of 1 % with 99.9 % confidence
     And an app pod that asks by a new name is denied with 403, and 1.0's proxy counts it
     And analytics 1.0 gets no answer from any of them, and each one's proxy counts the denial
+
+  @update @U6
+  Scenario: After lock-down no policy that a sidecar has loaded lets analytics 1.0 be called, or call
+    Given the tutorial is followed up to "lock-down"
+    When the policies that the sidecars have loaded are read
+    Then workload "voting-analytics 1.0" lets nobody in
+    And no workload lets "voting-analytics 1.0" in
