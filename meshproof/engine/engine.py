@@ -36,11 +36,15 @@ class Container:
 
 @dataclass(frozen=True)
 class Engine:
-    """Docker or Podman, by the command that answered."""
+    """Docker or Podman, by the command that answered.
+
+    ``limits`` are asked for by each build, ``NAME=SOFT:HARD``.
+    """
 
     name: str
     command: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    limits: tuple[str, ...] = field(default=(), kw_only=True)
 
     def run(self, *argv: str | Path, check: bool = True, timeout: float = 60.0) -> Completed:
         """Run one of the engine's own commands."""
@@ -63,6 +67,14 @@ class Engine:
         """The engine's name and version, as a report states it."""
         form = "{{.Server.Version}}" if self.name == "docker" else "{{.Client.Version}}"
         return f"{self.name} {self.run('version', '--format', form).stdout.strip()}"
+
+    @cached_property
+    def rootless(self) -> bool:
+        """Whether the engine itself runs without root's rights."""
+        docker = self.name == "docker"
+        form = "{{json .SecurityOptions}}" if docker else "{{.Host.Security.Rootless}}"
+        printed = self.run("info", "--format", form, check=False).stdout
+        return ("name=rootless" if docker else "true") in printed
 
     @property
     def kind_environment(self) -> dict[str, str]:
@@ -109,6 +121,7 @@ class Engine:
     ) -> None:
         """Build the Dockerfile of a folder. The host's network, as packages come from outside."""
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        options += [f"--ulimit={limit}" for limit in self.limits]
         form = ["--format=docker"] if self.name == "podman" else []
         build = (self.command, "build", "--network=host", *form, *options)
         logged(*build, "--tag", reference, context, env=self.environment)
@@ -154,6 +167,18 @@ class Engine:
         return int(lines[0].rpartition(":")[2]) if printed.ok and lines else None
 
 
+def podman_limits(machine: Machine) -> tuple[str, ...]:
+    """The limits that Podman must ask for on a machine where they may not be raised.
+
+    Its builds heed no ``default_ulimits``: unasked they raise the open files to a number of their
+    own.
+    """
+    if "CAP_SYS_RESOURCE" not in machine.withheld:
+        return ()
+    limits = [("nofile", machine.open_files), ("nproc", machine.processes)]
+    return tuple(f"{name}={limit}:{limit}" for name, limit in limits if limit > 0)
+
+
 def podman_settings(machine: Machine) -> str | None:
     """What Podman must be told on a machine that withholds something; None where nothing is.
 
@@ -162,8 +187,7 @@ def podman_settings(machine: Machine) -> str | None:
     """
     if "CAP_SYS_RESOURCE" not in machine.withheld:
         return None
-    limits = [("nofile", machine.open_files), ("nproc", machine.processes)]
-    ulimits = ", ".join(f'"{name}={limit}:{limit}"' for name, limit in limits if limit > 0)
+    ulimits = ", ".join(f'"{limit}"' for limit in podman_limits(machine))
     runtime = '\n[engine]\nruntime = "runc"\n' if machine.cgroup == 1 else ""
     return f"[containers]\ndefault_ulimits = [{ulimits}]\n{runtime}"
 
@@ -188,12 +212,14 @@ def answering(candidates: Sequence[str] = ("docker", "podman")) -> Engine | None
     for name in candidates:
         command = os.environ.get(f"MESHPROOF_{name.upper()}", name)
         try:
-            environment = podman_environment(this_machine()) if name == "podman" else {}
+            machine = this_machine() if name == "podman" else None
+            environment = podman_environment(machine) if machine else {}
             if not run([command, "info"], check=False, timeout=20, env=environment).ok:
                 continue
             if name == "docker" and "podman" in run([command, "--version"], check=False).stdout:
                 continue
-            return Engine(name, command, environment)
+            limits = podman_limits(machine) if machine else ()
+            return Engine(name, command, environment, limits=limits)
         except EnvironmentBroken:  # not installed, or it does not answer in time
             continue
     return None

@@ -58,7 +58,8 @@ CAPABILITIES = (
 class Machine:
     """The facts that decide how an engine and a node are set up.
 
-    Limits are counts (-1: unlimited); ``memory`` and ``disk_free`` are bytes.
+    Limits are counts (-1: unlimited), those of inotify for each user; ``memory`` and
+    ``disk_free`` are bytes.
     """
 
     distribution: str
@@ -72,6 +73,8 @@ class Machine:
     cores: int
     memory: int
     disk_free: int
+    inotify_instances: int
+    inotify_watches: int
 
     @property
     def debian(self) -> bool:
@@ -96,6 +99,12 @@ def status_field(status: str, name: str) -> str:
         if key == name:
             return value.strip()
     raise KeyError(name)
+
+
+def kernel_limit(name: str, settings: Path = Path("/proc/sys")) -> int:
+    """Read one of the kernel's limits, by its path below ``settings``; -1 where there is none."""
+    file = settings / name
+    return int(file.read_text()) if file.exists() else -1
 
 
 def os_release(text: str) -> dict[str, str]:
@@ -123,4 +132,6 @@ def this_machine() -> Machine:
         cores=len(os.sched_getaffinity(0)),
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         disk_free=shutil.disk_usage(Path.home()).free,
+        inotify_instances=kernel_limit("fs/inotify/max_user_instances"),
+        inotify_watches=kernel_limit("fs/inotify/max_user_watches"),
     )

@@ -43,6 +43,11 @@ BUILD_PACKAGES = {"mmdebstrap": "mmdebstrap"}
 DISK_NEEDED = 20 * 10**9
 #: Bytes; cluster, mesh and application take under 3 GiB, a link of Kubernetes about 2.
 MEMORY_NEEDED = 6 * 2**30
+#: Of inotify, for each node, and for two at least: one node with the tutorial on it has 63
+#: instances (30 are root's) and 700 watches. The kernel's own limit of 128 instances does for two.
+INSTANCES_NEEDED, WATCHES_NEEDED = 64, 4096
+#: What kind's documents advise to set; more nodes may need more.
+INSTANCES_ADVISED, WATCHES_ADVISED = 512, 524288
 
 
 @dataclass(frozen=True)
@@ -309,6 +314,34 @@ class Finding:
     fatal: bool = False
 
 
+def inotify_finding(machine: Machine, nodes: int) -> Finding:
+    """Say whether nodes may watch as many files as they do; too few and they fail to start."""
+    counted = max(nodes, 2)
+    instances = max(INSTANCES_ADVISED, INSTANCES_NEEDED * counted)
+    for name, limit, each in (
+        ("instances", machine.inotify_instances, INSTANCES_NEEDED),
+        ("watches", machine.inotify_watches, WATCHES_NEEDED),
+    ):
+        if 0 <= limit < each * counted:
+            return Finding(
+                "inotify",
+                f"fs.inotify.max_user_{name} is {limit}, and {each * counted} are needed: "
+                f"run `sysctl -w fs.inotify.max_user_instances={instances} "
+                f"fs.inotify.max_user_watches={WATCHES_ADVISED}` as root",
+            )
+    return Finding("inotify", "enough")
+
+
+def rootless_finding(machine: Machine, engine: Engine) -> Finding:
+    """Say what a rootless engine needs, which on cgroup v1 kind refuses."""
+    needs = "kind needs cgroup v2 for that, with cpu, memory and pids delegated to this user"
+    return Finding(
+        "rootless",
+        f"{engine.name} runs without root: {needs}; where a node does not start, start it as root",
+        fatal=machine.cgroup == 1,
+    )
+
+
 def doctor(options: Options) -> list[Finding]:
     """Say what this machine has and lacks and what `up` would do, in seconds, changing nothing."""
     machine = this_machine()
@@ -326,7 +359,10 @@ def doctor(options: Options) -> list[Finding]:
                 f"{DISK_NEEDED / 10**9:.0f}", machine.disk_free < DISK_NEEDED // 4),
         Finding("engine", plan_engine(machine, engine, install=options.install),
                 engine is None and not can_start),
+        inotify_finding(machine, options.nodes),
     ]  # fmt: skip
+    if engine and engine.rootless:
+        findings.append(rootless_finding(machine, engine))
     for program, package in BUILD_PACKAGES.items():
         if not shutil.which(program):
             would = f"the Debian package {package} would be installed"

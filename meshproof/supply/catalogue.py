@@ -206,9 +206,7 @@ def _images() -> list[Recipe]:
             "application",
             "the application's images in one archive",
             _build_application,
-            settings={f"loaded as {name}": recipe for name, recipe in LOADED.items()},
             needs=tuple(LOADED.values()),
-            helpers=(rename_images,),
         ),
     ]
 

@@ -69,6 +69,5 @@ RECIPE = Recipe(
     "debian",
     f"a slim Debian root ({SUITE})",
     build,
-    settings={"suite": SUITE, "left out": " ".join(LEFT_OUT), "hook": NO_USRMERGE},
     image=True,
 )

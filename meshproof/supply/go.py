@@ -105,6 +105,9 @@ def environment() -> dict[str, str]:
     home = cache_dir() / "go"
     return {
         "CGO_ENABLED": "0",
+        "GOOS": "linux",
+        "GOARCH": "amd64",
+        "GOAMD64": "v1",
         "GOCACHE": str(home / "build"),
         "GOMODCACHE": str(home / "mod"),
         "GOFLAGS": "-mod=readonly -modcacherw",
@@ -170,11 +173,5 @@ def go_recipe(
         about,
         build,
         files=(MODULES / name,),
-        settings={
-            "go": version_to_build_with(),
-            "packages": " ".join(packages),
-            "ldflags": ldflags,
-            "tags": tags,
-            "platform": "linux/amd64",
-        },
+        settings={"go": version_to_build_with()},
     )

@@ -50,10 +50,8 @@ def image_recipe(
         about,
         build,
         files=(source,),
-        settings={f"argument {key}": value for key, value in arguments.items()},
         needs=(*binaries, *([base] if base else []), *extra_needs),
         image=True,
-        helpers=(stage,) if stage else (),
     )
 
 

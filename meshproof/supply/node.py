@@ -152,7 +152,6 @@ RECIPE = Recipe(
     "node",
     f"the node image: kind's, with Kubernetes {KUBERNETES_VERSION} and the images clusters need",
     build_node,
-    settings={f"baked in as {name}": recipe for name, recipe in BAKED_IN.items()},
     needs=(
         "kind",
         "kubernetes",
@@ -163,5 +162,4 @@ RECIPE = Recipe(
         *BAKED_IN.values(),
     ),
     image=True,
-    helpers=(rename_images, names_in_cluster),
 )

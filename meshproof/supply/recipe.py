@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import inspect
-import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from meshproof.supply.code import reached
 
 if TYPE_CHECKING:
     from meshproof.supply.workshop import Workbench
@@ -24,10 +23,10 @@ class Recipe:
     """How one artefact is made.
 
     ``files`` are files or folders whose content goes into the key; ``settings``
-    are all other inputs (versions, flags); ``needs`` names the recipes whose
+    are inputs that the code does not hold (versions); ``needs`` names the recipes whose
     artefacts this one uses. ``image`` says that the artefact is a container
-    image in the engine rather than a folder of files. The source code of
-    ``build`` and of the ``helpers`` it calls counts as an input too.
+    image in the engine rather than a folder of files. The code that ``build``
+    reaches, and the constants in it, count as inputs by themselves.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Recipe:
     settings: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     image: bool = False
-    helpers: tuple[Callable[..., object], ...] = ()
 
 
 def content_digest(path: Path) -> str:
@@ -62,10 +60,7 @@ def inputs_of(recipe: Recipe, root: Path, keys: Mapping[str, str]) -> dict[str, 
     inputs = {
         f"file:{file.relative_to(root).as_posix()}": content_digest(file) for file in recipe.files
     }
-    for function in (recipe.build, *recipe.helpers):
-        # Parsed, so that its layout and comments do not count.
-        source = ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
-        inputs[f"code:{function.__qualname__}"] = hashlib.sha256(source.encode()).hexdigest()
+    inputs |= reached(recipe.build, root)
     inputs |= {f"setting:{name}": value for name, value in recipe.settings.items()}
     inputs |= {f"recipe:{name}": keys[name] for name in recipe.needs}
     return inputs

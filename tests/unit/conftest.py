@@ -100,6 +100,8 @@ def machine() -> Machine:
         cores=2,
         memory=16 * 2**30,
         disk_free=100 * 10**9,
+        inotify_instances=512,
+        inotify_watches=524288,
     )
 
 

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from meshproof.engine.engine import Container, Engine, answering
+from meshproof.engine.engine import Container, Engine, answering, podman_settings
+from meshproof.engine.machine import Machine
 from meshproof.process import CommandFailed
 
 if TYPE_CHECKING:
@@ -113,3 +115,53 @@ def test_docker_means_podman_for_a_program_that_calls_it_so(script: Script, tmp_
 def test_docker_needs_no_shim(tmp_path: Path) -> None:
     assert Engine("docker", "docker").docker_shim(tmp_path) == {}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_podmans_builds_ask_for_the_limits_that_the_machine_has(
+    machine: Machine, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withheld = replace(machine, withheld=("CAP_SYS_RESOURCE",), open_files=1024, processes=4096)
+    monkeypatch.setattr("meshproof.engine.engine.this_machine", lambda: withheld)
+    script("docker", "exit 1")
+    script("podman", "exit 0")
+    said = commands_of_a_build(answering(), tmp_path)
+    assert [word for word in said if word.startswith("--ulimit")] == [
+        "--ulimit=nofile=1024:1024",
+        "--ulimit=nproc=4096:4096",
+    ]
+    assert '"nofile=1024:1024", "nproc=4096:4096"' in (podman_settings(withheld) or "")
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_builds_ask_for_no_limits_where_nothing_is_withheld(
+    machine: Machine, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("meshproof.engine.engine.this_machine", lambda: machine)
+    script(name, "exit 0")
+    found = answering((name,))
+    assert not [word for word in commands_of_a_build(found, tmp_path) if "ulimit" in word]
+
+
+def commands_of_a_build(engine: Engine | None, context: Path) -> list[str]:
+    """The words of the command by which an engine builds an image."""
+    words: list[str] = []
+    assert engine is not None
+    engine.build_image(lambda *argv, **_: words.extend(map(str, argv)), context, "made:1", {})
+    return words
+
+
+@pytest.mark.parametrize(
+    ("name", "printed", "rootless"),
+    [
+        ("docker", '["name=seccomp,profile=default","name=rootless"]', True),
+        ("docker", '["name=seccomp,profile=default"]', False),
+        ("docker", "null", False),
+        ("podman", "true", True),
+        ("podman", "false", False),
+    ],
+)
+def test_an_engine_says_whether_it_is_rootless(
+    script: Script, name: str, printed: str, rootless: bool
+) -> None:
+    command = script(name, f"echo '{printed}'")
+    assert Engine(name, str(command)).rootless is rootless

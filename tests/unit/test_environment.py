@@ -103,6 +103,62 @@ def test_doctor_names_what_the_machine_withholds(
     assert found["capabilities"].text.startswith("withheld: CAP_SYSLOG;")
 
 
+@pytest.mark.parametrize(
+    ("nodes", "instances", "watches", "lacking"),
+    [
+        (1, 128, 8192, None),
+        (2, 128, 8192, None),
+        (1, 127, 8192, "fs.inotify.max_user_instances is 127"),
+        (1, 128, 8191, "fs.inotify.max_user_watches is 8191"),
+        (3, 128, 65536, "fs.inotify.max_user_instances is 128"),
+        (3, 192, 8192, "fs.inotify.max_user_watches is 8192"),
+        (3, 192, 12288, None),
+        (3, -1, -1, None),
+    ],
+)
+def test_doctor_names_a_limit_on_watched_files_that_nodes_come_up_against(
+    machine: Machine,
+    programs: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: int,
+    instances: int,
+    watches: int,
+    lacking: str | None,
+) -> None:
+    limited = replace(machine, inotify_instances=instances, inotify_watches=watches)
+    text = examine(limited, monkeypatch, nodes=nodes)["inotify"].text
+    if lacking is None:
+        assert text == "enough"
+    else:
+        assert text.startswith(lacking)
+        assert (
+            "sysctl -w fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288" in text
+        )
+
+
+def test_what_doctor_advises_is_enough_for_all_nodes(
+    machine: Machine, programs: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = examine(replace(machine, inotify_instances=128), monkeypatch, nodes=9)["inotify"].text
+    assert "and 576 are needed: run `sysctl -w fs.inotify.max_user_instances=576 " in text
+
+
+@pytest.mark.parametrize(("cgroup", "fatal"), [(2, False), (1, True)])
+def test_doctor_names_a_rootless_engine(
+    machine: Machine, programs: set[str], monkeypatch: pytest.MonkeyPatch, cgroup: int, fatal: bool
+) -> None:
+    engine = Mock(spec=Engine, version="podman 4.3.1", rootless=True)
+    engine.name = "podman"
+    engine.containers.return_value = []
+    monkeypatch.setattr(environment, "answering", lambda: engine)
+    found = examine(replace(machine, cgroup=cgroup, root=False), monkeypatch)
+    assert found["rootless"].text.startswith("podman runs without root: ")
+    assert "start it as root" in found["rootless"].text
+    assert found["rootless"].fatal is fatal
+    engine.rootless = False
+    assert "rootless" not in examine(machine, monkeypatch)
+
+
 def test_version_behind_the_name_mysql_is_asked_of_the_image(script: Script) -> None:
     docker = script("docker", 'echo "mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux"')
     version = environment.mariadb_version(Engine("docker", str(docker)), "sha256:1")

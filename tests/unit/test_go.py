@@ -64,6 +64,11 @@ def test_the_locked_go_is_new_enough() -> None:
     assert tuple(map(int, locked[1].split("."))) >= MINIMUM
 
 
+def test_a_build_is_for_one_platform_whatever_the_machine_says() -> None:
+    told = go.environment()
+    assert (told["GOOS"], told["GOARCH"], told["GOAMD64"]) == ("linux", "amd64", "v1")
+
+
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
     """No toolchain is remembered, and pip installs a Go that says that it is 1.26.6."""

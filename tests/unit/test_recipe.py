@@ -21,10 +21,6 @@ def build_otherwise(bench: Workbench) -> None:
     """Build in another way."""
 
 
-def helper() -> None:
-    """Help."""
-
-
 def key(recipe: Recipe, root: Path, needed: str = "0123") -> str:
     return key_of(recipe.name, inputs_of(recipe, root, dict.fromkeys(recipe.needs, needed)))
 
@@ -104,7 +100,6 @@ def test_bytecode_does_not_change_the_key(recipe: Recipe, folder: Path, tmp_path
         {"settings": {"go": "1.26"}},
         {"settings": {"go": "1.26", "tags": "", "more": ""}},
         {"build": build_otherwise},
-        {"helpers": (helper,)},
         {"needs": ("go", "kind")},
         {"needs": ()},
         {"files": ()},
