@@ -58,8 +58,8 @@ def manifests_of(lane: Lane, source: Path, target: Path) -> Path:
         return source
     if not target.exists():
         partial = target.with_name(f"{target.name}.partial")
-        shutil.copytree(source, partial)
-        for file in partial.glob("istio/*.yaml"):
+        shutil.copytree(source, partial, ignore=shutil.ignore_patterns("breakages"))
+        for file in partial.rglob("*.yaml"):
             documents = read_all(file.read_text())
             led = [_led_to(document, lane.host) for document in documents]
             if led != documents:

@@ -29,6 +29,7 @@ LOADED = {
     "localhost/voting/storage:2.0": "image-mariadb",
     "localhost/voting/app:2.0": "image-voting-app-2.0",
     "localhost/voting/analytics:2.0": "image-voting-analytics-2.0",
+    "localhost/bookinfo:1.0": "image-bookinfo",
 }
 #: The programs that the harness itself calls.
 TOOLS = {"kind": "kind", "kubectl": "kubernetes", "istioctl": "istio"}
@@ -202,6 +203,13 @@ def _images() -> list[Recipe]:
         _voting_image("analytics", "1.1"),
         _voting_image("app", "2.0"),
         _voting_image("analytics", "2.0"),
+        image_recipe(
+            "image-bookinfo",
+            "the Bookinfo application, all components",
+            folder="bookinfo",
+            base="debian",
+            stage=stage_wheels,
+        ),
         Recipe(
             "application",
             "the application's images in one archive",

@@ -60,8 +60,8 @@ def test_tools_and_loaded_and_baked_images_are_made_by_recipes(recipes: Recipes)
 
 def test_every_image_of_a_manifest_is_loaded_or_baked_in() -> None:
     asked = set()
-    for folder in ("probes", "voting/kubernetes", "voting/istio"):
-        for file in (ROOT / "manifests" / folder).glob("*.yaml"):
+    for folder in ("probes", "voting/kubernetes", "voting/istio", "bookinfo"):
+        for file in (ROOT / "manifests" / folder).rglob("*.yaml"):
             for document in yaml.safe_load_all(file.read_text()):
                 asked |= _images(document)
     assert asked

@@ -243,7 +243,7 @@ def _stage(bench: object, context: Path) -> None:
         {"arguments": {"OTHER": "etcd"}},
         {"stage": _stage},
     ],
-    ids=str,
+    ids=["binaries", "base", "an argument's name", "an argument's value", "stage"],
 )
 def test_whatever_an_image_recipe_is_given_changes_its_key(change: dict[str, Any]) -> None:
     given: dict[str, Any] = {

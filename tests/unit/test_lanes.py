@@ -14,9 +14,11 @@ from meshproof.suite.tutorial import MANIFESTS
 
 
 def stated(folder: Path) -> dict[str, list[Any]]:
+    """What is applied, by file: breakages are not."""
     return {
         file.relative_to(folder).as_posix(): read_all(file.read_text())
         for file in sorted(folder.rglob("*.yaml"))
+        if file.parent.name != "breakages"
     }
 
 
