@@ -16,7 +16,7 @@ from benchmarks.page import page
 from benchmarks.sampling import measure_sampling
 from benchmarks.stages import measure_stages
 from benchmarks.suite import measure_breakages, measure_suite
-from meshproof.environment import environment
+from meshproof.environment import bring_up
 from meshproof.environment.environment import Environment
 from meshproof.environment.options import read_options
 from meshproof.errors import MeshproofError
@@ -69,7 +69,7 @@ def _measured(part: str, reports: Path, cluster: str, progress: Progress) -> Ite
             return list(measure_suite(reports, progress, cluster=cluster))
         if part == "breakages":
             return list(measure_breakages(reports, progress, cluster=cluster))
-        place = environment.up(read_options({"cluster_name": cluster}), progress)
+        place = bring_up.up(read_options({"cluster_name": cluster}), progress)
         measure: Callable[[Environment, Path, Progress], Iterable[Figure]] = (
             measure_stages if part == "stages" else measure_sampling
         )

@@ -16,11 +16,14 @@ from meshproof import __version__
 from meshproof.engine.engine import answering
 from meshproof.engine.machine import this_machine
 from meshproof.engine.provision import ensure_engine
-from meshproof.environment import environment
+from meshproof.environment import bring_up, take_down
 from meshproof.environment.advance import advance, stage_now
+from meshproof.environment.doctor import doctor as doctor_of
+from meshproof.environment.environment import workshop
 from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options, option_flags, read_options
 from meshproof.environment.reach import reach
+from meshproof.environment.status import status as status_of
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.paths import ROOT
 from meshproof.process import kill_running
@@ -90,7 +93,7 @@ def cli() -> None:
 @with_options(*UP_OPTIONS)
 def doctor(**typed: Any) -> None:
     """Say what this machine has and lacks, and what `up` would do about it."""
-    findings = environment.doctor(read_options(typed))
+    findings = doctor_of(read_options(typed))
     table = Table(box=None, show_header=False)
     for finding in findings:
         table.add_row("✗" if finding.fatal else "✓", finding.subject, finding.text)
@@ -105,7 +108,7 @@ def up(**typed: Any) -> None:
     """Bring cluster and mesh up, or find them healthy; they stay until `down`."""
     options = read_options(typed)
     progress = Progress()
-    result = environment.up(options, progress)
+    result = bring_up.up(options, progress)
     own = f" (export KUBECONFIG={result.cluster.kubeconfig})" if options.cluster == "kind" else ""
     progress.note(f"ready: {result.loopback}/{own}")
 
@@ -134,10 +137,10 @@ def down(everything: bool, **typed: Any) -> None:
     """
     options = read_options(typed)
     if everything:
-        for line in environment.down_all(options, Progress()):
+        for line in take_down.down_all(options, Progress()):
             click.echo(line)
         return
-    there = environment.down(options, Progress())
+    there = take_down.down(options, Progress())
     click.echo(f"{options.cluster_name} is gone" if there else "there is no cluster")
 
 
@@ -155,7 +158,7 @@ def clean(**typed: Any) -> None:
 def status(**typed: Any) -> None:
     """Say what is running, and at which stage the namespace is."""
     options = read_options(typed)
-    rows = environment.status(options)
+    rows = status_of(options)
     if rows[-1][0] == f"namespace {options.namespace}":  # all that comes before it answered
         rows.append(("tutorial", stage_now(reach(options), options)))
     table = Table(box=None, show_header=False)
@@ -171,7 +174,7 @@ def build(names: tuple[str, ...], **typed: Any) -> None:
     """Build recipes, and what they need, where it is not built yet; without NAMES, list them."""
     options = read_options(typed)
     if not names:
-        shop = environment.workshop(answering(), Progress())
+        shop = workshop(answering(), Progress())
         table = Table(box=None)
         for heading in ("recipe", "what it makes", "key", "built"):
             table.add_column(heading)
@@ -186,9 +189,9 @@ def build(names: tuple[str, ...], **typed: Any) -> None:
     sound = all(name in known for name in names)
     if sound and any(known[name].image or known[name].needs for name in names):
         engine = ensure_engine(this_machine(), install=options.install, progress=progress)
-    shop = environment.workshop(engine, progress)
+    shop = workshop(engine, progress)
     if engine:
-        environment.require_programs(shop, this_machine(), options, progress)
+        bring_up.require_programs(shop, this_machine(), options, progress)
     shop.provide(*names)
     for name in names:
         click.echo(shop.image(name) if known[name].image else str(shop.folder(name)))
@@ -202,7 +205,7 @@ def show_cache(pruning: bool) -> None:
     With --prune, take away what none does: checkouts that are gone do not count.
     """
     engine = answering()
-    shop = environment.workshop(engine, Progress())
+    shop = workshop(engine, Progress())
     shop.note()
     place = shop.cache
     if pruning:

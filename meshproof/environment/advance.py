@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 from meshproof.cluster.cluster import Cluster, new_owner
 from meshproof.cluster.lease import ANY_HOST, Leases, of_namespace
 from meshproof.cluster.objects import live_objects, take_over
-from meshproof.environment import environment
+from meshproof.environment import bring_up
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.progress import Progress
@@ -69,7 +69,7 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
     where its effect does not come.
     """
     checked_stage(stage)
-    found = environment.up(options, progress)
+    found = bring_up.up(options, progress)
     owner = new_owner(options.namespace)
     cluster = replace(found.cluster, owner=owner)
     with _held(Leases(cluster, owner), options.namespace):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.environment import environment
+from meshproof.environment.existing import existing_cluster
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import state_dir
@@ -12,7 +12,7 @@ from meshproof.paths import state_dir
 def reach(options: Options) -> Cluster:
     """Return the cluster of these options. Raises ``EnvironmentBroken`` where there is none."""
     if options.cluster == "existing":
-        return environment.existing_cluster(options)
+        return existing_cluster(options)
     folder = state_dir() / "clusters" / options.cluster_name
     kubeconfig = folder / "kubeconfig"
     if not kubeconfig.exists():

@@ -10,7 +10,7 @@ from pathlib import Path
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, Cluster
-from meshproof.cluster.kind import unready_workloads
+from meshproof.cluster.health import unready_workloads
 from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.paths import ROOT
 from meshproof.progress import Progress

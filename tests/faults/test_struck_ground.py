@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.kind import unready_workloads
+from meshproof.cluster.health import unready_workloads
 from meshproof.cluster.objects import delete, get
 from meshproof.engine.engine import Engine
 from meshproof.environment.environment import Environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshproof.cluster.objects import namespace_object
-from meshproof.environment import environment as bring_up
+from meshproof.environment import bring_up
 from meshproof.environment.environment import Environment
 from meshproof.environment.options import Options
 from meshproof.progress import Progress

@@ -11,7 +11,7 @@ from meshproof import cli
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.lease import ANY_HOST, Holder, of_namespace
 from meshproof.environment import advance as module
-from meshproof.environment import environment
+from meshproof.environment import bring_up
 from meshproof.environment.advance import Place, advance, checked_stage, stage_now
 from meshproof.environment.environment import Environment
 from meshproof.environment.options import Options, read_options
@@ -49,7 +49,7 @@ def test_after_the_last_stage_nothing_is_next() -> None:
 def test_an_unknown_stage_is_refused_before_anything_is_brought_up(
     options: Options, monkeypatch: pytest.MonkeyPatch, progress: Progress
 ) -> None:
-    monkeypatch.setattr(environment, "up", lambda *_: pytest.fail("brought up"))
+    monkeypatch.setattr(bring_up, "up", lambda *_: pytest.fail("brought up"))
     with pytest.raises(UsageFailure, match="no stage “lockdown”; the stages are: namespace, depl"):
         advance(options, "lockdown", progress)
     assert checked_stage("lock-down") == "lock-down"
@@ -82,7 +82,7 @@ def followed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def follow_to(self, stage: str) -> None:
             done.append(f"follow to {stage}")
 
-    monkeypatch.setattr(environment, "up", up)
+    monkeypatch.setattr(bring_up, "up", up)
     monkeypatch.setattr(module, "Leases", FreeLeases)
     monkeypatch.setattr(module, "Tutorial", Followed)
     monkeypatch.setattr(module, "take_over", lambda _: done.append("take over"))

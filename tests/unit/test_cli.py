@@ -9,8 +9,8 @@ import pytest
 
 from meshproof import __version__, cli
 from meshproof.engine.machine import Machine
-from meshproof.environment import environment
-from meshproof.environment.environment import Finding
+from meshproof.environment import bring_up, take_down
+from meshproof.environment.doctor import Finding
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import cache_dir, state_dir
 from meshproof.supply.catalogue import recipes as all_recipes
@@ -26,15 +26,25 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise AssertionError("an engine was asked for")
 
     monkeypatch.setattr(cli, "ensure_engine", refuse)
-    monkeypatch.setattr(environment, "ensure_engine", refuse)
+    monkeypatch.setattr(bring_up, "ensure_engine", refuse)
+    monkeypatch.setattr(take_down, "ensure_engine", refuse)
     yield
     assert not cache_dir().exists()
     assert not state_dir().exists()
 
 
+#: Where a command finds what it calls.
+CALLED: dict[str, tuple[Any, str]] = {
+    "up": (bring_up, "up"),
+    "down": (take_down, "down"),
+    "doctor": (cli, "doctor_of"),
+    "status": (cli, "status_of"),
+}
+
+
 @pytest.fixture
 def doing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], None]:
-    """A function that makes a function of `environment` return or raise something."""
+    """A function that makes what a command calls return or raise something."""
 
     def set_result(name: str, result: Any) -> None:
         def stand_in(*given: Any) -> Any:
@@ -42,7 +52,7 @@ def doing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], None]:
                 raise result
             return result
 
-        monkeypatch.setattr(environment, name, stand_in)
+        monkeypatch.setattr(*CALLED[name], stand_in)
 
     return set_result
 
@@ -227,7 +237,7 @@ def test_no_install_is_an_option_of_up(
         given.append(options.install)
         raise EnvironmentBroken("Enough.")
 
-    monkeypatch.setattr(environment, "up", up)
+    monkeypatch.setattr(bring_up, "up", up)
     for flags in (["--no-install"], ["--install"], []):
         assert meshproof("up", *flags) == 3
     assert given == [False, True, True]

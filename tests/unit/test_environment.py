@@ -11,9 +11,13 @@ import pytest
 from meshproof.cluster.kind import KindCluster
 from meshproof.engine.engine import Engine
 from meshproof.engine.machine import Machine
-from meshproof.environment import environment
-from meshproof.environment.environment import Finding, doctor, status
+from meshproof.environment import bring_up, environment, take_down
+from meshproof.environment import doctor as examining
+from meshproof.environment import existing as foreign
+from meshproof.environment import status as asking
+from meshproof.environment.doctor import Finding, doctor
 from meshproof.environment.options import Options, read_options
+from meshproof.environment.status import status
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.mesh.istio import Istio
 from meshproof.paths import cache_dir, state_dir
@@ -29,7 +33,8 @@ pytestmark = pytest.mark.usefixtures("recipes")
 def programs(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The programs of a machine whose engine does not answer."""
     programs = {"apt-get"}
-    monkeypatch.setattr(environment, "answering", lambda: None)
+    for module in (examining, asking, take_down):
+        monkeypatch.setattr(module, "answering", lambda: None)
     monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}" if name in programs else None)
     return programs
 
@@ -37,7 +42,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 def examine(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, **typed: object
 ) -> dict[str, Finding]:
-    monkeypatch.setattr(environment, "this_machine", lambda: machine)
+    monkeypatch.setattr(examining, "this_machine", lambda: machine)
     return {finding.subject: finding for finding in doctor(read_options(typed))}
 
 
@@ -150,7 +155,7 @@ def test_doctor_names_a_rootless_engine(
     engine = Mock(spec=Engine, version="podman 4.3.1", rootless=True)
     engine.name = "podman"
     engine.containers.return_value = []
-    monkeypatch.setattr(environment, "answering", lambda: engine)
+    monkeypatch.setattr(examining, "answering", lambda: engine)
     found = examine(replace(machine, cgroup=cgroup, root=False), monkeypatch)
     assert found["rootless"].text.startswith("podman runs without root: ")
     assert "start it as root" in found["rootless"].text
@@ -193,7 +198,7 @@ def test_what_is_cut_out_of_a_kubeconfig_is_the_processs_alone(
         return tools
 
     monkeypatch.setenv("MESHPROOF_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(environment, "link_tools", link)
+    monkeypatch.setattr(foreign, "link_tools", link)
     monkeypatch.setattr("atexit.register", lambda *call, **_: registered.append(call))
     monkeypatch.setattr(
         "kubernetes.config.list_kube_config_contexts",
@@ -203,7 +208,7 @@ def test_what_is_cut_out_of_a_kubeconfig_is_the_processs_alone(
     left.parent.mkdir(parents=True)
     left.write_text("a token")
     made = [
-        environment.existing_cluster(read_options({"cluster": "existing", "kube_context": context}))
+        foreign.existing_cluster(read_options({"cluster": "existing", "kube_context": context}))
         for context in ("a/b", "a_b")
     ]
     for cluster, context in zip(made, ("a/b", "a_b"), strict=True):
@@ -228,9 +233,9 @@ class Theirs:
 def theirs(monkeypatch: pytest.MonkeyPatch) -> Theirs:
     """Somebody's cluster, whose gateway waits for an address, and which no engine here runs."""
     found = Theirs()
-    monkeypatch.setattr(environment, "existing_cluster", lambda options: found)
+    monkeypatch.setattr(foreign, "existing_cluster", lambda options: found)
     monkeypatch.setattr(Istio, "ingress_address", lambda self: None)
-    monkeypatch.setattr(environment, "answering", lambda: None)
+    monkeypatch.setattr(foreign, "answering", lambda: None)
     return found
 
 
@@ -242,9 +247,9 @@ def test_where_a_gateway_without_an_address_answers_can_be_told(
     theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(EnvironmentBroken, match=r"no address yet.*MESHPROOF_INGRESS_URL"):
-        environment.up(existing(), progress)
+        bring_up.up(existing(), progress)
     monkeypatch.setenv("MESHPROOF_INGRESS_URL", "http://127.0.0.1:8080")
-    found = environment.up(existing(), progress)
+    found = bring_up.up(existing(), progress)
     assert (found.loopback, found.made) == ("http://127.0.0.1:8080", False)
     assert found.cluster is cast("Any", theirs)
 
@@ -261,11 +266,11 @@ def test_what_is_loaded_into_somebody_elses_kind_cluster_is_not_noted_there(
         "application_images": {},
     }
     for name, instead in stand_ins.items():
-        monkeypatch.setattr(environment, name, Mock(return_value=instead))
+        monkeypatch.setattr(foreign, name, Mock(return_value=instead))
     monkeypatch.setattr(KindCluster, "containers", lambda self: ["a node"])
-    monkeypatch.setattr(environment, "load_application", loaded)
+    monkeypatch.setattr(foreign, "load_application", loaded)
     monkeypatch.setenv("MESHPROOF_INGRESS_URL", "http://127.0.0.1:8080")
-    found = environment.up(existing(), progress)
+    found = bring_up.up(existing(), progress)
     assert loaded.call_args.args[1].name == "theirs"
     assert loaded.call_args.kwargs == {"foreign": theirs}
     assert (found.pods_since is not None) is lacked
@@ -274,11 +279,11 @@ def test_what_is_loaded_into_somebody_elses_kind_cluster_is_not_noted_there(
 def test_an_existing_cluster_is_never_taken_down(progress: Progress) -> None:
     options = read_options({"cluster": "existing", "kube_context": "prod"})
     with pytest.raises(UsageFailure, match="an existing one is yours"):
-        environment.down(options, progress)
+        take_down.down(options, progress)
 
 
 def test_down_without_any_engine_finds_nothing(programs: set[str], progress: Progress) -> None:
-    assert environment.down(read_options({}), progress) is False
+    assert take_down.down(read_options({}), progress) is False
 
 
 def test_tools_are_linked_into_one_folder(recipes: dict[str, Recipe], progress: Progress) -> None:
@@ -301,9 +306,9 @@ def test_all_that_was_made_is_taken_down_and_the_rest_is_named(
         gone.append(options.cluster_name)
         return True
 
-    monkeypatch.setattr(environment, "down", down)
-    monkeypatch.setattr(environment, "unconfigure_daemon", lambda: ["the engine's"])
-    said = environment.down_all(read_options({"cluster_name": "third"}), progress)
+    monkeypatch.setattr(take_down, "down", down)
+    monkeypatch.setattr(take_down, "unconfigure_daemon", lambda: ["the engine's"])
+    said = take_down.down_all(read_options({"cluster_name": "third"}), progress)
     assert gone == ["meshproof", "other", "third"]
     assert said[:4] == [f"deleted: cluster {name}" for name in gone] + ["the engine's"]
     assert all(line.startswith("left: ") for line in said[4:])

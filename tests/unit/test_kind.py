@@ -15,15 +15,13 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.health import pod_ready, started_before, unready_workloads
 from meshproof.cluster.kind import (
     CONFIG,
     KindCluster,
     cluster_config,
     loaded,
     plan,
-    pod_ready,
-    started_before,
-    unready_workloads,
     without_forwarder,
 )
 from meshproof.engine.engine import Container, Engine

@@ -18,8 +18,9 @@ import fixtures.environment
 from fixtures.environment import BringUp
 from meshproof.cluster.cluster import RUN, RUN_VARIABLE, TUTORIAL, Cluster, Owner, new_owner
 from meshproof.cluster.lease import ANY_HOST, DURATION, Leases, holder_of, living, of_namespace
+from meshproof.environment import bring_up as bringing
 from meshproof.environment import environment as library
-from meshproof.environment import leftovers
+from meshproof.environment import leftovers, take_down
 from meshproof.environment.environment import Environment
 from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options
@@ -241,9 +242,9 @@ def test_who_finds_the_namespace_taken_takes_only_a_cluster_of_his_own_down(
     found = Environment(cluster, "http://127.0.0.1", made, None, {}, built=True)
     downs: list[object] = []
     # Neither saw a cluster when it began, and one was quicker.
-    monkeypatch.setattr(library, "cluster_exists", lambda options: False)
-    monkeypatch.setattr(library, "up", lambda options, progress: found)
-    monkeypatch.setattr(library, "down", lambda *how: downs.append(how))
+    monkeypatch.setattr(take_down, "cluster_exists", lambda options: False)
+    monkeypatch.setattr(bringing, "up", lambda options, progress: found)
+    monkeypatch.setattr(take_down, "down", lambda *how: downs.append(how))
     if not made:
         first._claim(cluster)
     else:
