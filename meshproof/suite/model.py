@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 
 from pydantic import ConfigDict
@@ -48,6 +49,22 @@ class Stage:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Image:
+    """An image that is loaded into the nodes, by its ``name`` in the manifests.
+
+    ``recipe`` is what builds it: one of the harness's own, or, where there is a ``folder`` of
+    ``images/``, the suite's, by the Dockerfile there with these build ``arguments``; ``about`` says
+    what it is, then.
+    """
+
+    name: str
+    recipe: str
+    folder: str = ""
+    about: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, config=STRICT)
 class Deviation:
     """One way in which what is tested is not the tutorial's own, or not the default.
 
@@ -79,6 +96,7 @@ class Suite:
     sections: Mapping[str, str]
     expectations: tuple[Expectation, ...]
     stages: tuple[Stage, ...]
+    images: tuple[Image, ...] = ()
     deviations: tuple[Deviation, ...] = ()
 
     @property

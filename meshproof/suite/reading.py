@@ -117,6 +117,7 @@ def problems(suite: Suite) -> Iterator[Problem]:
     ids = [expectation.id for expectation in suite.expectations]
     yield from _twice("expectations", ids, "id")
     yield from _twice("stages", suite.stage_names, "name")
+    yield from _twice("images", [image.name for image in suite.images], "name")
     yield from _twice("deviations", [one.name for one in suite.deviations], "name")
     for index, expectation in enumerate(suite.expectations):
         if expectation.section not in suite.sections:
@@ -126,6 +127,11 @@ def problems(suite: Suite) -> Iterator[Problem]:
         if not stage.commands:
             what = f"no command leads to stage “{stage.name}”; give it `commands`, or leave it out"
             yield Problem(("stages", index), what)
+    for index, image in enumerate(suite.images):
+        folder = ROOT / "images" / image.folder
+        if image.folder and not (folder / "Dockerfile").is_file():
+            what = f"there is no images/{image.folder}/Dockerfile to build {image.name} by"
+            yield Problem(("images", index, "folder"), what)
     for index, deviation in enumerate(suite.deviations):
         for place, identifier in enumerate(deviation.expectations):
             if identifier not in ids:

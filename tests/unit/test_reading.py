@@ -28,6 +28,9 @@ stages:
   served: true
   commands:
   - kubectl apply -f kubernetes/shop.yaml --namespace {namespace}
+images:
+- name: localhost/shop:1.0
+  recipe: image-redis
 deviations:
 - name: own shop
   text: The shop is another.
@@ -83,10 +86,10 @@ def test_an_unknown_stage_is_answered_with_those_that_there_are(write: Write) ->
         ("served: true", 'served: "yes"', 15, "“served” is \"yes\", and should be true or false"),
         ("name: shop", "name: 3", 1, "“name” is 3, and should be text, in quotes where it looks"
          " like something else"),
-        ("[S1]", "S1", 22, "“expectations” is \"S1\", and should be a list"),
+        ("[S1]", "S1", 25, "“expectations” is \"S1\", and should be a list"),
         ("section: deploy", "section: depoly", 8, "there is no section “depoly”; “deploy” is"
          " close"),
-        ("[S1]", "[X]", 22, "there is no expectation “X”; there are: S1"),
+        ("[S1]", "[X]", 25, "there is no expectation “X”; there are: S1"),
         ("- name: open\n", "- name: namespace\n", 14, "“namespace” is the name of an earlier one of"
          " the stages, too"),
         ("stages:\n", "stages:\n- name: early\n", 12, "no command leads to stage “early”;"
@@ -95,6 +98,8 @@ def test_an_unknown_stage_is_answered_with_those_that_there_are(write: Write) ->
          "no command leads to stage “namespace”; give it `commands`, or leave it out"),
         ("stages:", "- id: S1\n  section: deploy\n  promise: a\n  proof: b\nstages:", 11,
          "“S1” is the id of an earlier one of the expectations, too"),
+        ("recipe: image-redis", "recipe: image-shop\n  folder: shop", 21, "there is no"
+         " images/shop/Dockerfile to build localhost/shop:1.0 by"),
         ("title:", "name: twice\ntitle:", 2, "“name” stands twice"),
         ("title: A", "title: [A", 3, "this is no YAML: did not find expected ',' or ']'"),
     ],
