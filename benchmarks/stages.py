@@ -12,8 +12,9 @@ from meshproof.cluster.cluster import OWNED
 from meshproof.environment.environment import Environment
 from meshproof.progress import Progress
 from meshproof.run.lanes import manifests_of, own_lane
-from meshproof.suite.stages import STAGES, Stage
-from meshproof.suite.tutorial import MANIFESTS, Tutorial
+from meshproof.suite.model import Stage
+from meshproof.suite.registry import default_suite
+from meshproof.suite.tutorial import Tutorial
 
 OURS, BARE = "bench", "bench-bare"
 WAIT = "kubectl wait --for=condition=Available deployment --all --timeout=120s --namespace {}"
@@ -27,7 +28,7 @@ def measure_stages(environment: Environment, folder: Path, progress: Progress) -
     """
     ours, bare = (place(environment, name, folder, progress) for name in (OURS, BARE))
     try:
-        for number, stage in enumerate(STAGES):
+        for number, stage in enumerate(ours.suite.stages):
             with progress.step(f"stage {stage.name}"):
                 if number % 2:
                     alone = _bare(bare, stage)
@@ -53,7 +54,7 @@ def place(environment: Environment, name: str, folder: Path, progress: Progress)
         ingress=environment.loopback,
         host=lane.host,
         progress=progress,
-        manifests=manifests_of(lane, MANIFESTS, folder / name),
+        manifests=manifests_of(lane, default_suite().manifests, folder / name),
         pods_since=environment.pods_since,
     )
     found.delete()  # one that a killed benchmark left behind
@@ -72,7 +73,7 @@ def _bare(tutorial: Tutorial, stage: Stage) -> Cost:
     with measured() as cost:
         for line in [*lines, *([WAIT.format(tutorial.namespace)] if waits else [])]:
             tutorial.cluster.command(*shlex.split(line), cwd=tutorial.manifests)
-    if stage.name == STAGES[0].name:
+    if stage == tutorial.suite.stages[0]:
         # The harness deletes only what carries its label.
         tutorial.cluster.core.patch_namespace(tutorial.namespace, {"metadata": {"labels": OWNED}})
     return cost

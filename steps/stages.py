@@ -12,7 +12,8 @@ from meshproof.environment.options import Options
 from meshproof.process import Completed
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.round_trips import Way, changes_seen, changes_told, draw_pair, go, walk
-from meshproof.suite.stages import Objects, stage_named
+from meshproof.suite.stages import Objects
+from meshproof.suite.transitional import stage_named
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, listed, number
 

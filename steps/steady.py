@@ -15,7 +15,7 @@ from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.steady import SteadyTraffic, User, steady_traffic, votes_amiss
 from meshproof.probes.stores import Row, in_mysql, in_redis
 from meshproof.signoff.evidence import Evidence
-from meshproof.suite.stages import NAMES
+from meshproof.suite.transitional import NAMES
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import NAMED, by_name, in_turn, number
 

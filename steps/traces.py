@@ -15,7 +15,7 @@ from meshproof.probes.inventory import LEFT_OUT, left_behind, volumes
 from meshproof.probes.scratch_namespace import delete_namespaces
 from meshproof.progress import Progress
 from meshproof.signoff.evidence import Evidence
-from meshproof.suite.stages import NAMES
+from meshproof.suite.transitional import NAMES
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import VOLUMES_GONE, converge
 from meshproof.wording import listed

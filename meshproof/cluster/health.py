@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.kind import TIME
+
+#: How times are compared and written, to the second.
+TIME = "%Y-%m-%dT%H:%M:%S"
 
 
 def started_before(pods: Sequence[Any], booted: str) -> list[str]:

@@ -14,7 +14,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from meshproof.cluster.cluster import OWNED, Cluster
-from meshproof.cluster.health import started_before, unready_workloads
+from meshproof.cluster.health import TIME, started_before, unready_workloads
 from meshproof.cluster.lease import living
 from meshproof.documents import read
 from meshproof.engine.engine import Container, Engine
@@ -36,7 +36,6 @@ MARKER = "meshproof"
 IMAGES_SINCE = "images-since"
 #: The administrator's kubeconfig, on a node.
 ADMIN = "/etc/kubernetes/admin.conf"
-TIME = "%Y-%m-%dT%H:%M:%S"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,10 @@ from meshproof.environment import bring_up
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.progress import Progress
-from meshproof.suite.stages import NAMES, STAGES, Stage, objects_of_stages, stage_of
+from meshproof.suite.differences import stage_of
+from meshproof.suite.model import Stage
+from meshproof.suite.registry import default_suite
+from meshproof.suite.stages import objects_of_stages
 from meshproof.suite.tutorial import Tutorial
 
 
@@ -32,8 +35,9 @@ class Place:
     @property
     def following(self) -> Stage | None:
         """The stage that comes next; None after the last."""
-        index = NAMES.index(self.stage.name) + 1
-        return STAGES[index] if index < len(STAGES) else None
+        stages = default_suite().stages
+        index = stages.index(self.stage) + 1
+        return stages[index] if index < len(stages) else None
 
     def lines(self) -> list[str]:
         """Say it, and what can be done next, in lines."""
@@ -56,8 +60,9 @@ class Place:
 
 def checked_stage(name: str) -> str:
     """Return a stage's name. Raises ``UsageFailure``, naming the stages, for an unknown one."""
-    if name not in NAMES:
-        raise UsageFailure(f"There is no stage “{name}”; the stages are: {', '.join(NAMES)}.")
+    names = default_suite().stage_names
+    if name not in names:
+        raise UsageFailure(f"There is no stage “{name}”; the stages are: {', '.join(names)}.")
     return name
 
 
@@ -85,7 +90,7 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
     own = options.cluster == "kind"
     return Place(
         options.namespace,
-        STAGES[NAMES.index(stage)],
+        default_suite().stage(stage),
         found.loopback,
         str(cluster.kubeconfig) if own else "",
     )
@@ -99,7 +104,8 @@ def stage_now(cluster: Cluster, options: Options) -> str:
         return f"cannot be seen ({type(error).__name__})"
     if not live:
         return "not there"
-    found = stage_of(live, objects_of_stages(options.namespace, options.manifests))
+    stages = default_suite().stages
+    found = stage_of(live, objects_of_stages(stages, options.namespace, options.manifests))
     return f"at stage “{found}”" if found else "at no stage of these manifests"
 
 

@@ -16,7 +16,7 @@ from meshproof.paths import ROOT, cache_dir
 from meshproof.process import run
 from meshproof.progress import Progress
 from meshproof.suite.deviations import deviations_of
-from meshproof.supply.catalogue import LOADED, TOOLS, recipes
+from meshproof.supply.catalogue import TOOLS, loaded, recipes
 from meshproof.supply.workshop import Workshop
 
 
@@ -59,7 +59,7 @@ def is_own(options: Options) -> bool:
 
 def application_images(shop: Workshop, engine: Engine) -> dict[str, str]:
     """The application's images as they are named in manifests, with their digests."""
-    return {name: engine.image_id(shop.image(recipe)) for name, recipe in LOADED.items()}
+    return {name: engine.image_id(shop.image(recipe)) for name, recipe in loaded().items()}
 
 
 def load_application(shop: Workshop, kind: KindCluster, *, foreign: Cluster | None = None) -> bool:
@@ -68,7 +68,7 @@ def load_application(shop: Workshop, kind: KindCluster, *, foreign: Cluster | No
     Says whether one lacked them; see ``KindCluster.load``.
     """
     shop.provide("application")
-    pairs = [f"{fixed}={shop.image(recipe)}" for fixed, recipe in LOADED.items()]
+    pairs = [f"{fixed}={shop.image(recipe)}" for fixed, recipe in loaded().items()]
     return kind.load(shop.folder("application") / "images.tar", pairs, foreign=foreign)
 
 

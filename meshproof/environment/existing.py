@@ -69,7 +69,7 @@ def existing_cluster(options: Options) -> Cluster:
 
 
 def use_existing(options: Options, progress: Progress) -> Environment:
-    """Find an existing cluster and its mesh. Raises ``EnvironmentBroken`` where one is not there."""
+    """Find the cluster and its mesh. Raises ``EnvironmentBroken`` where one is not there."""
     cluster = existing_cluster(options)
     try:
         version = cluster.version

@@ -11,7 +11,7 @@ from meshproof.mesh.injection import POD, await_injection
 from meshproof.probes.scratch_namespace import make_pod
 from meshproof.process import Completed
 from meshproof.progress import Progress
-from meshproof.suite.stages import stage_named
+from meshproof.suite.registry import default_suite
 from meshproof.suite.tutorial import Tutorial
 
 
@@ -31,7 +31,7 @@ class InjectionProbe:
         self.namespace = namespace
         self.keep = keep
         self._progress = progress
-        self._create, self._label = stage_named("namespace").command_lines(namespace)
+        self._create, self._label = default_suite().stage("namespace").command_lines(namespace)
 
     def create(self) -> None:
         """Create the namespace, not labelled for injection."""

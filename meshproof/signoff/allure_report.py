@@ -21,7 +21,8 @@ from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.paths import ROOT, cache_dir, state_dir
 from meshproof.process import run_logged
 from meshproof.progress import Progress
-from meshproof.suite.expectations import SECTIONS, Expectation
+from meshproof.suite.model import Expectation
+from meshproof.suite.registry import sections
 from meshproof.supply.npm import ALLURE
 from meshproof.supply.workshop import Workshop
 
@@ -53,7 +54,7 @@ def expectation_url(expectation: Expectation) -> str:
     scroll to the row itself, and keeps the links of one section apart.
     """
     base = os.environ.get("MESHPROOF_SOURCE_URL") or ROOT.as_uri()
-    heading = f"{SECTIONS[expectation.section]} {expectation.section}".lower()
+    heading = f"{sections()[expectation.section]} {expectation.section}".lower()
     anchor = re.sub(r"[^\w\- ]", "", heading).replace(" ", "-")
     return f"{base.rstrip('/')}/docs/expectations.md#{anchor}:~:text={expectation.id}"
 

@@ -26,8 +26,7 @@ from meshproof.signoff.document import (
 from meshproof.signoff.findings import State
 from meshproof.signoff.templating import template
 from meshproof.signoff.verdict import Outcome, Verdict
-from meshproof.suite.expectations import IDS, SECTIONS
-from meshproof.suite.stages import NAMES
+from meshproof.suite.registry import default_suite, expectation_ids, sections
 from meshproof.wording import NOTICED, SAMPLES_TAKEN, STRUCK, in_a_line, number
 
 #: Bytes; what is kept free below the promised 5 MB is for the page itself.
@@ -115,11 +114,12 @@ def shown_of(document: SignOff) -> dict[str, ScenarioRow]:
 
 def stops_of(document: SignOff) -> list[Stop]:
     """Return the stages, each with the expectations whose last scenario ends at it."""
-    ends: dict[str, list[ExpectationRow]] = {name: [] for name in NAMES}
+    names = default_suite().stage_names
+    ends: dict[str, list[ExpectationRow]] = {name: [] for name in names}
     for row in document.expectations:
         stages = [stage for one in row.scenarios for stage in one.stages[-1:] if stage in ends]
         if stages:
-            ends[max(stages, key=NAMES.index)].append(row)
+            ends[max(stages, key=names.index)].append(row)
     return [Stop(name, rows) for name, rows in ends.items()]
 
 
@@ -222,7 +222,9 @@ def in_short(quick: QuickPart) -> str:
     """Return in a line what ``--quick`` left out and what it weakened."""
     left_out = ", ".join(map(how_much, quick.left_out)) or "nothing"
     ids = {identifier for kind in quick.weakened for identifier in kind.expectations}
-    weaker = ", ".join(identifier for identifier in IDS if identifier in ids) or "none"
+    weaker = (
+        ", ".join(identifier for identifier in expectation_ids() if identifier in ids) or "none"
+    )
     return f"Left out by --quick: {left_out}. Proved by weaker samples: {weaker}."
 
 
@@ -310,7 +312,7 @@ def page(document: SignOff, reports: Path) -> str:
         arguments=arguments_of(document),
         sections=[
             (title, [row for row in document.expectations if row.section == name])
-            for name, title in SECTIONS.items()
+            for name, title in sections().items()
         ],
         lines=lines_of(document),
         stops=stops_of(document),

@@ -31,7 +31,8 @@ from meshproof.signoff.findings import state_of, told
 from meshproof.signoff.reconciliation import Reconciliation
 from meshproof.signoff.verdict import Outcome, ScenarioResult, count, of_expectation, overall
 from meshproof.suite.deviations import described
-from meshproof.suite.expectations import EXPECTATIONS, Expectation
+from meshproof.suite.model import Expectation
+from meshproof.suite.registry import expectations
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def sign_off(run: Run) -> SignOff:
         DeviationRow(name=one.name, text=one.text, why=one.why, expectations=list(one.expectations))
         for one in described(run.environment.get("deviations", ()))
     ]
-    for expectation in EXPECTATIONS:
+    for expectation in expectations():
         carrying = [result for result in results if expectation.id in result.ids]
         proving = [result for result in carrying if not result.finding]
         verdict = of_expectation(
@@ -97,7 +98,7 @@ def sign_off(run: Run) -> SignOff:
         rows.append(ExpectationRow(
             id=expectation.id,
             section=expectation.section,
-            expectation=expectation.text,
+            expectation=expectation.promise,
             verdict=verdict,
             scenarios=[_scenario(result, run.reports) for result in proving],
             rests_on=resting_on(expectation.id, deviations),

@@ -22,7 +22,7 @@ from meshproof.cluster.cluster import MENDING, Cluster
 from meshproof.cluster.objects import KINDS, get, patch
 from meshproof.documents import read, read_all
 from meshproof.paths import ROOT
-from meshproof.suite.expectations import IDS
+from meshproof.suite.registry import expectation_ids
 
 BREAKAGES = ROOT / "manifests" / "voting" / "breakages"
 #: Set by the API server; no part of what an object means.
@@ -62,7 +62,7 @@ def read_breakage(file: Path) -> Breakage:
     needed, optional = {"expectation", "breaks", "because"}, {"files", "object", "scenario"}
     if not needed <= content.keys() <= needed | optional:
         raise ValueError(f"{file.name}: has the fields {', '.join(map(str, content))}")
-    if content["expectation"] not in IDS:
+    if content["expectation"] not in expectation_ids():
         raise ValueError(f"{file.name}: there is no expectation {content['expectation']}")
     if ("files" in content) == ("object" in content):
         raise ValueError(f"{file.name}: a breakage changes either files or an object")
@@ -80,7 +80,8 @@ def read_breakage(file: Path) -> Breakage:
 def all_breakages(folder: Path = BREAKAGES) -> list[Breakage]:
     """Read all breakages, in the order of the specification."""
     breakages = [read_breakage(file) for file in folder.glob("*.yaml")]
-    return sorted(breakages, key=lambda one: (IDS.index(one.expectation), one.name))
+    ids = expectation_ids()
+    return sorted(breakages, key=lambda one: (ids.index(one.expectation), one.name))
 
 
 def chosen(name: str, expression: str) -> bool:
@@ -89,23 +90,6 @@ def chosen(name: str, expression: str) -> bool:
     wanted = [not term.startswith("not ") for term in expression.split(" and ")]
     found = [term.lower() in name.lower() for term in terms]
     return not expression or found == wanted
-
-
-def table(breakages: Sequence[Breakage]) -> str:
-    """Return the breakages as a table in Markdown."""
-    rows = []
-    for breakage in breakages:
-        quote = "`` " if "`" in breakage.because else "`"
-        because = breakage.because.replace("|", "\\|")
-        cells = (
-            breakage.expectation,
-            f"`{breakage.name}`",
-            breakage.breaks,
-            f"{quote}{because}{quote[::-1]}",
-        )
-        rows.append(f"| {' | '.join(cells)} |")
-    heading = "| expectation | breakage | what is broken | what the failure must say |"
-    return "\n".join([heading, "|---|---|---|---|", *rows]) + "\n"
 
 
 def altered(documents: Sequence[Mapping[str, Any]], change: Mapping[str, Any]) -> list[Any]:

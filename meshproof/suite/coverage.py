@@ -12,7 +12,7 @@ from meshproof.engine.machine import this_machine
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import ROOT
 from meshproof.process import run
-from meshproof.suite.expectations import IDS, SECTIONS
+from meshproof.suite.registry import expectation_ids, sections
 
 
 def declared_sections() -> tuple[str, ...]:
@@ -20,7 +20,7 @@ def declared_sections() -> tuple[str, ...]:
 
     Raises ``ValueError`` for one that the specification does not have.
     """
-    return _declared("sections", tuple(SECTIONS))
+    return _declared("sections", tuple(sections()))
 
 
 def declared_expectations() -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def declared_expectations() -> tuple[str, ...]:
 
     Raises ``ValueError`` for one that the specification does not have.
     """
-    return _declared("expectations", IDS)
+    return _declared("expectations", expectation_ids())
 
 
 def _declared(key: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 from meshproof.cluster.objects import namespace_object
 from meshproof.process import Completed
-from meshproof.suite.stages import NAMES, Manifest, Objects, output_lines
+from meshproof.suite.registry import default_suite
+from meshproof.suite.stages import Manifest, Objects, output_lines
 from meshproof.suite.tutorial import Tutorial
 
 #: What kubectl says of an object that a command does not change, by the command.
 UNCHANGED = {"apply": " unchanged", "label": " not labeled"}
-#: Stages that are no neighbours, the earlier one first.
-PAIRS = [(low, high) for index, low in enumerate(NAMES) for high in NAMES[index + 2 :]]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Way:
 
     ``namespaces`` are the namespace's uids before and after: others, where it was started
     over. ``commands`` is how many of the tutorial's were run, ``seconds`` how long it took.
+    ``forward`` says that it leads on in the tutorial.
     """
 
     origin: str
@@ -31,11 +32,7 @@ class Way:
     namespaces: tuple[str, str]
     commands: int
     seconds: float
-
-    @property
-    def forward(self) -> bool:
-        """Whether it leads on in the tutorial."""
-        return NAMES.index(self.target) > NAMES.index(self.origin)
+    forward: bool = False
 
     @property
     def problems(self) -> list[str]:
@@ -59,7 +56,9 @@ def go(tutorial: Tutorial, target: str) -> Way:
     origin, before, begun = tutorial.stage(), _uid(tutorial), time.monotonic()
     done = tutorial.follow_to(target)
     seconds = time.monotonic() - begun
-    return Way(str(origin), target, tutorial.stage(), (before, _uid(tutorial)), len(done), seconds)
+    names, namespaces = tutorial.suite.stage_names, (before, _uid(tutorial))
+    forward = origin in names and names.index(target) > names.index(origin)
+    return Way(str(origin), target, tutorial.stage(), namespaces, len(done), seconds, forward)
 
 
 def _uid(tutorial: Tutorial) -> str:
@@ -67,17 +66,22 @@ def _uid(tutorial: Tutorial) -> str:
     return str(namespace["metadata"].get("uid"))
 
 
+def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return stages that are no neighbours, the earlier one first."""
+    return [(low, high) for index, low in enumerate(names) for high in names[index + 2 :]]
+
+
 def draw_pair(seed: int | None) -> tuple[str, str]:
     """Draw two stages that are no neighbours, each pair as likely; the earlier one first.
 
     The same seed draws the same pair.
     """
-    return Random(f"{seed}: two stages").choice(PAIRS)  # noqa: S311 (no secret)
+    return Random(f"{seed}: two stages").choice(pairs(default_suite().stage_names))  # noqa: S311 (no secret)
 
 
 def walk(low: str, high: str) -> list[str]:
     """Return the stages to come by: back from the last one by one, and once between these two."""
-    backwards = list(reversed(NAMES))
+    backwards = list(reversed(default_suite().stage_names))
     at = backwards.index(high) + 1
     return [*backwards[:at], low, high, *backwards[at:]]
 

@@ -36,24 +36,14 @@ from meshproof.mesh.loaded import (
     not_loaded,
     without_endpoint,
 )
-from meshproof.paths import ROOT
 from meshproof.probes.ingress import FLAG, NO_UPSTREAM, Ingress
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
-from meshproof.suite.stages import (
-    NAMES,
-    Manifest,
-    Objects,
-    Stage,
-    deviations,
-    from_the_beginning,
-    objects_after,
-    objects_of_stages,
-    path_to,
-    stage_named,
-    stage_of,
-    way_back,
-)
+from meshproof.suite.differences import deviations, stage_of
+from meshproof.suite.model import Stage, Suite
+from meshproof.suite.registry import default_suite
+from meshproof.suite.stages import Manifest, Objects, objects_after, objects_of_stages
+from meshproof.suite.transitions import from_the_beginning, path_to, way_back
 from meshproof.waiting import (
     NAMESPACE_GONE,
     PROXIES_SYNCED,
@@ -64,8 +54,6 @@ from meshproof.waiting import (
     converge,
 )
 from meshproof.wording import listed
-
-MANIFESTS = ROOT / "manifests" / "voting"
 
 
 class StepFailed(PromiseBroken):
@@ -84,13 +72,15 @@ class Tutorial:
         ingress: str = "",
         host: str | None = None,
         keep: Callable[[Completed], None] = lambda _: None,
-        manifests: Path = MANIFESTS,
+        suite: Suite | None = None,
+        manifests: Path | None = None,
         pods_since: str | None = None,
         others: Sequence[Mapping[str, Objects]] = (),
         mark: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """``ingress`` is the gateway's address as reached from here; ``keep`` gets each command.
 
+        ``suite`` is whose tutorial it is; ``manifests`` those that are followed instead of its own.
         ``host`` is the name that users ask for, where the page is not for any host.
 
         ``pods_since`` is when the cluster's nodes were last started or got other images (UTC, ISO
@@ -105,11 +95,12 @@ class Tutorial:
         self.host = host
         self.progress = progress
         self.keep = keep
-        self.manifests = manifests
+        self.suite = suite or default_suite()
+        self.manifests = manifests or self.suite.manifests
         self.pods_since = pods_since
         self.others = others
         self.mark = mark
-        self._wanted = objects_of_stages(namespace, manifests)
+        self._wanted = objects_of_stages(self.suite.stages, namespace, self.manifests)
 
     def stage(self) -> str | None:
         """The stage that the namespace is at, or None where it is at none."""
@@ -133,17 +124,17 @@ class Tutorial:
             self._refuse_anothers(live["Namespace", self.namespace])
         if live and self._outdated():
             self.progress.note("starting over: pods are older than their node's start or images")
-            route = from_the_beginning(target)
+            route = from_the_beginning(target, self.suite.stage_names)
         for stage in route.back:
             try:
                 self._go_back(stage)
             except NotConverged as error:
                 self.progress.note(f"starting over: going back to {stage} failed: {error}")
-                route = from_the_beginning(target)
+                route = from_the_beginning(target, self.suite.stage_names)
                 break
         if route.start_over:
             self.delete()
-        done = [command for stage in route.stages for command in self._enter(stage)]
+        done = [command for name in route.stages for command in self._enter(name)]
         if not route.stages and not route.back:
             self.settle(target)
         return done
@@ -243,7 +234,7 @@ class Tutorial:
         Raises ``NotKept``: both are promised.
         """
         self._await_workloads(stage)
-        if stage_named(stage).flagged:
+        if self.suite.stage(stage).flagged:
             # Pods are ready a moment before the gateway knows them. What they answer then, if
             # only that the mesh lets nobody in, is for scenarios to judge.
             converge(
@@ -254,7 +245,7 @@ class Tutorial:
                 successes=3,
                 promised=True,
             )
-        if stage_named(stage).served:
+        if self.suite.stage(stage).served:
             converge(
                 lambda: self._user().view(),  # a new connection each time
                 until=lambda response: response.status == 200,
@@ -423,10 +414,12 @@ class Tutorial:
 
     def _before(self, stage: Stage) -> Objects:
         """What the namespace holds when a stage is entered."""
-        index = NAMES.index(stage.name)
-        return self._wanted[NAMES[index - 1]] if index else {}
+        names = self.suite.stage_names
+        index = names.index(stage.name)
+        return self._wanted[names[index - 1]] if index else {}
 
-    def _enter(self, stage: Stage) -> list[Completed]:
+    def _enter(self, name: str) -> list[Completed]:
+        stage = self.suite.stage(name)
         with self.progress.step(f"tutorial: {stage.name}"):
             done = []
             there = self._before(stage)

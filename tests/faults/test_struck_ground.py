@@ -32,9 +32,9 @@ from meshproof.process import run
 from meshproof.run.lanes import Lane
 from meshproof.run.witness import BEAT, CROWD, NAMESPACES, STILL, WINDOW
 from meshproof.suite.breakages import BREAKAGES, altered_manifests, read_breakage
-from meshproof.suite.tutorial import MANIFESTS
 from meshproof.waiting import SYSTEM_READY, converge
 from meshproof.wording import STRUCK
+from tests.suites import MANIFESTS
 from tests.whole_runs import WholeRuns
 
 pytestmark = pytest.mark.exclusive

@@ -15,7 +15,7 @@ from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
 from meshproof.paths import ROOT
 from meshproof.process import Completed, run
-from meshproof.suite.expectations import IDS, SECTIONS
+from tests.suites import IDS, SECTIONS
 
 #: Seconds; a run takes two.
 RUN_TIMEOUT = 60.0

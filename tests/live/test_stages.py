@@ -15,7 +15,8 @@ from meshproof.probes.ingress import Ingress, Response
 from meshproof.progress import Progress
 from meshproof.run.lanes import manifests_of
 from meshproof.suite.round_trips import go
-from meshproof.suite.tutorial import MANIFESTS, Tutorial
+from meshproof.suite.tutorial import Tutorial
+from tests.suites import MANIFESTS
 
 #: Ways back over several stages, on which the page is served all the time.
 WAYS = [("cleaned-up", "lock-down"), ("canary", "updated"), ("lock-down", "exposed")]

@@ -20,8 +20,9 @@ from meshproof.errors import ExitCode
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
 from meshproof.suite.breakages import BREAKAGES, altered_manifests, read_breakage
-from meshproof.suite.tutorial import MANIFESTS, Tutorial
+from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import SYSTEM_READY, converge
+from tests.suites import MANIFESTS
 from tests.whole_runs import WholeRuns
 
 

@@ -17,7 +17,8 @@ from meshproof.environment.environment import Environment
 from meshproof.environment.options import Options, read_options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.progress import Progress
-from meshproof.suite.stages import NAMES, STAGES, Objects, objects_of_stages
+from meshproof.suite.stages import Objects
+from tests.suites import NAMES, STAGES, objects_of_stages
 
 #: Who holds what, beside us.
 TAKEN: dict[str, Holder] = {}

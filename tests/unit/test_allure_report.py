@@ -22,7 +22,7 @@ from meshproof.signoff.allure_report import (
     provide_generator,
     report_run,
 )
-from meshproof.suite.expectations import EXPECTATIONS
+from tests.suites import EXPECTATIONS
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Script

@@ -276,8 +276,9 @@ print(*(f"{name} {shop.key(name)}" for name in shop.recipes), sep="\\n")
 
 def test_keys_are_the_same_in_each_process_and_in_each_checkout(tmp_path: Path) -> None:
     elsewhere = tmp_path / "checkout"
-    for folder in ("meshproof", "supply", "images"):
+    for folder in ("features", "meshproof", "supply", "images"):
         shutil.copytree(ROOT / folder, elsewhere / folder)
+    shutil.copy2(ROOT / "pyproject.toml", elsewhere)
     printed = []
     for number, checkout in enumerate((ROOT, elsewhere, elsewhere)):
         home = str(tmp_path / f"home-{number}")

@@ -14,7 +14,7 @@ from meshproof.signoff.comparison import compare, facts
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
-from meshproof.suite.expectations import EXPECTATIONS
+from tests.suites import EXPECTATIONS
 
 ENVIRONMENT = {"istio": "1.31", "images": {"app:1.0": "sha256:a"}, "deviations": ["MariaDB"]}
 

@@ -15,7 +15,7 @@ from meshproof.suite.coverage import (
     provenance,
     tree_digest,
 )
-from meshproof.suite.expectations import EXPECTATIONS, IDS, SECTIONS
+from tests.suites import EXPECTATIONS, IDS, SECTIONS
 
 
 @pytest.fixture

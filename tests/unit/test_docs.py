@@ -15,11 +15,12 @@ from pytest_bdd.parser import FeatureParser
 from meshproof.environment.options import Options, option_flags
 from meshproof.errors import ExitCode
 from meshproof.paths import ROOT
-from meshproof.suite.breakages import all_breakages, table
-from meshproof.suite.coverage import declared_expectations, declared_sections
-from meshproof.suite.expectations import EXPECTATIONS, IDS, SECTIONS, Expectation
+from meshproof.suite.made import DOCUMENTS as MADE_DOCUMENTS
+from meshproof.suite.made import made, tables
+from meshproof.suite.model import Expectation
 from meshproof.supply.recipe import Recipe
 from meshproof.waiting import TIMEOUTS, Timeout
+from tests.suites import EXPECTATIONS, IDS
 
 DOCS = ROOT / "docs"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
@@ -30,6 +31,7 @@ CELL_END = re.compile(r"(?<!\\)\|")
 LINK = re.compile(r"\[[^\]\n]+\]\(([^)\s]+)\)")
 SECTION = re.compile(r"^## .*\(`(\w+)`\)$")
 BUILD_COMMAND = re.compile(r"\bmeshproof build((?: [a-z][\w.-]*)+)")
+MADE_NAME = re.compile(r"^<!-- made: (.+) -->$", re.MULTILINE)
 NOT_COVERED = "not yet covered by a scenario"
 
 #: Cells of a row.
@@ -152,7 +154,7 @@ def test_every_expectation_is_documented_with_its_section_and_scenarios(
 ) -> None:
     section, (_, text, proof, proving) = specified()[expectation.id]
     assert section == expectation.section
-    assert text == expectation.text
+    assert text == expectation.promise
     assert proof
     named = tuple(re.findall("“([^”]+)”", proving))
     assert named == scenarios()[expectation.id]
@@ -170,17 +172,15 @@ def test_every_finding_is_documented_and_none_is_called_a_proof() -> None:
     assert named == scenarios(findings=True)
 
 
-def test_the_readme_says_which_sections_are_covered() -> None:
-    for section, title in SECTIONS.items():
-        ids = [expectation.id for expectation in EXPECTATIONS if expectation.section == section]
-        single = [each for each in declared_expectations() if each in ids]
-        partly = f"{', '.join(single)} only" if single else "not yet"
-        covered = "yes" if section in declared_sections() else partly
-        assert [title, f"{ids[0]}–{ids[-1]}", covered] in rows(ROOT / "README.md")  # noqa: RUF001 - a range
+@pytest.mark.parametrize("document", MADE_DOCUMENTS, ids=relative)
+def test_tables_are_as_they_are_made(document: Path) -> None:
+    told = "`python -m meshproof.suite.made` makes it anew"
+    assert made(text_of(document), tables()) == text_of(document), told
 
 
-def test_every_breakage_is_documented() -> None:
-    assert table(all_breakages()) in (DOCS / "breakages.md").read_text()
+def test_every_table_that_is_made_stands_in_a_document_once() -> None:
+    named = [name for document in DOCUMENTS for name in MADE_NAME.findall(text_of(document))]
+    assert sorted(named) == sorted(tables())
 
 
 @pytest.mark.parametrize("timeout", TIMEOUTS, ids=lambda timeout: timeout.name)

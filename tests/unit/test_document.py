@@ -17,7 +17,7 @@ from meshproof.signoff.document import SignOff, contradictions, parse, read, sch
 from meshproof.signoff.pages import page, summary, unseen_in_short
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult
-from meshproof.suite.deviations import DEVIATIONS
+from tests.suites import DEVIATIONS
 
 SCHEMA = Draft202012Validator(schema())
 

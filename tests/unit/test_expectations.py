@@ -5,7 +5,8 @@ from itertools import groupby
 
 import pytest
 
-from meshproof.suite.expectations import EXPECTATIONS, IDS, SECTIONS, Expectation
+from meshproof.suite.model import Expectation
+from tests.suites import EXPECTATIONS, IDS, SECTIONS
 
 
 def test_ids_are_unique() -> None:
@@ -29,7 +30,7 @@ def test_ids_of_a_section_are_numbered_from_one_under_a_letter_of_its_own(sectio
 
 @pytest.mark.parametrize("expectation", EXPECTATIONS, ids=lambda expectation: expectation.id)
 def test_an_expectation_is_a_sentence(expectation: Expectation) -> None:
-    assert re.fullmatch(r"\S.*[^\s.]\.", expectation.text)
+    assert re.fullmatch(r"\S.*[^\s.]\.", expectation.promise)
 
 
 def test_no_id_is_the_name_of_a_section() -> None:

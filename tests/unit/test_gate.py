@@ -20,7 +20,7 @@ from meshproof.signoff.keys import generate
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult
 from meshproof.suite.coverage import declared_expectations, declared_sections
-from meshproof.suite.expectations import EXPECTATIONS
+from tests.suites import EXPECTATIONS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FULL = Scope(declared_sections(), None, declared_expectations())

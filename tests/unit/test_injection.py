@@ -13,9 +13,9 @@ from meshproof.probes import scratch_namespace
 from meshproof.probes.injection import InjectionProbe
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
-from meshproof.suite.stages import stage_named
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import NotConverged, Timeout
+from tests.suites import stage_named
 
 NAMESPACE = "voting-injection"
 CREATE, LABEL = (

@@ -10,7 +10,7 @@ import pytest
 from meshproof.documents import read_all
 from meshproof.run.lanes import Lane, lane_number, manifests_of
 from meshproof.suite.breakages import Breakage, all_breakages, altered_manifests
-from meshproof.suite.tutorial import MANIFESTS
+from tests.suites import MANIFESTS
 
 
 def stated(folder: Path) -> dict[str, list[Any]]:

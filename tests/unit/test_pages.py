@@ -33,9 +33,8 @@ from meshproof.signoff.pages import (
 from meshproof.signoff.reconciliation import Reconciliation
 from meshproof.signoff.signoff import Run, Scope, sign_off
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
-from meshproof.suite.deviations import DEVIATIONS
-from meshproof.suite.expectations import IDS
 from meshproof.wording import STRUCK
+from tests.suites import DEVIATIONS, IDS
 
 NASTY = "<script>alert('x')</script> & | `tick` *"
 DEVIATION = "behind the name mysql is Debian's MariaDB"

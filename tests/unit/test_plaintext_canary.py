@@ -20,7 +20,8 @@ from meshproof.probes.plaintext_canary import (
     cast_marked,
     marked_ways,
 )
-from meshproof.suite.tutorial import MANIFESTS, Tutorial
+from meshproof.suite.tutorial import Tutorial
+from tests.suites import MANIFESTS
 
 MARKER = "marker-0123"
 PAGE = (

@@ -24,7 +24,7 @@ from meshproof.paths import ROOT
 from meshproof.signoff.allure_report import RESULTS
 from meshproof.signoff.document import read
 from meshproof.suite.breakages import BREAKAGES
-from meshproof.suite.expectations import IDS
+from tests.suites import IDS
 
 #: What takes longest, each with what is left out of it: all its scenarios, or some of them.
 ALL_LEFT_OUT = {"A1", "A3", "A4", "C7"}

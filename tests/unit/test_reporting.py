@@ -34,10 +34,9 @@ from meshproof.signoff.keys import generate, read_public
 from meshproof.signoff.reports_folder import MARKER, mark, may_write
 from meshproof.signoff.verdict import Outcome
 from meshproof.signoff.verification import verify
-from meshproof.suite.expectations import IDS
-from meshproof.suite.stages import NAMES
 from meshproof.suite.tutorial import StepFailed
 from meshproof.waiting import WORKLOADS_READY, NotConverged, NotKept
+from tests.suites import IDS, NAMES
 
 # What one phase of a scenario says.
 

@@ -9,15 +9,17 @@ import pytest
 
 from meshproof.process import Completed
 from meshproof.suite.round_trips import (
-    PAIRS,
     Way,
     changes_seen,
     changes_told,
     draw_pair,
+    pairs,
     walk,
 )
-from meshproof.suite.stages import NAMES, Objects
+from meshproof.suite.stages import Objects
+from tests.suites import NAMES
 
+PAIRS = pairs(NAMES)
 APPLY = "kubectl apply -f kubernetes/step-1.yaml --namespace voting"
 CREATE = "kubectl create namespace voting"
 LABEL = "kubectl label namespace voting istio-injection=enabled"
@@ -44,6 +46,7 @@ def test_a_pair_is_of_two_stages_that_are_no_neighbours() -> None:
 
 def way(origin: str, target: str, **more: Any) -> Way:
     facts: dict[str, Any] = {"reached": target, "namespaces": ("7", "7"), "commands": 0}
+    facts["forward"] = NAMES.index(target) > NAMES.index(origin)
     return Way(origin, target, **{**facts, **more}, seconds=2.04)
 
 

@@ -15,7 +15,7 @@ from meshproof.signoff.document import SignOff
 from meshproof.signoff.evidence import Kept
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
-from meshproof.suite.expectations import EXPECTATIONS, IDS, SECTIONS
+from tests.suites import EXPECTATIONS, IDS, SECTIONS
 
 STARTED = datetime(2026, 11, 23, 16, 38, 1, 600_000, tzinfo=UTC)
 DEPLOY = [row.id for row in EXPECTATIONS if row.section == "deploy"]
@@ -68,7 +68,7 @@ def test_every_expectation_is_listed_once_in_the_order_of_the_specification() ->
         assert row.keys() == {
             "id", "section", "expectation", "verdict", "scenarios", "rests_on",
         }  # fmt: skip
-        assert (row["section"], row["expectation"]) == (expectation.section, expectation.text)
+        assert (row["section"], row["expectation"]) == (expectation.section, expectation.promise)
 
 
 def test_what_the_suite_does_not_cover_is_out_of_scope() -> None:

@@ -15,35 +15,30 @@ from hypothesis import strategies as st
 from meshproof.cluster.objects import KINDS, owned
 from meshproof.documents import manifests_in
 from meshproof.paths import ROOT
+from meshproof.suite.differences import LAST_APPLIED, departures, deviations, differences, stage_of
+from meshproof.suite.model import Stage
 from meshproof.suite.stages import (
     BACKWARDS,
-    LAST_APPLIED,
-    NAMES,
-    REPLACEABLE,
-    STAGES,
     Key,
     Manifest,
     Objects,
-    Stage,
-    Undoing,
-    achieved,
     applied_documents,
     applied_files,
     deleted_keys,
-    departures,
-    deviations,
-    differences,
-    exchangeable,
     objects_after,
-    objects_of_stages,
     output_lines,
+)
+from meshproof.suite.transitions import (
+    REPLACEABLE,
+    Undoing,
+    achieved,
+    exchangeable,
     path_to,
-    stage_named,
-    stage_of,
     tells_versions_apart,
     way_back,
     within_reach,
 )
+from tests.suites import NAMES, STAGES, objects_of_stages, stage_named
 
 MANIFESTS = ROOT / "manifests" / "voting"
 NAMESPACE = "elsewhere"
@@ -440,7 +435,7 @@ def test_the_way_from_any_stage_to_any_other(current: str, target: str) -> None:
             by = (*by, APART)
         assert (route.back, route.stages) == ((*by, target), ())
     else:
-        assert (route.back, route.stages) == ((), STAGES[here + 1 : there + 1])
+        assert (route.back, route.stages) == ((), NAMES[here + 1 : there + 1])
 
 
 def test_versions_are_told_apart_from_the_lock_down_on() -> None:
@@ -463,7 +458,7 @@ def test_one_route_to_a_subset_tells_versions_apart(protocol: str) -> None:
 def test_the_way_from_nothing_is_the_whole_way(target: str) -> None:
     route = path_to(target, {}, wanted())
     assert (route.back, route.start_over) == ((), False)
-    assert route.stages == STAGES[: NAMES.index(target) + 1]
+    assert route.stages == NAMES[: NAMES.index(target) + 1]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -482,7 +477,7 @@ def test_from_no_stage_the_target_is_entered_by_its_own_commands(current: str, t
     back = last_whole(current, before)
     assert route.back == (back,)
     assert not route.start_over
-    assert route.stages == STAGES[NAMES.index(back) + 1 : NAMES.index(target) + 1]
+    assert route.stages == NAMES[NAMES.index(back) + 1 : NAMES.index(target) + 1]
 
 
 @pytest.mark.parametrize("name", NAMES[1 : NAMES.index(FULL) + 1])
@@ -521,7 +516,7 @@ def test_where_the_namespace_itself_is_other_it_starts_over(target: str) -> None
     live = changed_at(NAMES[-1], ("Namespace", NAMESPACE))
     route = path_to(target, live, wanted())
     assert (route.start_over, route.back) == (True, ())
-    assert route.stages == STAGES[: NAMES.index(target) + 1]
+    assert route.stages == NAMES[: NAMES.index(target) + 1]
 
 
 @pytest.mark.parametrize("live", [{}, None])
@@ -566,7 +561,7 @@ def test_a_stage_by_other_manifests_becomes_that_of_its_own(
     at = min(NAMES.index(current), NAMES.index(target))
     route = path_to(target, live, wanted(), [wanted(), other])
     assert (route.back, route.start_over) == ((NAMES[at],), False)
-    assert route.stages == STAGES[at + 1 : NAMES.index(target) + 1]
+    assert route.stages == NAMES[at + 1 : NAMES.index(target) + 1]
 
 
 def test_an_account_of_other_manifests_is_not_exchanged_under_its_pods() -> None:

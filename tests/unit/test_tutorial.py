@@ -23,20 +23,18 @@ from meshproof.probes.ingress import Response
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.suite import tutorial as module
+from meshproof.suite.differences import LAST_APPLIED
+from meshproof.suite.model import Stage
 from meshproof.suite.stages import (
-    LAST_APPLIED,
-    NAMES,
-    STAGES,
     Objects,
-    Stage,
     applied_documents,
     deleted_keys,
     objects_after,
     objects_of_stages,
-    stage_named,
 )
-from meshproof.suite.tutorial import MANIFESTS, StepFailed, Tutorial
+from meshproof.suite.tutorial import StepFailed, Tutorial
 from meshproof.waiting import NotConverged, Timeout
+from tests.suites import MANIFESTS, NAMES, STAGES, stage_named
 
 NAMESPACE = "elsewhere"
 #: When each pod was made.
@@ -47,7 +45,7 @@ SERVED = [stage for stage in STAGES if stage.served]
 NOT_SERVED = [stage for stage in STAGES if not stage.served]
 
 objects_of = cache(objects_of_stages)
-WANTED = objects_of(NAMESPACE, MANIFESTS)
+WANTED = objects_of(STAGES, NAMESPACE, MANIFESTS)
 
 
 class World:

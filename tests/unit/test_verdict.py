@@ -19,7 +19,7 @@ from meshproof.signoff.verdict import (
     of_expectation,
     overall,
 )
-from meshproof.suite.expectations import EXPECTATIONS, IDS, SECTIONS
+from tests.suites import EXPECTATIONS, IDS, SECTIONS
 
 PASSED, FAILED, ERROR, SKIPPED, MISSING = Outcome
 ACCEPTED, REJECTED, PARTIAL, INCONCLUSIVE, UNPROVED, OUT_OF_SCOPE = Verdict

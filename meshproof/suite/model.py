@@ -1,0 +1,122 @@
+"""What a suite file says: a tutorial, what it promises, and what the harness knows of it.
+
+`docs/suites.md` tells each field; `meshproof.suite.reading` reads the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from meshproof.paths import ROOT
+
+#: Nothing is converted, and nothing is said that nobody asks for.
+STRICT = ConfigDict(strict=True, extra="forbid")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Expectation:
+    """One promise: its id, the section of the tutorial, what is promised, and how it is proved."""
+
+    id: str
+    section: str
+    promise: str
+    proof: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Stage:
+    """A point of the tutorial.
+
+    ``commands`` lead to it from the stage before; file names are relative to the suite's
+    manifests, and ``{namespace}`` stands for the namespace. ``served`` says that the page
+    answers through the ingress from here on, and ``flagged`` that it does for holders of the
+    feature flag, too, from pods of a version of their own.
+    """
+
+    name: str
+    commands: tuple[str, ...] = ()
+    served: bool = False
+    flagged: bool = False
+
+    def command_lines(self, namespace: str) -> list[str]:
+        """The commands as they are typed."""
+        return [command.format(namespace=namespace) for command in self.commands]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Image:
+    """An image that is loaded into the nodes, by its ``name`` in the manifests.
+
+    ``recipe`` is what builds it: one of the harness's own, or, where there is a ``folder`` of
+    ``images/``, the suite's, by the Dockerfile there with these build ``arguments``; ``about`` says
+    what it is, then.
+    """
+
+    name: str
+    recipe: str
+    folder: str = ""
+    about: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Deviation:
+    """One way in which what is tested is not the tutorial's own, or not the default.
+
+    ``name`` is short and unique, ``text`` says what is other, ``why`` the reason, each in a
+    sentence. ``expectations`` are the ids of those that rest on it: without it they would be
+    proved otherwise, of something else, or not at all. ``built`` says that it is so only where
+    Meshproof built the cluster and its mesh, and not on a cluster that was there.
+    """
+
+    name: str
+    text: str
+    why: str
+    expectations: tuple[str, ...] = ()
+    built: bool = False
+
+
+@dataclass(frozen=True, config=STRICT)
+class Suite:
+    """A tutorial and what is known of it. ``file`` is the suite file that it was read from.
+
+    ``source`` says where the tutorial was published; ``sections`` are the titles of its sections
+    by their tags.
+    """
+
+    file: Path
+    name: str
+    title: str
+    source: str
+    sections: Mapping[str, str]
+    expectations: tuple[Expectation, ...]
+    stages: tuple[Stage, ...]
+    images: tuple[Image, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
+
+    @property
+    def features(self) -> Path:
+        """The folder of its features."""
+        return self.file.parent
+
+    @property
+    def manifests(self) -> Path:
+        """The folder of its manifests."""
+        return ROOT / "manifests" / self.name
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """The names of its stages, in the tutorial's order."""
+        return tuple(stage.name for stage in self.stages)
+
+    def stage(self, name: str) -> Stage:
+        """Return a stage. Raises ``KeyError``, naming the stages, for an unknown one."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise KeyError(f"no stage “{name}”; the stages are: {', '.join(self.stage_names)}")
