@@ -13,9 +13,10 @@ from contextlib import suppress
 
 import pytest
 
-from meshproof.errors import ExitCode
+from meshproof.errors import ExitCode, MeshproofError
 from meshproof.process import kill_running
 from meshproof.run.interruption import end_with_parent, interruption
+from meshproof.suite.registry import suites
 
 #: Set by tox for what it runs.
 IN_TOX = "TOX_ENV_NAME"
@@ -65,7 +66,11 @@ def main(arguments: list[str]) -> int:
     if IN_TOX in os.environ:
         end_with_parent()
     try:
+        suites()
         code = int(pytest.main(arguments, plugins=[outcome]))
+    except MeshproofError as error:  # a suite's file cannot be read, so that there is no session
+        sys.stderr.write(f"meshproof: {error}\n")
+        return error.exit_code
     except Exception:  # Python's own exit code for it is 1, which would mean a broken promise
         traceback.print_exc()
         return interruption.exit_code or ExitCode.ENVIRONMENT

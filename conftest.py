@@ -6,6 +6,7 @@ pytest_plugins = [
     "fixtures.run_folder",
     "fixtures.scenarios",
     "fixtures.quick",
+    "fixtures.suites",
     "fixtures.outcomes",
     "fixtures.run_progress",
     "fixtures.reporting",

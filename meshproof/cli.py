@@ -46,6 +46,8 @@ from meshproof.signoff.gate import (
 from meshproof.signoff.keys import generate, public_file, read_public
 from meshproof.signoff.verification import folder_of, verify
 from meshproof.suite.coverage import declared_expectations, declared_sections
+from meshproof.suite.listing import listing
+from meshproof.suite.registry import suites
 from meshproof.supply.catalogue import recipes
 from meshproof.supply.kept import SHARED, kept, prune, size_of
 from meshproof.tls.check import tls_check
@@ -165,6 +167,13 @@ def status(**typed: Any) -> None:
     for subject, text in rows:
         table.add_row(subject, text)
     Console(markup=False).print(table)
+
+
+@cli.command("suites")
+def list_suites() -> None:
+    """List the suites, with the stages and the expectations of each."""
+    for number, suite in enumerate(suites()):
+        click.echo(("\n" if number else "") + listing(suite), nl=False)
 
 
 @cli.command()

@@ -9,6 +9,7 @@ import pytest
 import acceptance
 from acceptance import SessionOutcome
 from meshproof.errors import ExitCode
+from meshproof.suite.reading import SuiteInvalid
 
 #: Stands in for pytest: gets the arguments and the plugins.
 Runner = Callable[..., int]
@@ -100,3 +101,26 @@ def test_arguments_are_pytests(ending: Callable[[Runner], None]) -> None:
     ending(run)
     acceptance.main(["features", "-m", "D1"])
     assert seen == ["features", "-m", "D1"]
+
+
+def test_a_suite_that_cannot_be_read_is_told_before_pytest_begins(
+    ending: Callable[[Runner], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    begun: list[str] = []
+
+    def refuse() -> None:
+        raise SuiteInvalid("features/shop/suite.yaml, line 3: there is no field “x”.")
+
+    def begin(arguments: list[str], plugins: Sequence[Any]) -> int:
+        begun.append("pytest")
+        return 0
+
+    ending(begin)
+    monkeypatch.setattr(acceptance, "suites", refuse)
+    assert acceptance.main([]) == ExitCode.USAGE
+    assert capsys.readouterr().err == (
+        "meshproof: features/shop/suite.yaml, line 3: there is no field “x”.\n"
+    )
+    assert not begun
