@@ -3,9 +3,9 @@ Feature: At every step
 
   @always @A2
   Scenario Outline: Istio's own analysis finds nothing at the end of a stage
-    Given the tutorial is followed up to "<stage>"
-    When Istio analyzes the namespace
-    Then it finds nothing to complain of
+    Given stage "<stage>"
+    When istioctl analyzes the namespace
+    Then istioctl finds no validation issue
 
     Examples:
       | stage         |
@@ -20,9 +20,9 @@ Feature: At every step
 
   @always @A2
   Scenario: Between the routes for 2.0 and its pods, Istio's own analysis misses nothing but what 2.0 will bring
-    Given the tutorial is followed up to "canary-routed"
-    When Istio analyzes the namespace
-    Then Istio's analysis complains of nothing but these
+    Given stage "canary-routed"
+    When istioctl analyzes the namespace
+    Then istioctl reports no other issues than these
       | code    | of                                       |
       | IST0101 | VirtualService voting-storage            |
       | IST0173 | DestinationRule voting-app               |
@@ -34,10 +34,10 @@ Feature: At every step
 
   @always @A2 @finding @exclusive
   Scenario: Between the routes for 2.0 and its pods, Istio's own analysis complains of what is yet to come
-    Given no other lane has pods, which Istio's analysis would take for this namespace's
-    And the tutorial is followed up to "canary-routed"
-    When Istio analyzes the namespace
-    Then Istio's analysis complains of each of these
+    Given no other lane has pods that Istio's analysis would count for this namespace
+    And stage "canary-routed"
+    When istioctl analyzes the namespace
+    Then istioctl reports each of these issues
       | code    | of                                       |
       | IST0101 | VirtualService voting-storage            |
       | IST0173 | DestinationRule voting-app               |
@@ -49,7 +49,7 @@ Feature: At every step
 
   @always @A4 @long
   Scenario Outline: The commands of a stage change nothing the second time
-    Given the tutorial is followed up to "<stage>"
+    Given stage "<stage>"
     When the commands of "<stage>" are run once more
     Then each says that it changed nothing
     And the namespace is still at "<stage>", its objects and pods the same
@@ -68,7 +68,7 @@ Feature: At every step
 
   @always @A4 @long
   Scenario: Each stage leads back to the one before, and two that are drawn to each other
-    Given the tutorial is followed up to "cleaned-up"
+    Given stage "cleaned-up"
     When the namespace goes back stage by stage, and between two stages that are drawn
     Then each way led to its stage, in the same namespace, and none back took a step forward
 
@@ -89,14 +89,14 @@ Feature: At every step
 
   @always @A1 @long
   Scenario: Before and after a lock-down in the published order no request fails
-    Given the tutorial is followed up to "updated"
+    Given stage "updated"
     And users without the flag who view the page and vote, again and again
     When traffic is locked down in the published order, step 2a and then step 2b
     Then no request failed that ended before step 2a or began after step 2b
 
   @always @A1 @finding @long
   Scenario: Locking down in the published order has an outage
-    Given the tutorial is followed up to "updated"
+    Given stage "updated"
     And users without the flag who view the page and vote, again and again
     When traffic is locked down in the published order, step 2a and then step 2b
     Then every request between step 2a and step 2b got a 503

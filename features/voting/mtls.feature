@@ -3,9 +3,9 @@ Feature: Mutual TLS
 
   @mtls @T1
   Scenario: Before lock-down mutual TLS is automatic, and nothing demands it
-    Given the tutorial is followed up to "updated"
-    When tls-check is run for "voting-app", "voting-analytics" and "voting-storage"
-    Then it prints these rows
+    Given stage "updated"
+    When tls-check is run for "voting-app, voting-analytics, voting-storage"
+    Then tls-check prints these rows
       | HOST:PORT                                           | STATUS | SERVER    | CLIENT | AUTHN POLICY | DESTINATION RULE |
       | voting-app.{namespace}.svc.cluster.local:8080       | AUTO   | mTLS/HTTP | -      | -            | -                |
       | voting-analytics.{namespace}.svc.cluster.local:8080 | AUTO   | mTLS/HTTP | -      | -            | -                |
@@ -13,9 +13,9 @@ Feature: Mutual TLS
 
   @mtls @T1
   Scenario: After lock-down tls-check shows mutual TLS on both sides of every service
-    Given the tutorial is followed up to "lock-down"
-    When tls-check is run for "voting-app", "voting-analytics" and "voting-storage"
-    Then it prints these rows
+    Given stage "lock-down"
+    When tls-check is run for "voting-app, voting-analytics, voting-storage"
+    Then tls-check prints these rows
       | HOST:PORT                                           | STATUS | SERVER | CLIENT | AUTHN POLICY        | DESTINATION RULE             |
       | voting-app.{namespace}.svc.cluster.local:8080       | OK     | mTLS   | mTLS   | default/{namespace} | voting-app/{namespace}       |
       | voting-analytics.{namespace}.svc.cluster.local:8080 | OK     | mTLS   | mTLS   | default/{namespace} | voting-analytics/{namespace} |
@@ -23,9 +23,9 @@ Feature: Mutual TLS
 
   @mtls @T1
   Scenario Outline: Beside version 2.0 tls-check shows the same, and MySQL's port too
-    Given the tutorial is followed up to "canary"
-    When tls-check is run for "voting-app", "voting-analytics" and "voting-storage", with "<client>" as the client
-    Then it prints these rows
+    Given stage "canary"
+    When tls-check is run for "voting-app, voting-analytics, voting-storage" with "<client>" as the client
+    Then tls-check prints these rows
       | HOST:PORT                                           | STATUS | SERVER | CLIENT | AUTHN POLICY        | DESTINATION RULE             |
       | voting-app.{namespace}.svc.cluster.local:8080       | OK     | mTLS   | mTLS   | default/{namespace} | voting-app/{namespace}       |
       | voting-analytics.{namespace}.svc.cluster.local:8080 | OK     | mTLS   | mTLS   | default/{namespace} | voting-analytics/{namespace} |
@@ -39,15 +39,15 @@ Feature: Mutual TLS
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario: A client outside the mesh is refused in plain text
-    Given the tutorial is followed up to "updated"
+    Given stage "updated"
     And a client outside the mesh gets answers in plain text from every pod and every Service
-    When the tutorial is followed on to "lock-down"
+    When the tutorial goes on to stage "lock-down"
     Then the same client connects, and in plain text gets not a byte
     And the proxies count each attempt as refused, and pass none on
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario: A client outside the mesh is refused by version 2.0, too, and by MySQL
-    Given the tutorial is followed up to "canary"
+    Given stage "canary"
     And a client outside the mesh reads MySQL's kind of greeting in plain text, where no proxy is
     When it asks every pod and every Service in plain text
     Then it connects, and gets not a byte
@@ -55,7 +55,7 @@ Feature: Mutual TLS
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario Outline: A client outside the mesh is refused in TLS without a certificate of the mesh
-    Given the tutorial is followed up to "<stage>"
+    Given stage "<stage>"
     And a client outside the mesh is let in everywhere with a certificate of the mesh
     When it shows none, and one of its own making with the app's name in it
     Then it connects, and gets not a byte
@@ -68,7 +68,7 @@ Feature: Mutual TLS
 
   @mtls @T3 @needs-access-log
   Scenario: Each call carries the caller's own identity
-    Given the tutorial is followed up to "lock-down"
+    Given stage "lock-down"
     When the page is viewed 20 times, and every app pod and analytics 1.1 open a connection to storage
     Then the servers' proxies saw these callers, and no others
       | caller               | server               | protocol | as                                                                        |
@@ -79,7 +79,7 @@ Feature: Mutual TLS
 
   @mtls @T3 @needs-access-log
   Scenario: In either stack each call carries the caller's own identity, those to MySQL too
-    Given the tutorial is followed up to "canary"
+    Given stage "canary"
     When the page is viewed 20 times without the flag and as often with it, and every pod that has a storage opens a connection to it
     Then the servers' proxies saw these callers, and no others
       | caller               | server               | protocol | as                                                                        |
@@ -94,7 +94,7 @@ Feature: Mutual TLS
 
   @mtls @T5
   Scenario: Every proxy holds a certificate of the mesh, made out to its own service account
-    Given the tutorial is followed up to "lock-down"
+    Given stage "lock-down"
     And the root that the namespace trusts, by which istiod itself is certified
     When the certificates that the proxies hold are read
     Then each is certified by that root, the only one that its proxy trusts
@@ -115,7 +115,7 @@ Feature: Mutual TLS
   @mtls @T4 @needs-nodes
   Scenario: Nothing between pods can be read on the wire
     Given mutual TLS is off in a namespace of its own, where captured packets show the marker of a vote
-    And the tutorial is followed up to "lock-down"
+    And stage "lock-down"
     When votes with a marker are cast while the packets between pods are captured on the nodes
     Then the capture is whole, and holds what these workloads said to each other
       | from                 | to                   |
