@@ -23,7 +23,6 @@ from meshproof.analysis.isolation import (
 )
 from meshproof.mesh.access_log import AccessLog
 from meshproof.mesh.proxy_stats import ProxyCounts
-from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.matrix import call_each as calls_of
 from meshproof.probes.matrix import own_names
 from meshproof.probes.scratch_namespace import baseline
@@ -60,15 +59,6 @@ def require(cells: Sequence[Cell]) -> None:
     """Require that each cell is as expected."""
     wrong = differing(cells)
     assert cells and not wrong, "\n".join(wrong)
-
-
-@given("users reach app 1.0 without the flag, and app 2.0 with it")
-def _(ingress: Ingress, evidence: Evidence) -> None:
-    without, flagged = ingress.view().page, ingress.view(headers=FLAG).page
-    evidence.baseline(f"Through the ingress: {without}; with the flag: {flagged}.")
-    assert (without.version, flagged.version) == ("1.0", "2.0"), (
-        f"through the ingress: {without}; with the flag: {flagged}"
-    )
 
 
 @given("a workload beside them that anyone may call")

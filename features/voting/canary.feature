@@ -5,16 +5,17 @@ Feature: Roll out a canary release
   @canary @C3
   Scenario: Holders of the flag get only 2.0, and everyone else only 1.0
     Given stage "canary"
-    When page views are sampled through the ingress, in turn with the flag and without it, enough to notice a leak of 1 % with 99.9 % confidence
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When page views with the flag and without it are sampled in turn through the ingress
     Then every page with the flag is version "2.0"
     And every page without the flag is version "1.0"
 
   @canary @C3
   Scenario: Nothing but the flag itself leads to 2.0, whatever else the Cookie header holds
     Given stage "canary"
-    When the page is viewed with generated headers, 15 with the flag and as many without it for each kind of near miss
+    When 15 headers of each kind that hold the flag, and as many near misses, are sent
     Then of each kind at least 12 requests held the flag, and as many did not
-    And exactly those that held it got version "2.0", and all others "1.0"
+    And requests that held the flag got version "2.0", all others "1.0"
 
   @canary @C3
   Scenario: The ingress gateway has one route to 2.0, and it asks for the cookie alone
@@ -40,8 +41,9 @@ Feature: Roll out a canary release
   Scenario Outline: The flag lasts 15 minutes and is sent for the whole site
     Given stage "<stage>"
     When the flag is switched on and off in a browser, from a page deep in the site
-    Then version "<sets>" set it for 15 minutes and path "/", and the browser keeps it as long
-    And the browser sent it for every page of the site, until version "<clears>" cleared it
+    Then version "<sets>" set the flag for 15 minutes and the path "/"
+    And the browser sent the flag for every page of the site
+    And version "<clears>" cleared the flag, and the browser sent none any more
 
     Examples:
       | stage      | sets | clears |
@@ -74,13 +76,15 @@ Feature: Roll out a canary release
   @canary @C1
   Scenario: Until 2.0 is there, every page without the flag is 1.0
     Given stage "canary-routed"
-    When page views are sampled through the ingress, in turn with the flag and without it, enough to notice a leak of 1 % with 99.9 % confidence
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When page views with the flag and without it are sampled in turn through the ingress
     Then every page without the flag is version "1.0"
 
   @canary @C1 @finding
   Scenario: Until 2.0 is there, the flag leads to an error
     Given stage "canary-routed"
-    When page views with the flag are sampled through the ingress, enough to notice a leak of 1 % with 99.9 % confidence
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When page views with the flag are sampled through the ingress
     Then every request with the flag got a 503
 
   @canary @C2
@@ -147,7 +151,7 @@ Feature: Roll out a canary release
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: Every workload reaches whom the tutorial's diagram lets it reach, and nobody else
     Given stage "canary"
-    And users reach app 1.0 without the flag, and app 2.0 with it
+    And users without the flag reach app 1.0, and users with the flag app 2.0
     And a workload beside them that anyone may call
     When each workload calls each workload and port, by a name that leads to that one alone
     Then each is answered by the one that anyone may call, in every protocol

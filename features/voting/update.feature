@@ -22,16 +22,18 @@ Feature: Update the application
   @update @U2
   Scenario: The page alternates evenly between analytics 1.0 and 1.1
     Given stage "updated"
-    When page views are sampled through the ingress, enough to tell an even split from 60/40
-    Then every page shows analytics "1.0" or "1.1", with the same counts
-    And both come in even shares
+    And samples that tell even shares from 60/40
+    When page views are sampled through the ingress until their shares are decided
+    Then every answer shows analytics "1.0" or "1.1", with the same counts
+    And analytics 1.0 and 1.1 come in even shares
 
   @update @U2
   Scenario: Every app pod gets both versions of analytics evenly
     Given stage "updated"
-    When analytics are sampled from inside every app pod, enough to tell an even split from 60/40
+    And samples that tell even shares from 60/40
+    When analytics are sampled from inside every app pod until their shares are decided
     Then every answer shows analytics "1.0" or "1.1", with the same counts
-    And for each pod both come in even shares
+    And analytics 1.0 and 1.1 come in even shares
 
   @update @U4
   Scenario: Locking down creates what the tutorial lists
@@ -75,7 +77,8 @@ Feature: Update the application
   @update @U5
   Scenario: After lock-down only analytics 1.1 answers
     Given stage "lock-down"
-    When page views are sampled through the ingress, enough to notice a leak of 1 % with 99.9 % confidence
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When page views are sampled through the ingress
     Then every page shows analytics "1.1"
 
   @update @U5
@@ -87,7 +90,8 @@ Feature: Update the application
   @update @U5
   Scenario Outline: After lock-down every app pod reaches only analytics 1.1
     Given stage "lock-down"
-    When analytics are sampled from inside every app pod on <connections> connections, enough to notice a leak of 1 % with 99.9 % confidence
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When analytics are sampled from inside every app pod on <connections> connections
     Then every answer shows analytics "1.1"
 
     Examples:
@@ -98,11 +102,16 @@ Feature: Update the application
   @update @U6 @needs-request-counts @needs-denial-counts
   Scenario: After lock-down no traffic reaches analytics 1.0, or leaves it
     Given stage "updated"
-    And the proxy of analytics 1.0 counts the requests that it serves
-    And an app pod gets an answer from analytics 1.0, asked by a name that leads to it alone
-    And analytics 1.0 gets answers from the app, from analytics 1.1 and from its storage
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    And of 40 page views "voting-analytics 1.0" counts those that it served
+    And "voting-analytics 1.0" answers a new connection from "voting-app 1.0"
+    And "voting-app 1.0" answers a new connection from "voting-analytics 1.0"
+    And "voting-analytics 1.1" answers a new connection from "voting-analytics 1.0"
+    And Redis answers a new connection from "voting-analytics 1.0"
     When the tutorial goes on to stage "lock-down"
-    Then analytics 1.0 is still deployed, and a ready endpoint of its Service
-    And its proxy's count stands still while pages are viewed, enough to notice a leak of 1 % with 99.9 % confidence
-    And an app pod that asks by a new name is denied with 403, and 1.0's proxy counts it
-    And analytics 1.0 gets no answer from any of them, and each one's proxy counts the denial
+    Then "voting-analytics 1.0" is still deployed, and a ready endpoint of its Service
+    And no request reaches "voting-analytics 1.0" while page views are sampled
+    And "voting-analytics 1.0" denies a new connection from "voting-app 1.0" and counts the denial
+    And "voting-app 1.0" denies a new connection from "voting-analytics 1.0" and counts the denial
+    And "voting-analytics 1.1" denies a new connection from "voting-analytics 1.0" and counts the denial
+    And Redis denies a new connection from "voting-analytics 1.0" and counts the denial

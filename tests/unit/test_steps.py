@@ -23,8 +23,8 @@ from steps.catalogue import (
 STEPS, LINES = all_steps(), all_lines()
 #: Modules that are not yet of named functions with whole sentences.
 NOT_YET = (
-    "browser.py", "certificates.py", "flag.py", "identity.py", "idle.py", "isolation.py",
-    "matrix.py", "outside.py", "routes.py", "sampling.py", "steady.py", "stores.py", "traces.py",
+    "browser.py", "certificates.py", "identity.py", "isolation.py",
+    "matrix.py", "outside.py", "routes.py", "steady.py", "stores.py", "traces.py",
     "transitions.py", "versions.py", "wire.py",
 )  # fmt: skip
 DONE = [step for step in STEPS if step.module not in NOT_YET]
