@@ -1,79 +1,58 @@
-"""Ways between the stages, and commands that are run a second time (A4)."""
+"""Transitions between the stages, and commands that are run a second time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pytest_bdd import parsers, then, when
 
-from meshproof.cluster.objects import live_objects
-from meshproof.cluster.pods import PodState
 from meshproof.environment.options import Options
-from meshproof.process import Completed
+from meshproof.probes.transitions import (
+    Again,
+    all_reached,
+    drawn_from,
+    nothing_told,
+    repeat,
+    same_as_before,
+    walk_all,
+)
 from meshproof.signoff.evidence import Evidence
-from meshproof.suite.round_trips import Way, changes_seen, changes_told, draw_pair, go, walk
-from meshproof.suite.stages import Objects, stage_named
+from meshproof.suite.round_trips import Transition
 from meshproof.suite.tutorial import Tutorial
-from meshproof.wording import in_turn, listed, number
-
-
-@dataclass(frozen=True)
-class Again:
-    """Commands that were run a second time, and what the namespace held before."""
-
-    commands: list[Completed]
-    objects: Objects
-    pods: list[PodState]
 
 
 @when(parsers.parse('the commands of "{stage}" are run once more'), target_fixture="again")
-def _(tutorial: Tutorial, stage: str) -> Again:
-    objects, pods = live_objects(tutorial.cluster, tutorial.namespace), tutorial.pods()
-    lines = stage_named(stage).command_lines(tutorial.namespace)
-    return Again([tutorial.run(line, check=False) for line in lines], objects, pods)
+def commands_are_run_again(tutorial: Tutorial, stage: str) -> Again:
+    """Run the commands of a stage where it is reached already."""
+    return repeat(tutorial, stage)
 
 
-@then("each says that it changed nothing")
-def _(again: Again, evidence: Evidence) -> None:
-    told = [
-        f"{done.command_line}: {line}" for done in again.commands for line in changes_told(done)
-    ]
-    evidence.result(
-        f"{number(len(again.commands), 'command')} run a second time told of "
-        f"{number(len(told), 'change')}."
-    )
-    assert not told, in_turn(told)
+@then("every repeated command says that it changed nothing")
+def every_repeated_command_changed_nothing(again: Again, evidence: Evidence) -> None:
+    """By what it prints, no command changed an object the second time."""
+    seen = evidence.tell(nothing_told(again))
+    assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('the namespace is still at "{stage}", its objects and pods the same'))
-def _(tutorial: Tutorial, again: Again, evidence: Evidence, stage: str) -> None:
-    changes = changes_seen(again.objects, live_objects(tutorial.cluster, tutorial.namespace))
-    at, pods = tutorial.stage(), tutorial.pods()
-    evidence.observe(
-        f"at {at}; {len(again.objects)} objects and {len(pods)} pods, changed: {listed(changes)}"
-    )
-    assert at == stage, f"the namespace is at {at or 'no stage'}"
-    assert not changes, in_turn(changes)
-    assert pods == again.pods, (
-        f"{listed(again.pods, most=len(again.pods))} before, {listed(pods, most=len(pods))} after"
-    )
+@then(parsers.parse('the namespace is still at "{stage}" with the same objects and pods'))
+def namespace_is_the_same(tutorial: Tutorial, again: Again, evidence: Evidence, stage: str) -> None:
+    """No object has another version, and no pod is another, than before."""
+    seen = evidence.tell(same_as_before(tutorial, again, stage))
+    assert not seen.problem, seen.problem
 
 
 @when(
-    "the namespace goes back stage by stage, and between two stages that are drawn",
-    target_fixture="ways",
+    "the namespace goes back stage by stage, and between two stages drawn at random",
+    target_fixture="transitions",
 )
-def _(tutorial: Tutorial, options: Options, evidence: Evidence) -> list[Way]:
-    low, high = draw_pair(options.seed)
-    evidence.observe(f"drawn from seed {options.seed}: {low} and {high}")
-    ways = [go(tutorial, stage) for stage in walk(low, high)[1:]]
-    evidence.text("ways between stages", "".join(f"{way}\n" for way in ways))
-    return ways
+def namespace_goes_back(
+    tutorial: Tutorial, options: Options, evidence: Evidence
+) -> list[Transition]:
+    """Go from each stage to the one before, and once forth and back between two others."""
+    evidence.tell(drawn_from(options.seed))
+    return walk_all(tutorial, options.seed, evidence.tell)
 
 
-@then("each way led to its stage, in the same namespace, and none back took a step forward")
-def _(ways: list[Way], evidence: Evidence) -> None:
-    wrong = [line for way in ways for line in way.problems]
-    evidence.result(f"{number(len(ways), 'way')} between stages, {len(wrong)} of them wrong.")
-    evidence.observe(listed(ways, most=len(ways)))
-    assert not wrong, in_turn(wrong)
+@then("every transition reached its stage in the same namespace, and none back repeated a command")
+def every_transition_reached_its_stage(transitions: list[Transition], evidence: Evidence) -> None:
+    """Each led to its stage without starting over; none backwards ran a command forward again."""
+    seen = evidence.tell(all_reached(transitions))
+    assert not seen.problem, seen.problem

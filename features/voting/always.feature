@@ -51,8 +51,8 @@ Feature: At every step
   Scenario Outline: The commands of a stage change nothing the second time
     Given stage "<stage>"
     When the commands of "<stage>" are run once more
-    Then each says that it changed nothing
-    And the namespace is still at "<stage>", its objects and pods the same
+    Then every repeated command says that it changed nothing
+    And the namespace is still at "<stage>" with the same objects and pods
 
     Examples:
       | stage         |
@@ -67,36 +67,37 @@ Feature: At every step
       | cleaned-up    |
 
   @always @A4 @long
-  Scenario: Each stage leads back to the one before, and two that are drawn to each other
+  Scenario: Each stage leads back to the one before, and two stages drawn at random to each other
     Given stage "cleaned-up"
-    When the namespace goes back stage by stage, and between two stages that are drawn
-    Then each way led to its stage, in the same namespace, and none back took a step forward
+    When the namespace goes back stage by stage, and between two stages drawn at random
+    Then every transition reached its stage in the same namespace, and none back repeated a command
 
   @always @A3 @last @long
   Scenario: Nothing is left behind
     Given the cluster as it was before the tutorial was followed
-    And a claim of the tutorial has had a volume since
-    When the tutorial's namespace is deleted, and those beside it
-    Then the cluster holds exactly the objects and the volumes' folders that it held before
+    And a volume that a claim of the tutorial has had since then
+    When all namespaces of the tutorial are deleted
+    Then the cluster holds the same objects and the same folders of volumes as before
 
   @always @A1 @canary @C1 @own @long
   Scenario: No request fails at any step of the rollout
-    Given users without the flag, from "exposed" on, in a namespace of its own
-    When the tutorial is gone through to its end, with users who have the flag from "canary" on
-    Then no request failed at any step
-    And users without the flag got only "1.0" until "rolled-out" was begun, and only "2.0" once it was there
-    And every acknowledged vote is stored exactly once, in the store of the version that said so
+    Given users without the flag in a separate namespace, from stage "exposed" on
+    When the rollout goes on to its end, with users with the flag from "canary" on
+    Then no request of these users failed
+    And users without the flag got version "1.0" alone before "rolled-out" began
+    And users without the flag got version "2.0" alone after "rolled-out"
+    And every acknowledged vote is stored exactly once, by the version that acknowledged it
 
   @always @A1 @long
   Scenario: Before and after a lock-down in the published order no request fails
     Given stage "updated"
-    And users without the flag who view the page and vote, again and again
+    And users without the flag view the page and vote throughout
     When traffic is locked down in the published order, step 2a and then step 2b
     Then no request failed that ended before step 2a or began after step 2b
 
   @always @A1 @finding @long
   Scenario: Locking down in the published order has an outage
     Given stage "updated"
-    And users without the flag who view the page and vote, again and again
+    And users without the flag view the page and vote throughout
     When traffic is locked down in the published order, step 2a and then step 2b
     Then every request between step 2a and step 2b got a 503

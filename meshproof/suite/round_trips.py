@@ -18,7 +18,7 @@ PAIRS = [(low, high) for index, low in enumerate(NAMES) for high in NAMES[index 
 
 
 @dataclass(frozen=True)
-class Way:
+class Transition:
     """A way that was gone: between which stages, to where it led, and what it took.
 
     ``namespaces`` are the namespace's uids before and after: others, where it was started
@@ -54,12 +54,14 @@ class Way:
         return f"{self.origin} → {self.target} in {self.seconds:.1f} s"
 
 
-def go(tutorial: Tutorial, target: str) -> Way:
+def go(tutorial: Tutorial, target: str) -> Transition:
     """Bring a namespace from the stage that it is at to another. Raises as `Tutorial.follow_to`."""
     origin, before, begun = tutorial.stage(), _uid(tutorial), time.monotonic()
     done = tutorial.follow_to(target)
     seconds = time.monotonic() - begun
-    return Way(str(origin), target, tutorial.stage(), (before, _uid(tutorial)), len(done), seconds)
+    return Transition(
+        str(origin), target, tutorial.stage(), (before, _uid(tutorial)), len(done), seconds
+    )
 
 
 def _uid(tutorial: Tutorial) -> str:
