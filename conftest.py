@@ -35,6 +35,8 @@ pytest_plugins = [
     "steps.calls",
     "steps.voting.page",
     "steps.voting.users",
+    "steps.voting.stores",
+    "steps.voting.isolation_matrix",
     "steps.voting.shares",
     "steps.voting.flag",
     "steps.voting.old_analytics",
@@ -45,9 +47,6 @@ pytest_plugins = [
     "steps.identity",
     "steps.certificates",
     "steps.wire",
-    "steps.matrix",
     "steps.browser",
-    "steps.stores",
-    "steps.versions",
     "steps.routes",
 ]

@@ -18,14 +18,14 @@ Feature: Finalize the rollout
   @finalize @F2
   Scenario: As long as there is a canary, rules and proxies know both versions
     Given stage "canary"
-    When it is read which versions the rules name and the proxies have loaded
+    When the versions that the rules name and the proxies have loaded are read
     Then each of the 6 rules names "2.0" and a version before it
     And every proxy has loaded "2.0" and a version before it
 
   @finalize @F2
   Scenario: In the end no rule and no proxy knows an old version any more
     Given stage "cleaned-up"
-    When it is read which versions the rules name and the proxies have loaded
+    When the versions that the rules name and the proxies have loaded are read
     Then each of the 6 rules names "2.0" and no other version
     And every proxy has loaded "2.0" and no other version
 
