@@ -35,6 +35,8 @@ pytest_plugins = [
     "steps.calls",
     "steps.voting.page",
     "steps.voting.users",
+    "steps.voting.identity",
+    "steps.voting.wire",
     "steps.voting.stores",
     "steps.voting.isolation_matrix",
     "steps.voting.shares",
@@ -44,9 +46,7 @@ pytest_plugins = [
     "steps.voting.votes",
     "steps.voting.storage",
     "steps.outside",
-    "steps.identity",
     "steps.certificates",
-    "steps.wire",
     "steps.browser",
     "steps.routes",
 ]
