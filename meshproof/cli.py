@@ -30,7 +30,7 @@ from meshproof.process import kill_running
 from meshproof.progress import Progress
 from meshproof.run.interruption import interruption
 from meshproof.signoff.attestation import SIGNOFF
-from meshproof.signoff.comparison import compare
+from meshproof.signoff.comparison import compare, renames
 from meshproof.signoff.decisions import ACCEPT, REJECT, made, sign_decision
 from meshproof.signoff.document import read
 from meshproof.signoff.gate import (
@@ -295,7 +295,7 @@ def compare_signoffs(old: Path, new: Path) -> None:
     that held is broken, or is no longer proved by all that proved it. What a selection (-m, -k)
     of NEW, or --quick, leaves out is not counted.
     """
-    changes = compare(read(old), read(new))
+    changes = compare(read(old), read(new), renames(ROOT / "features"))
     for change in changes:
         click.echo(change)
     if not changes:

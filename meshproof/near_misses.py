@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import hypothesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from meshproof.analysis.observation import Observation, unless
 from meshproof.flag import COOKIE, NAME, VALUE, holds_flag
-from meshproof.wording import quoted
+from meshproof.wording import listed, quoted
 
 SEED = 20181203
 #: Few letters, so that the rest comes often enough.
@@ -247,6 +249,18 @@ class Gate:
         return f"{len(self.wrong)} of {len(self.seen)} requests went wrong; {'; '.join(lines)}"
 
     @property
+    def observed(self) -> Observation:
+        """All of it, and what got anything else."""
+        return Observation(
+            results=[
+                f"{len(self.wrong)} of {len(self.seen)} requests with near misses got another "
+                "version."
+            ],
+            texts={"every request": self.table},
+            problems=unless(self.seen and not self.wrong, self.complaint),
+        )
+
+    @property
     def table(self) -> str:
         """Every request with what it was to get and what it got, a line each."""
         return "".join(
@@ -263,6 +277,19 @@ def summary(seen: Sequence[Seen]) -> str:
         for flagged, others in [_counts(some)]
     )
     return f"{flagged} requests held the flag and {others} did not: {', '.join(kinds)}"
+
+
+def by_kinds(seen: Sequence[Seen], least: int) -> Observation:
+    """Say how many requests of each kind held the flag; of each, and without it, at least so many.
+
+    What was generated depends on Hypothesis' version, which is told.
+    """
+    few = lacking(seen, least)
+    kinds = listed(few, most=len(few))
+    return Observation(
+        details=[f"by Hypothesis {hypothesis.__version__} from seed {SEED}: {summary(seen)}"],
+        problems=unless(not few, f"fewer than {least} with the flag, or without it: {kinds}"),
+    )
 
 
 def lacking(seen: Sequence[Seen], least: int) -> list[str]:

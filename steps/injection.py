@@ -1,4 +1,4 @@
-"""What the injection label does to pods, in a namespace of its own."""
+"""What the injection label does to pods, in a separate namespace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_bdd import given, then, when
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.pods import PodState
-from meshproof.probes.injection import InjectionProbe
+from meshproof.probes.injection import InjectionProbe, told_of_proxy
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
 from meshproof.signoff.evidence import Evidence
@@ -28,31 +28,35 @@ def injection(
     probe.remove(wait=False)
 
 
-@given("a namespace of its own, not yet labelled, with a running pod", target_fixture="before")
-def _(injection: InjectionProbe) -> PodState:
+@given(
+    "a separate namespace without the injection label, with a running pod",
+    target_fixture="pod_before_label",
+)
+def namespace_without_label(injection: InjectionProbe) -> PodState:
+    """Create a namespace by the tutorial's command, and a pod in it."""
     injection.create()
     return injection.make_pod("before-label")
 
 
 @when(
-    "the namespace is labelled as in the tutorial and another pod is made", target_fixture="after"
+    "the separate namespace gets the injection label, and another pod",
+    target_fixture="pod_after_label",
 )
-def _(injection: InjectionProbe) -> PodState:
+def namespace_is_labelled(injection: InjectionProbe) -> PodState:
+    """Label the namespace by the tutorial's command, and create another pod in it."""
     injection.label()
     return injection.make_pod("after-label")
 
 
-@then("the pod made before the label has no proxy")
-def _(before: PodState, evidence: Evidence) -> None:
-    evidence.baseline(
-        f"The pod made before the label has {'a' if before.proxied else 'no'} proxy ({before})."
-    )
-    assert not before.proxied, f"it has a proxy: {before}"
+@then("the pod created before the label has no proxy")
+def pod_before_has_no_proxy(pod_before_label: PodState, evidence: Evidence) -> None:
+    """Without the label Istio injects nothing: the baseline."""
+    evidence.baseline(told_of_proxy("before the label", pod_before_label))
+    assert not pod_before_label.proxied, f"it has a proxy: {pod_before_label}"
 
 
-@then("the pod made after the label has one")
-def _(after: PodState, evidence: Evidence) -> None:
-    evidence.result(
-        f"The pod made after the label has {'a' if after.proxied else 'no'} proxy ({after})."
-    )
-    assert after.proxied, f"it has no proxy: {after}"
+@then("the pod created after the label has a proxy")
+def pod_after_has_a_proxy(pod_after_label: PodState, evidence: Evidence) -> None:
+    """With the label Istio injects a proxy into a new pod."""
+    evidence.result(told_of_proxy("after the label", pod_after_label))
+    assert pod_after_label.proxied, f"it has no proxy: {pod_after_label}"

@@ -1,33 +1,14 @@
-"""All ways to a version that the proxies' routes hold: what no sample can exhaust (U5, C3, F1)."""
+"""The routes that proxies have loaded: all ways to a version, which no sample can exhaust."""
 
 from __future__ import annotations
 
 from pytest_bdd import parsers, then, when
 
-from meshproof.cluster.objects import live_objects
-from meshproof.mesh.loaded import GATEWAY
-from meshproof.mesh.routes import Way, routes_loaded, subsets_of, ways_to
+from meshproof.mesh.routes import Way
+from meshproof.probes.loaded_routes import none_elsewhere, one_elsewhere, read_ways, ways_of
+from meshproof.probes.loaded_versions import Known, named_and_loaded
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
-from meshproof.wording import number
-
-
-def read_ways(tutorial: Tutorial, evidence: Evidence, service: str, *, gateway: bool) -> list[Way]:
-    """Read every way to a Service in the routes of the gateway, or of the sidecars."""
-    proxies = [each for each in tutorial.proxies() if (each[0] == GATEWAY) is gateway]
-    host = f"{service}.{tutorial.namespace}.svc.cluster.local"
-    ways = ways_to(host, routes_loaded(tutorial.cluster, proxies))
-    evidence.text(f"ways to {service}", "".join(f"{way}\n" for way in ways))
-    assert ways, f"{number(len(proxies), 'proxy', 'proxies')} have no route to {service}"
-    return ways
-
-
-def other_than(tutorial: Tutorial, ways: list[Way], service: str, version: str) -> list[Way]:
-    """The ways that lead, or may lead, to another version of a Service than this one."""
-    live = live_objects(tutorial.cluster, tutorial.namespace)
-    rules = [manifest for (kind, _), manifest in live.items() if kind == "DestinationRule"]
-    alone = subsets_of(rules, service, version)
-    return [way for way in ways if way.subset not in alone]
 
 
 @when(
@@ -35,8 +16,8 @@ def other_than(tutorial: Tutorial, ways: list[Way], service: str, version: str) 
     target_fixture="ways",
 )
 def gateways_routes_are_read(tutorial: Tutorial, evidence: Evidence, service: str) -> list[Way]:
-    """Every way by which users come to a Service."""
-    return read_ways(tutorial, evidence, service, gateway=True)
+    """Read every way by which users come to a Service."""
+    return read_ways(tutorial, evidence.require, service, gateway=True)
 
 
 @when(
@@ -44,26 +25,21 @@ def gateways_routes_are_read(tutorial: Tutorial, evidence: Evidence, service: st
     target_fixture="ways",
 )
 def sidecars_routes_are_read(tutorial: Tutorial, evidence: Evidence, service: str) -> list[Way]:
-    """Every way by which workloads come to a Service."""
-    return read_ways(tutorial, evidence, service, gateway=False)
+    """Read every way by which workloads come to a Service."""
+    return read_ways(tutorial, evidence.require, service, gateway=False)
 
 
 @then(
     parsers.parse(
-        'just one route to "{service}" leads to another version than "{version}", and asks for the '
-        'header "{header}" alone'
+        'just one route to "{service}" is not to version "{version}", and asks for "{header}" alone'
     )
 )
 def one_route_leads_elsewhere(
     tutorial: Tutorial, ways: list[Way], evidence: Evidence, service: str, version: str, header: str
 ) -> None:
     """No path, host, method or query is a second way to what a header is for."""
-    others = other_than(tutorial, ways, service, version)
-    evidence.result(
-        f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
-        f"{version}: {'; '.join(map(str, others)) or 'none'}."
-    )
-    assert [way.asks for way in others] == [(f"header {header}",)], "; ".join(map(str, others))
+    seen = evidence.tell(one_elsewhere(tutorial, ways, service, version, header))
+    assert not seen.problem, seen.problem
 
 
 @then(parsers.parse('every route to "{service}" leads to version "{version}"'))
@@ -71,30 +47,56 @@ def every_route_leads_to(
     tutorial: Tutorial, ways: list[Way], evidence: Evidence, service: str, version: str
 ) -> None:
     """No path, host, method, query or header is a way to another version."""
-    others = other_than(tutorial, ways, service, version)
-    evidence.result(
-        f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
-        f"{version}."
-    )
-    assert not others, f"{len(others)} of {len(ways)} lead elsewhere: {'; '.join(map(str, others))}"
+    seen = evidence.tell(none_elsewhere(tutorial, ways, service, version))
+    assert not seen.problem, seen.problem
 
 
 @then(parsers.parse('every route of "{workload}" to "{service}" leads to version "{version}"'))
 def every_route_of_a_workload_leads_to(
-    tutorial: Tutorial,
-    ways: list[Way],
-    evidence: Evidence,
-    workload: str,
-    service: str,
+    tutorial: Tutorial, ways: list[Way], evidence: Evidence, workload: str, service: str,
     version: str,
-) -> None:
-    """No path, host, method, query or header is a way to the other stack."""
-    pods = {pod.name for pod in tutorial.pods() if pod.workload == workload}
-    own = [way for way in ways if way.proxy in pods]
-    others = other_than(tutorial, own, service, version)
-    evidence.result(
-        f"{len(others)} of {number(len(own), 'route')} of {workload} to {service} lead elsewhere "
-        f"than to {version}."
+) -> None:  # fmt: skip
+    """No path, host, method, query or header is a way of a workload's to another version."""
+    seen = evidence.tell(
+        none_elsewhere(tutorial, ways_of(tutorial, ways, workload), service, version)
     )
-    assert own, f"no route of {workload} to {service}"
-    assert not others, f"{len(others)} of {len(own)} lead elsewhere: {'; '.join(map(str, others))}"
+    assert not seen.problem, seen.problem
+
+
+@when(
+    "the versions that the rules name and the proxies have loaded are read",
+    target_fixture="known",
+)
+def versions_are_read(tutorial: Tutorial, evidence: Evidence) -> Known:
+    """Read DestinationRules and VirtualServices, and clusters and routes of every proxy."""
+    known = named_and_loaded(tutorial)
+    evidence.tell(known.told())
+    return known
+
+
+@then(parsers.parse('each of the {count:d} rules names "{version}" and a version before it'))
+def every_rule_names_both(known: Known, count: int, version: str) -> None:
+    """Every rule names the new version beside an old one: the baseline."""
+    wrong = known.rules_without_both(count, version)
+    assert not wrong, wrong
+
+
+@then(parsers.parse('every proxy has loaded "{version}" and a version before it'))
+def every_proxy_has_loaded_both(known: Known, version: str) -> None:
+    """Every proxy has loaded the new version beside an old one: the baseline."""
+    wrong = known.proxies_without_both(version)
+    assert not wrong, wrong
+
+
+@then(parsers.parse('each of the {count:d} rules names "{version}" and no other version'))
+def every_rule_names_only(known: Known, count: int, version: str) -> None:
+    """No rule names an old version any more."""
+    wrong = known.rules_with_others(count, version)
+    assert not wrong, wrong
+
+
+@then(parsers.parse('every proxy has loaded "{version}" and no other version'))
+def every_proxy_has_loaded_only(known: Known, version: str) -> None:
+    """No proxy, the ingress gateway's among them, has loaded an old version any more."""
+    wrong = known.proxies_with_others(version)
+    assert not wrong, wrong

@@ -1,30 +1,32 @@
-"""Page views as a user makes them."""
+"""Requests through the ingress gateway, as a user makes them."""
 
 from __future__ import annotations
 
-from pytest_bdd import parsers, then, when
+from pytest_bdd import given, parsers, then
 
+from meshproof.probes.commands import address_in
 from meshproof.probes.ingress import Ingress
-from meshproof.probes.page import Page
+from meshproof.probes.reachability import served, unreachable
 from meshproof.signoff.evidence import Evidence
-from meshproof.suite.tutorial import Tutorial
 
 
-@when("the page is viewed through the ingress", target_fixture="page")
-def _(ingress: Ingress, evidence: Evidence) -> Page:
-    response = ingress.view()
-    evidence.text("page as served", f"{response}\n\n{response.body}")
-    evidence.result(f"The page is {response.page}.")
-    evidence.observe(str(response))
-    return response.page
+@given(parsers.parse("{count:d} requests through the ingress get no page"))
+def requests_get_no_page(ingress: Ingress, evidence: Evidence, count: int) -> None:
+    """Each of these requests gets no answer, or a 404: there is no way in yet."""
+    seen = evidence.tell(unreachable(ingress, count))
+    assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('it shows version "{version}" and store "{store}"'))
-def _(page: Page, tutorial: Tutorial, version: str, store: str) -> None:
-    assert (page.version, page.store) == (version, store), str(page)
-    assert page.host in {pod.name for pod in tutorial.pods()}, f"no pod is called {page.host}"
+@then("the page is served through the ingress")
+def page_is_served(ingress: Ingress, evidence: Evidence) -> None:
+    """A request through the ingress gateway is answered with 200 and the page."""
+    seen = evidence.tell(served(ingress, "The page is served with 200"))
+    assert not seen.problem, seen.problem
 
 
-@then("its analytics are simple counts")
-def _(page: Page) -> None:
-    assert page.analytics == "1.0", f"not `Cats: n | Dogs: m` but “{page.results}”"
+@then("the page is served at the printed address")
+def page_is_served_at_address(printed_address: str, evidence: Evidence) -> None:
+    """A request to the printed address is answered with 200 and the page."""
+    address = address_in(printed_address)
+    seen = evidence.tell(served(Ingress(f"http://{address}"), f"The page is served at {address}"))
+    assert not seen.problem, seen.problem

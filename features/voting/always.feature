@@ -3,9 +3,9 @@ Feature: At every step
 
   @always @A2
   Scenario Outline: Istio's own analysis finds nothing at the end of a stage
-    Given the tutorial is followed up to "<stage>"
-    When Istio analyzes the namespace
-    Then it finds nothing to complain of
+    Given stage "<stage>"
+    When istioctl analyzes the namespace
+    Then istioctl finds no validation issue
 
     Examples:
       | stage         |
@@ -20,9 +20,9 @@ Feature: At every step
 
   @always @A2
   Scenario: Between the routes for 2.0 and its pods, Istio's own analysis misses nothing but what 2.0 will bring
-    Given the tutorial is followed up to "canary-routed"
-    When Istio analyzes the namespace
-    Then Istio's analysis complains of nothing but these
+    Given stage "canary-routed"
+    When istioctl analyzes the namespace
+    Then istioctl reports no other issues than these
       | code    | of                                       |
       | IST0101 | VirtualService voting-storage            |
       | IST0173 | DestinationRule voting-app               |
@@ -34,10 +34,10 @@ Feature: At every step
 
   @always @A2 @finding @exclusive
   Scenario: Between the routes for 2.0 and its pods, Istio's own analysis complains of what is yet to come
-    Given no other lane has pods, which Istio's analysis would take for this namespace's
-    And the tutorial is followed up to "canary-routed"
-    When Istio analyzes the namespace
-    Then Istio's analysis complains of each of these
+    Given no other lane has pods that Istio's analysis would count for this namespace
+    And stage "canary-routed"
+    When istioctl analyzes the namespace
+    Then istioctl reports each of these issues
       | code    | of                                       |
       | IST0101 | VirtualService voting-storage            |
       | IST0173 | DestinationRule voting-app               |
@@ -49,10 +49,10 @@ Feature: At every step
 
   @always @A4 @long
   Scenario Outline: The commands of a stage change nothing the second time
-    Given the tutorial is followed up to "<stage>"
+    Given stage "<stage>"
     When the commands of "<stage>" are run once more
-    Then each says that it changed nothing
-    And the namespace is still at "<stage>", its objects and pods the same
+    Then every repeated command says that it changed nothing
+    And the namespace is still at "<stage>" with the same objects and pods
 
     Examples:
       | stage         |
@@ -67,36 +67,37 @@ Feature: At every step
       | cleaned-up    |
 
   @always @A4 @long
-  Scenario: Each stage leads back to the one before, and two that are drawn to each other
-    Given the tutorial is followed up to "cleaned-up"
-    When the namespace goes back stage by stage, and between two stages that are drawn
-    Then each way led to its stage, in the same namespace, and none back took a step forward
+  Scenario: Each stage leads back to the one before, and two stages drawn at random to each other
+    Given stage "cleaned-up"
+    When the namespace goes back stage by stage, and between two stages drawn at random
+    Then every transition reached its stage in the same namespace, and none back repeated a command
 
   @always @A3 @last @long
   Scenario: Nothing is left behind
     Given the cluster as it was before the tutorial was followed
-    And a claim of the tutorial has had a volume since
-    When the tutorial's namespace is deleted, and those beside it
-    Then the cluster holds exactly the objects and the volumes' folders that it held before
+    And a volume that a claim of the tutorial has had since then
+    When all namespaces of the tutorial are deleted
+    Then the cluster holds the same objects and the same folders of volumes as before
 
   @always @A1 @canary @C1 @own @long
   Scenario: No request fails at any step of the rollout
-    Given users without the flag, from "exposed" on, in a namespace of its own
-    When the tutorial is gone through to its end, with users who have the flag from "canary" on
-    Then no request failed at any step
-    And users without the flag got only "1.0" until "rolled-out" was begun, and only "2.0" once it was there
-    And every acknowledged vote is stored exactly once, in the store of the version that said so
+    Given users without the flag in a separate namespace, from stage "exposed" on
+    When the rollout goes on to its end, with users with the flag from "canary" on
+    Then no request of these users failed
+    And users without the flag got version "1.0" alone before "rolled-out" began
+    And users without the flag got version "2.0" alone after "rolled-out"
+    And every acknowledged vote is stored exactly once, by the version that acknowledged it
 
   @always @A1 @long
   Scenario: Before and after a lock-down in the published order no request fails
-    Given the tutorial is followed up to "updated"
-    And users without the flag who view the page and vote, again and again
+    Given stage "updated"
+    And users without the flag view the page and vote throughout
     When traffic is locked down in the published order, step 2a and then step 2b
     Then no request failed that ended before step 2a or began after step 2b
 
   @always @A1 @finding @long
   Scenario: Locking down in the published order has an outage
-    Given the tutorial is followed up to "updated"
-    And users without the flag who view the page and vote, again and again
+    Given stage "updated"
+    And users without the flag view the page and vote throughout
     When traffic is locked down in the published order, step 2a and then step 2b
     Then every request between step 2a and step 2b got a 503

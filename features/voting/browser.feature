@@ -2,7 +2,7 @@ Feature: The page in a browser
   What a reader sees who opens the page, at each stage from which it is served.
 
   Scenario Outline: A browser shows the page of each stage, on a desk and on a phone
-    Given the tutorial is followed up to "<stage>"
+    Given stage "<stage>"
     When the page is opened in a browser, on a desk and on a phone
     Then both show version "<version>", store "<store>" and analytics "<analytics>"
     And on both "Cats", "Dogs", "Reset" and "Feature flag" are in reach, and nothing is cut off
@@ -36,7 +36,7 @@ Feature: The page in a browser
       | cleaned-up | 2.0     | mysql | 1.1       |
 
   Scenario Outline: The page can be used by keyboard alone
-    Given the tutorial is followed up to "<stage>"
+    Given stage "<stage>"
     When the page is used by keyboard alone: Tab throughout, Enter on "Cats", Space on "Feature flag"
     Then Tab led to "Cats", "Dogs", "Reset" and "Feature flag", each with a focus that can be seen
     And Enter cast one vote for "Cats"

@@ -4,27 +4,28 @@ Feature: Roll out a canary release
 
   @canary @C3
   Scenario: Holders of the flag get only 2.0, and everyone else only 1.0
-    Given the tutorial is followed up to "canary"
-    When page views are sampled through the ingress, in turn with the flag and without it, enough to notice a leak of 1 % with 99.9 % confidence
+    Given stage "canary"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When page views with the flag and without it are sampled in turn through the ingress
     Then every page with the flag is version "2.0"
     And every page without the flag is version "1.0"
 
   @canary @C3
   Scenario: Nothing but the flag itself leads to 2.0, whatever else the Cookie header holds
-    Given the tutorial is followed up to "canary"
-    When the page is viewed with generated headers, 15 with the flag and as many without it for each kind of near miss
+    Given stage "canary"
+    When 15 headers of each kind that hold the flag, and as many near misses, are sent
     Then of each kind at least 12 requests held the flag, and as many did not
-    And exactly those that held it got version "2.0", and all others "1.0"
+    And requests that held the flag got version "2.0", all others "1.0"
 
   @canary @C3
   Scenario: The ingress gateway has one route to 2.0, and it asks for the cookie alone
-    Given the tutorial is followed up to "canary"
+    Given stage "canary"
     When the routes to "voting-app" that the ingress gateway has loaded are read
-    Then just one route to "voting-app" leads to another version than "1.0", and asks for the header "cookie" alone
+    Then just one route to "voting-app" is not to version "1.0", and asks for "cookie" alone
 
   @canary @C4
   Scenario: The toggle switches between 1.0 on Redis and 2.0 on MySQL
-    Given the tutorial is followed up to "canary"
+    Given stage "canary"
     When these are clicked in a browser: "Cats, Feature flag, Dogs, Feature flag, Dogs"
     Then the browser showed one page after the other
       | after        | version | store | flag |
@@ -38,10 +39,11 @@ Feature: Roll out a canary release
 
   @canary @C8
   Scenario Outline: The flag lasts 15 minutes and is sent for the whole site
-    Given the tutorial is followed up to "<stage>"
+    Given stage "<stage>"
     When the flag is switched on and off in a browser, from a page deep in the site
-    Then version "<sets>" set it for 15 minutes and path "/", and the browser keeps it as long
-    And the browser sent it for every page of the site, until version "<clears>" cleared it
+    Then version "<sets>" set the flag for 15 minutes and the path "/"
+    And the browser sent the flag for every page of the site
+    And version "<clears>" cleared the flag, and the browser sent none any more
 
     Examples:
       | stage      | sets | clears |
@@ -51,8 +53,8 @@ Feature: Roll out a canary release
 
   @canary @C2
   Scenario: Routing for 2.0 configures exactly what the tutorial lists
-    Given the tutorial is followed up to "lock-down"
-    When the tutorial is followed on to "canary-routed"
+    Given stage "lock-down"
+    When the tutorial goes on to stage "canary-routed"
     Then the commands with "istio/step-3-add-routing-for-2.0-components.yaml" printed in all
       """
       destinationrule.networking.istio.io/voting-app configured
@@ -65,29 +67,31 @@ Feature: Roll out a canary release
 
   @canary @C1
   Scenario: Routes for 2.0 come first, and users without the flag see no change
-    Given the tutorial is followed up to "lock-down"
-    And users without the flag who view the page and vote, again and again
-    When the tutorial is followed on to "canary-routed"
-    Then no request failed at any step
-    And every page that they got was version "1.0"
+    Given stage "lock-down"
+    And users without the flag view the page and vote throughout
+    When the tutorial goes on to stage "canary-routed"
+    Then no request of these users failed
+    And every page of these users was version "1.0"
 
   @canary @C1
   Scenario: Until 2.0 is there, every page without the flag is 1.0
-    Given the tutorial is followed up to "canary-routed"
-    When page views are sampled through the ingress, in turn with the flag and without it, enough to notice a leak of 1 % with 99.9 % confidence
+    Given stage "canary-routed"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When page views with the flag and without it are sampled in turn through the ingress
     Then every page without the flag is version "1.0"
 
   @canary @C1 @finding
   Scenario: Until 2.0 is there, the flag leads to an error
-    Given the tutorial is followed up to "canary-routed"
-    When page views with the flag are sampled through the ingress, enough to notice a leak of 1 % with 99.9 % confidence
+    Given stage "canary-routed"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When page views with the flag are sampled through the ingress
     Then every request with the flag got a 503
 
   @canary @C2
   Scenario: Step 3 configures and creates exactly what the tutorial lists
-    Given the tutorial is followed up to "canary-routed"
-    And the namespace's objects are listed
-    When the tutorial is followed on to "canary"
+    Given stage "canary-routed"
+    And the objects of the namespace are listed
+    When the tutorial goes on to stage "canary"
     Then the command with "kubernetes/step-3-update-voting-app-with-new-storage.yaml" printed
       """
       service/voting-storage configured
@@ -97,11 +101,11 @@ Feature: Roll out a canary release
       deployment.apps/voting-analytics-2-0 created
       deployment.apps/voting-app-2-0 created
       """
-    And nothing came to the namespace but what this created
+    And the namespace has no new objects but those printed as created
 
   @canary @C2
   Scenario: All that step 3 brings gets ready
-    Given the tutorial is followed up to "canary"
+    Given stage "canary"
     When the pods are listed
     Then there are exactly these pods
       | app              | version | pods |
@@ -112,17 +116,17 @@ Feature: Roll out a canary release
       | voting-app       | 2.0     | 3    |
       | voting-analytics | 2.0     | 1    |
       | voting-storage   | 2.0     | 1    |
-    And each is 2/2, Running and has never been restarted
-    And the table of "kubectl get pods -n {namespace}" says the same
+    And every pod is 2/2, Running and was never restarted
+    And the table of "kubectl get pods -n {namespace}" lists the same pods
     And the claim "mysql-pv-claim" is bound, and storage 2.0 keeps its votes on it
     And the Service of storage leads to 1.0 at port 6379, and to 2.0 at port 3306
-    And storage 2.0 is ready for those alone who log in and read votes
+    And the readiness check of storage 2.0 passes only for who can log in and read votes
 
   @canary @C5
   Scenario: A vote in one version never shows in the other
-    Given the tutorial is followed up to "canary"
+    Given stage "canary"
     And all votes are reset in both versions
-    When these votes are cast in turn
+    When votes are cast in turn
       | version | vote |
       | 1.0     | Cats |
       | 2.0     | Dogs |
@@ -131,57 +135,58 @@ Feature: Roll out a canary release
       | 1.0     | Dogs |
       | 2.0     | Cats |
       | 2.0     | Dogs |
-    Then Redis holds just the votes cast in 1.0, and MySQL just those cast in 2.0
-    And after each of them the page of either version counted its own votes alone
+    Then Redis holds just the votes cast in 1.0
+    And MySQL holds just the votes cast in 2.0
+    And after each vote the page of either version counted its own votes alone
 
   @canary @C7 @long
   Scenario: The votes of 2.0 outlive the MySQL pod
-    Given the tutorial is followed up to "canary"
+    Given stage "canary"
     And 5 votes are cast in "2.0"
     When the MySQL server is killed while more votes are cast, and its pod is lost
-    Then no vote that was acknowledged is lost, and none is there twice
-    And what could not be stored meanwhile was answered with 503, and the page said why
-    And another pod is in its place, on the same claim "mysql-pv-claim"
+    Then MySQL holds every acknowledged vote exactly once
+    And every vote that was not stored was answered with 503 and a page that names the storage
+    And another MySQL pod is on the same claim "mysql-pv-claim"
     And the page of "2.0" shows the votes of MySQL again
 
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: Every workload reaches whom the tutorial's diagram lets it reach, and nobody else
-    Given the tutorial is followed up to "canary"
-    And users reach app 1.0 without the flag, and app 2.0 with it
-    And a workload beside them that anyone may call
-    When each workload calls each workload and port, by a name that leads to that one alone
-    Then each is answered by the one that anyone may call, in every protocol
-    And each call along an arrow of the tutorial's diagram is answered, by its own stack
-    And no other call is: the proxy of whoever it reached denies it, and counts that
+    Given stage "canary"
+    And users without the flag reach app 1.0, and users with the flag app 2.0
+    And a workload of the harness that anyone may call
+    When each workload calls each workload and port by a name that leads to it alone
+    Then each workload is answered by the one that anyone may call, in every protocol
+    And each call along an arrow of the tutorial's diagram is answered by its own stack
+    And every other call is denied and counted by the proxy of the workload that it reached
 
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: By the tutorial's own names every workload reaches its own stack, and nobody else
-    Given the tutorial is followed up to "canary"
+    Given stage "canary"
     When each workload calls each of the tutorial's own names and ports
-    Then each call along an arrow of the tutorial's diagram is answered, by its own stack
-    And no other call is: the server's proxy denies it and counts that, or the caller's has no way
+    Then each call along an arrow of the tutorial's diagram is answered by its own stack
+    And every other call is denied and counted by the server's proxy, or has no route or endpoint
 
   @canary @C6 @needs-access-log @needs-denial-counts
-  Scenario: By the tutorial's own name, who may not have MySQL gets not a byte of it
-    Given the tutorial is followed up to "canary"
-    When each workload that may not have MySQL calls it by the tutorial's own name
-    Then no workload that may not have MySQL gets a byte of it
+  Scenario: By the tutorial's own name, a workload that may not call MySQL receives not a byte
+    Given stage "canary"
+    When each workload that may not call MySQL calls it by the tutorial's own name
+    Then no workload that may not call MySQL receives a byte from MySQL
 
   @canary @C6
   Scenario: No policy that a sidecar has loaded lets in whom the tutorial's diagram does not, whatever is asked for
-    Given the tutorial is followed up to "canary"
-    When the policies that the sidecars have loaded are read
-    Then each workload lets in the callers of the tutorial's diagram, and nobody else
+    Given stage "canary"
+    When the authorization policies that the sidecars have loaded are read
+    Then the authorization policies let in the callers of the tutorial's diagram and nobody else
 
   @canary @C6
   Scenario: Every route to analytics that a sidecar has loaded leads its own app to the analytics of its own stack
-    Given the tutorial is followed up to "canary"
+    Given stage "canary"
     When the routes to "voting-analytics" that the sidecars have loaded are read
     Then every route of "voting-app 1.0" to "voting-analytics" leads to version "1.1"
     And every route of "voting-app 2.0" to "voting-analytics" leads to version "2.0"
 
   @canary @C6 @finding @needs-access-log @needs-denial-counts
-  Scenario: By a name that leads to MySQL alone, who may not have it sees its greeting
-    Given the tutorial is followed up to "canary"
-    When each workload that may not have MySQL calls it by a name that leads to MySQL alone
-    Then each workload that may not have MySQL gets its greeting
+  Scenario: By a name that leads to MySQL alone, a workload that may not call MySQL sees its greeting
+    Given stage "canary"
+    When each workload that may not call MySQL calls it by a name that leads to MySQL alone
+    Then each workload that may not call MySQL receives MySQL's greeting

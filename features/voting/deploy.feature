@@ -4,20 +4,20 @@ Feature: Deploy the application
 
   @deploy @D1 @own
   Scenario: Pods get a proxy from the moment the namespace is labelled
-    Given a namespace of its own, not yet labelled, with a running pod
-    When the namespace is labelled as in the tutorial and another pod is made
-    Then the pod made before the label has no proxy
-    And the pod made after the label has one
+    Given a separate namespace without the injection label, with a running pod
+    When the separate namespace gets the injection label, and another pod
+    Then the pod created before the label has no proxy
+    And the pod created after the label has a proxy
 
   @deploy @D1
   Scenario: The tutorial's namespace asks for injection
-    When the tutorial is followed up to "namespace"
+    When the tutorial goes on to stage "namespace"
     Then the namespace carries the label "istio-injection" with the value "enabled"
 
   @deploy @D2
   Scenario: Step 1 creates exactly three Deployments and three Services
-    Given the tutorial is followed up to "namespace"
-    When the tutorial is followed on to "deployed"
+    Given stage "namespace"
+    When the tutorial goes on to stage "deployed"
     Then the command with "kubernetes/step-1-create-voting-app.yaml" printed
       """
       deployment.apps/voting-storage-1-0 created
@@ -27,59 +27,59 @@ Feature: Deploy the application
       deployment.apps/voting-app-1-0 created
       service/voting-app created
       """
-    And these are all the Deployments and Services of the namespace
+    And the namespace has no Deployments and Services but those printed as created
 
   @deploy @D3
   Scenario: Every pod runs, whole and at the first attempt
-    Given the tutorial is followed up to "deployed"
+    Given stage "deployed"
     When the pods are listed
     Then there are exactly these pods
       | app              | version | pods |
       | voting-app       | 1.0     | 3    |
       | voting-analytics | 1.0     | 1    |
       | voting-storage   | 1.0     | 1    |
-    And each is 2/2, Running and has never been restarted
-    And the table of "kubectl get pods -n {namespace}" says the same
+    And every pod is 2/2, Running and was never restarted
+    And the table of "kubectl get pods -n {namespace}" lists the same pods
 
   @deploy @D4
   Scenario: Every pod has a proxy that agrees with istiod
-    Given the tutorial is followed up to "deployed"
-    When each pod is described as in the tutorial
+    Given stage "deployed"
+    When each pod is described by the tutorial's command
     Then every description shows the container "istio-proxy"
-    And every proxy has taken over all its configuration from istiod
+    And every proxy is in sync with istiod
 
   @deploy @D5 @published
   Scenario: Gateway and VirtualService open the way in
-    Given the tutorial is followed up to "deployed"
-    And the page cannot be reached through the ingress
-    When the tutorial is followed on to "exposed"
+    Given stage "deployed"
+    And 20 requests through the ingress get no page
+    When the tutorial goes on to stage "exposed"
     Then the page is served through the ingress
 
   @deploy @D6 @published
   Scenario: The tutorial's command prints an address that answers
-    Given the tutorial is followed up to "exposed"
+    Given stage "exposed"
     When the tutorial's command for the ingress address is run
-    Then it prints an IP address
-    And the page is served at that address
+    Then the printed address is an IP address
+    And the page is served at the printed address
 
   @deploy @D7
   Scenario: The page is version 1.0 on Redis, with simple counts
-    Given the tutorial is followed up to "exposed"
+    Given stage "exposed"
     When the page is viewed through the ingress
-    Then it shows version "1.0" and store "redis"
-    And its analytics are simple counts
+    Then an app pod's page shows version "1.0" and store "redis"
+    And the page shows analytics as simple counts, "Cats: n | Dogs: m"
 
   @deploy @D8
   Scenario: Each vote adds one to its own category, everywhere
-    Given the tutorial is followed up to "exposed"
+    Given stage "exposed"
     And all votes are reset
-    When these votes are cast one by one: "Cats, Dogs, Cats, Cats, Dogs"
+    When votes are cast one by one for "Cats, Dogs, Cats, Cats, Dogs"
     Then each vote added exactly one to its own category
-    And all app pods and Redis itself count 3 cats and 2 dogs
+    And every app pod and Redis count 3 cats and 2 dogs
 
   @deploy @D8
   Scenario: Reset sets all counts to zero
-    Given the tutorial is followed up to "exposed"
-    And these votes are cast one by one: "Dogs, Cats"
+    Given stage "exposed"
+    And votes are cast one by one for "Dogs, Cats"
     When all votes are reset
-    Then all app pods and Redis itself count 0 cats and 0 dogs
+    Then every app pod and Redis count 0 cats and 0 dogs

@@ -3,57 +3,59 @@ Feature: Finalize the rollout
 
   @finalize @F1
   Scenario: All users get 2.0, with the flag or without
-    Given the tutorial is followed up to "rolled-out"
-    When page views are sampled through the ingress, in turn with the flag and without it, enough to notice a leak of 1 % with 99.9 % confidence
+    Given stage "rolled-out"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When page views with the flag and without it are sampled in turn through the ingress
     Then every page with the flag is version "2.0"
     And every page without the flag is version "2.0"
 
   @finalize @F1
   Scenario: Every route of the ingress gateway leads to 2.0
-    Given the tutorial is followed up to "rolled-out"
+    Given stage "rolled-out"
     When the routes to "voting-app" that the ingress gateway has loaded are read
     Then every route to "voting-app" leads to version "2.0"
 
   @finalize @F2
   Scenario: As long as there is a canary, rules and proxies know both versions
-    Given the tutorial is followed up to "canary"
-    When it is read which versions the rules name and the proxies have loaded
+    Given stage "canary"
+    When the versions that the rules name and the proxies have loaded are read
     Then each of the 6 rules names "2.0" and a version before it
     And every proxy has loaded "2.0" and a version before it
 
   @finalize @F2
   Scenario: In the end no rule and no proxy knows an old version any more
-    Given the tutorial is followed up to "cleaned-up"
-    When it is read which versions the rules name and the proxies have loaded
+    Given stage "cleaned-up"
+    When the versions that the rules name and the proxies have loaded are read
     Then each of the 6 rules names "2.0" and no other version
     And every proxy has loaded "2.0" and no other version
 
   @finalize @F3 @needs-request-counts
   Scenario: Once all users get 2.0, nothing reaches the old versions any more
-    Given the tutorial is followed up to "canary"
-    And the proxies of the old versions count what users without the flag ask for
-    When the tutorial is followed on to "rolled-out"
-    Then their counts stand still while users view the page and vote, often enough to notice a leak of 1 % with 99.9 % confidence
+    Given stage "canary"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    And the proxies of the old versions count 30 requests without the flag
+    When the tutorial goes on to stage "rolled-out"
+    Then no request reaches an old version, whether with the flag or without it
 
   @finalize @F3
   Scenario: Deleting the old versions harms no one
-    Given the tutorial is followed up to "rolled-out"
-    And users without the flag who view the page and vote, again and again
-    And users with the flag who do the same
-    When the tutorial is followed on to "cleaned-up"
-    Then no request failed at any step
-    And every page that they got was version "2.0"
+    Given stage "rolled-out"
+    And users without the flag view the page and vote throughout
+    And users with the flag view the page and vote throughout
+    When the tutorial goes on to stage "cleaned-up"
+    Then no request of these users failed
+    And every page of these users was version "2.0"
 
   @finalize @F4
   Scenario: Only 2.0 is left, with all votes that were cast in it
-    Given the tutorial is followed up to "rolled-out"
+    Given stage "rolled-out"
     And 6 votes are cast in "2.0"
-    When the tutorial is followed on to "cleaned-up"
-    Then only these pods are left
+    When the tutorial goes on to stage "cleaned-up"
+    Then there are exactly these pods
       | app              | version | pods |
       | voting-app       | 2.0     | 3    |
       | voting-analytics | 2.0     | 1    |
       | voting-storage   | 2.0     | 1    |
-    And each is 2/2, Running and has never been restarted
+    And every pod is 2/2, Running and was never restarted
     And MySQL holds exactly the votes that it held before
     And the page of "2.0" shows the votes of MySQL again

@@ -4,9 +4,9 @@ Feature: Update the application
 
   @update @U1
   Scenario: Step 2 creates analytics 1.1 and nothing else
-    Given the tutorial is followed up to "exposed"
+    Given stage "exposed"
     And the pods are listed
-    When the tutorial is followed on to "updated"
+    When the tutorial goes on to stage "updated"
     Then the command with "kubernetes/step-2-update-voting-analytics-to-1.1.yaml" printed
       """
       deployment.apps/voting-analytics-1-1 created
@@ -15,28 +15,30 @@ Feature: Update the application
 
   @update @U2 @published
   Scenario: The tutorial's own loop shows analytics in either format
-    Given the tutorial is followed up to "updated"
+    Given stage "updated"
     When the tutorial's loop of 5 requests is run
-    Then each of its 5 lines shows analytics "1.0" or "1.1"
+    Then each of the loop's 5 lines shows analytics "1.0" or "1.1"
 
   @update @U2
   Scenario: The page alternates evenly between analytics 1.0 and 1.1
-    Given the tutorial is followed up to "updated"
-    When page views are sampled through the ingress, enough to tell an even split from 60/40
-    Then every page shows analytics "1.0" or "1.1", with the same counts
-    And both come in even shares
+    Given stage "updated"
+    And samples that tell even shares from 60/40
+    When page views are sampled through the ingress until their shares are decided
+    Then every answer shows analytics "1.0" or "1.1", with the same counts
+    And analytics 1.0 and 1.1 come in even shares
 
   @update @U2
   Scenario: Every app pod gets both versions of analytics evenly
-    Given the tutorial is followed up to "updated"
-    When analytics are sampled from inside every app pod, enough to tell an even split from 60/40
+    Given stage "updated"
+    And samples that tell even shares from 60/40
+    When analytics are sampled from inside every app pod until their shares are decided
     Then every answer shows analytics "1.0" or "1.1", with the same counts
-    And for each pod both come in even shares
+    And analytics 1.0 and 1.1 come in even shares
 
   @update @U4
   Scenario: Locking down creates what the tutorial lists
-    Given the tutorial is followed up to "updated"
-    When the tutorial is followed on to "lock-down"
+    Given stage "updated"
+    When the tutorial goes on to stage "lock-down"
     Then the commands with "istio/step-2a-update-voting-app-virtualservice.yaml" printed in all
       """
       virtualservice.networking.istio.io/voting-app configured
@@ -54,10 +56,10 @@ Feature: Update the application
 
   @update @U3
   Scenario Outline: Analytics 1.1 shows totals and whole percentages
-    Given the tutorial is followed up to "lock-down"
+    Given stage "lock-down"
     And all votes are reset
-    When these votes are cast: <cats> cats and <dogs> dogs
-    Then the page shows "<text>"
+    When <cats> cats and <dogs> dogs are voted for
+    Then the page shows the analytics "<text>"
 
     Examples:
       | cats | dogs | text                                |
@@ -68,26 +70,28 @@ Feature: Update the application
 
   @update @U5 @published
   Scenario: After lock-down the tutorial's own loop shows only analytics 1.1
-    Given the tutorial is followed up to "lock-down"
+    Given stage "lock-down"
     When the tutorial's loop of 5 requests is run
-    Then each of its 5 lines shows analytics "1.1"
+    Then each of the loop's 5 lines shows analytics "1.1"
 
   @update @U5
   Scenario: After lock-down only analytics 1.1 answers
-    Given the tutorial is followed up to "lock-down"
-    When page views are sampled through the ingress, enough to notice a leak of 1 % with 99.9 % confidence
+    Given stage "lock-down"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When page views are sampled through the ingress
     Then every page shows analytics "1.1"
 
   @update @U5
   Scenario: After lock-down every route of the sidecars to analytics leads to 1.1
-    Given the tutorial is followed up to "lock-down"
+    Given stage "lock-down"
     When the routes to "voting-analytics" that the sidecars have loaded are read
     Then every route to "voting-analytics" leads to version "1.1"
 
   @update @U5
   Scenario Outline: After lock-down every app pod reaches only analytics 1.1
-    Given the tutorial is followed up to "lock-down"
-    When analytics are sampled from inside every app pod on <connections> connections, enough to notice a leak of 1 % with 99.9 % confidence
+    Given stage "lock-down"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When analytics are sampled from inside every app pod on <connections> connections
     Then every answer shows analytics "1.1"
 
     Examples:
@@ -97,19 +101,24 @@ Feature: Update the application
 
   @update @U6 @needs-request-counts @needs-denial-counts
   Scenario: After lock-down no traffic reaches analytics 1.0, or leaves it
-    Given the tutorial is followed up to "updated"
-    And the proxy of analytics 1.0 counts the requests that it serves
-    And an app pod gets an answer from analytics 1.0, asked by a name that leads to it alone
-    And analytics 1.0 gets answers from the app, from analytics 1.1 and from its storage
-    When the tutorial is followed on to "lock-down"
-    Then analytics 1.0 is still deployed, and a ready endpoint of its Service
-    And its proxy's count stands still while pages are viewed, enough to notice a leak of 1 % with 99.9 % confidence
-    And an app pod that asks by a new name is denied with 403, and 1.0's proxy counts it
-    And analytics 1.0 gets no answer from any of them, and each one's proxy counts the denial
+    Given stage "updated"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    And of 40 page views "voting-analytics 1.0" counts those that it served
+    And "voting-analytics 1.0" answers a new connection from "voting-app 1.0"
+    And "voting-app 1.0" answers a new connection from "voting-analytics 1.0"
+    And "voting-analytics 1.1" answers a new connection from "voting-analytics 1.0"
+    And Redis answers a new connection from "voting-analytics 1.0"
+    When the tutorial goes on to stage "lock-down"
+    Then "voting-analytics 1.0" is still deployed, and a ready endpoint of its Service
+    And no request reaches "voting-analytics 1.0" while page views are sampled
+    And "voting-analytics 1.0" denies a new connection from "voting-app 1.0" and counts the denial
+    And "voting-app 1.0" denies a new connection from "voting-analytics 1.0" and counts the denial
+    And "voting-analytics 1.1" denies a new connection from "voting-analytics 1.0" and counts the denial
+    And Redis denies a new connection from "voting-analytics 1.0" and counts the denial
 
   @update @U6
   Scenario: After lock-down no policy that a sidecar has loaded lets analytics 1.0 be called, or call
-    Given the tutorial is followed up to "lock-down"
-    When the policies that the sidecars have loaded are read
-    Then workload "voting-analytics 1.0" lets nobody in
-    And no workload lets "voting-analytics 1.0" in
+    Given stage "lock-down"
+    When the authorization policies that the sidecars have loaded are read
+    Then no authorization policy lets anyone call "voting-analytics 1.0"
+    And no authorization policy lets "voting-analytics 1.0" call anyone

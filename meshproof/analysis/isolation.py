@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from meshproof.analysis.observation import Observation
 from meshproof.mesh.access_log import Sent
 from meshproof.probes.calls import PORTS, Answer, Call
 
@@ -205,3 +206,33 @@ def _short(name: str) -> str:
 def _drawn(cell: Cell) -> str:
     mark = "≠" if cell.differs else "|"
     return f"{_short(cell.expected)} {mark} {_short(cell.seen)} ({cell.how})"
+
+
+def not_as_expected(cells: Iterable[Cell]) -> str:
+    """Say which cells came otherwise than they should; empty where there are some, and none did."""
+    chosen = list(cells)
+    return "\n".join(differing(chosen) if chosen else ["no call was made"])
+
+
+def not_denied(cells: Iterable[Cell]) -> str:
+    """Say which cells the server's proxy did not deny and count; empty where it did all of them."""
+    chosen = list(cells)
+    return not_as_expected(chosen) or "\n".join(str(one) for one in chosen if not one.denied)
+
+
+def drawn(what: str, cells: Sequence[Cell]) -> Observation:
+    """Draw cells, and put them in numbers."""
+    lines = "".join(f"{cell}\n" for cell in cells)
+    return Observation(
+        results=[f"Calls {what}: {summary(cells)}."],
+        texts={f"matrix {what}": f"{table(cells)}\n{lines}"},
+    )
+
+
+def drawn_beside_baseline(what: str, cells: Sequence[Cell]) -> Observation:
+    """Draw cells as `drawn` does, those to the workload that anyone may call apart."""
+    anyones = [cell for cell in cells if cell.anyones]
+    return replace(
+        drawn(what, [cell for cell in cells if not cell.anyones]),
+        baselines=[f"A workload that anyone may call: {summary(anyones)}."],
+    )

@@ -53,3 +53,8 @@ class InjectionProbe:
 
     def _run(self, command_line: str) -> None:
         self.keep(self.cluster.command(*shlex.split(command_line)))
+
+
+def told_of_proxy(made: str, pod: PodState) -> str:
+    """Say in a sentence whether a pod, which was ``made`` then, has a proxy."""
+    return f"The pod made {made} has {'a' if pod.proxied else 'no'} proxy ({pod})."

@@ -79,3 +79,8 @@ def _led_to(document: dict[str, Any], host: str) -> dict[str, Any]:
         ]
         return {**document, "spec": {**spec, "servers": servers}}
     return document
+
+
+def other_namespaces(lane: Lane, namespace: str) -> set[str]:
+    """Return the namespaces that the other lanes of a run may have, whose first this is."""
+    return {lane_number(number, namespace).namespace for number in range(MOST)} - {lane.namespace}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from meshproof.documents import read
 from meshproof.signoff.document import ExpectationRow, ScenarioRow, SignOff
 from meshproof.signoff.findings import State, state_of
 from meshproof.signoff.pages import scenarios_of, seconds, title_of
@@ -41,8 +43,40 @@ class Change:
         return f"{self.kind}: {self.text}{' (worse)' if self.worse else ''}"
 
 
-def compare(old: SignOff, new: SignOff) -> list[Change]:
-    """Say what changed, in the order in which one would ask; empty where nothing did."""
+def renames(folder: Path) -> dict[str, str]:
+    """Read which scenarios have another name or file now, of all suites below a folder.
+
+    By pytest's ids, without the values of an outline's row. Empty where no suite has any. Raises
+    ``OSError`` or ``yaml.YAMLError``.
+    """
+    found: dict[str, str] = {}
+    for file in sorted(folder.glob("*/renamed.yaml")):
+        found |= read(file.read_text())
+    return found
+
+
+def renamed(document: SignOff, names: Mapping[str, str]) -> SignOff:
+    """Return a sign-off with its scenarios under the names that they have now."""
+
+    def now(row: ScenarioRow) -> ScenarioRow:
+        function, bracket, values = row.node.partition("[")
+        return row.model_copy(update={"node": f"{names.get(function, function)}{bracket}{values}"})
+
+    expectations = [
+        row.model_copy(update={"scenarios": [*map(now, row.scenarios)]})
+        for row in document.expectations
+    ]
+    findings = [row.model_copy(update={"scenario": now(row.scenario)}) for row in document.findings]
+    return document.model_copy(update={"expectations": expectations, "findings": findings})
+
+
+def compare(old: SignOff, new: SignOff, names: Mapping[str, str] | None = None) -> list[Change]:
+    """Say what changed, in the order in which one would ask; empty where nothing did.
+
+    ``names`` are those of scenarios that are called otherwise now (`renames`).
+    """
+    if names:
+        old, new = renamed(old, names), renamed(new, names)
     return [
         *_whole(old, new), *_tested(old, new), *_expectations(old, new), *_scenarios(old, new),
         *_findings(old, new),

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from meshproof.analysis.observation import Observation
 from meshproof.analysis.weakening import Weakening
+from meshproof.errors import PromiseBroken
 from meshproof.process import Completed
 
 SLUG_LENGTH = 80
@@ -95,6 +97,26 @@ class Evidence:
     def observe(self, line: str) -> None:
         """Keep a detail of what was observed, in a line for whoever reads on."""
         self.observations.append(line)
+
+    def tell(self, seen: Observation) -> Observation:
+        """Keep all of an observation, and return it."""
+        for name, content in seen.texts.items():
+            self.text(name, content)
+        for sentence in seen.baselines:
+            self.baseline(sentence)
+        for sentence in seen.results:
+            self.result(sentence)
+        for line in seen.details:
+            self.observe(line)
+        return seen
+
+    def require(self, seen: Observation) -> None:
+        """Keep an observation without which nothing that follows says anything.
+
+        Raises ``PromiseBroken`` where it has a problem.
+        """
+        if self.tell(seen).problem:
+            raise PromiseBroken(seen.problem)
 
     def weaken(self, weakening: Weakening) -> None:
         """Keep that a kind of sample was weaker than the scenario asks for, each kind once."""

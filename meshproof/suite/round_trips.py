@@ -18,7 +18,7 @@ UNCHANGED = {"apply": " unchanged", "label": " not labeled"}
 
 
 @dataclass(frozen=True)
-class Way:
+class Transition:
     """A way that was gone: between which stages, to where it led, and what it took.
 
     ``namespaces`` are the namespace's uids before and after: others, where it was started
@@ -51,14 +51,16 @@ class Way:
         return f"{self.origin} → {self.target} in {self.seconds:.1f} s"
 
 
-def go(tutorial: Tutorial, target: str) -> Way:
+def go(tutorial: Tutorial, target: str) -> Transition:
     """Bring a namespace from the stage that it is at to another. Raises as `Tutorial.follow_to`."""
     origin, before, begun = tutorial.stage(), _uid(tutorial), time.monotonic()
     done = tutorial.follow_to(target)
     seconds = time.monotonic() - begun
     names, namespaces = tutorial.suite.stage_names, (before, _uid(tutorial))
     forward = origin in names and names.index(target) > names.index(origin)
-    return Way(str(origin), target, tutorial.stage(), namespaces, len(done), seconds, forward)
+    return Transition(
+        str(origin), target, tutorial.stage(), namespaces, len(done), seconds, forward
+    )
 
 
 def _uid(tutorial: Tutorial) -> str:

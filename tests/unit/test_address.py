@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshproof.errors import PromiseBroken
-from steps.tutorial import address_in
+from meshproof.probes.commands import address_in
 
 
 @pytest.mark.parametrize("printed", ["10.0.0.1", "10.0.0.1\n", " 2001:db8::1 "])

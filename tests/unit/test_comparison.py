@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from pytest_bdd.parser import FeatureParser
+from pytest_bdd.scenario import make_python_name
 
 from meshproof.analysis.weakening import Weakening
 from meshproof.cli import cli
 from meshproof.errors import UsageFailure
-from meshproof.signoff.comparison import compare, facts
+from meshproof.paths import ROOT
+from meshproof.signoff.comparison import compare, facts, renames
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
@@ -354,3 +357,42 @@ def test_a_time_that_is_no_number_is_refused(tmp_path: Path, value: str) -> None
     file.write_text(file.read_text().replace('"duration_s": 60.0', f'"duration_s": {value}'))
     with pytest.raises(UsageFailure, match="duration_s: Input should be a finite number"):
         compared(tmp_path, tmp_path, catch=False)
+
+
+# Scenarios that are called otherwise now.
+
+
+def test_a_scenario_that_is_called_otherwise_is_the_same() -> None:
+    old, new = signed(D1_old=Outcome.PASSED), signed(D1_new=Outcome.PASSED)
+    assert "scenario: D1_old: gone (worse)" in lines(old, new)
+    assert compare(old, new, {"x.py::D1_old": "x.py::D1_new"}) == []
+
+
+def test_one_that_is_called_otherwise_and_fails_now_is_worse() -> None:
+    old, new = signed(D1_old=Outcome.PASSED), signed(D1_new=Outcome.FAILED)
+    changes = compare(old, new, {"x.py::D1_old": "x.py::D1_new"})
+    assert "flake: D1_new: passed → failed (worse)" in map(str, changes)
+
+
+def test_the_rows_of_an_outline_keep_their_values() -> None:
+    old, new = signed(**{"D1_old[a]": Outcome.PASSED}), signed(**{"D1_new[a]": Outcome.PASSED})
+    assert compare(old, new, {"x.py::D1_old": "x.py::D1_new"}) == []
+    other = signed(**{"D1_new[b]": Outcome.PASSED})
+    assert compare(old, other, {"x.py::D1_old": "x.py::D1_new"}) != []
+
+
+def test_every_name_that_is_committed_leads_to_a_scenario() -> None:
+    names = renames(ROOT / "features")
+    there = {
+        f"features/{file.relative_to(ROOT / 'features').parent}/test_{file.stem}.py"
+        f"::test_{make_python_name(scenario.name)}"
+        for file in (ROOT / "features" / "voting").glob("*.feature")
+        for scenario in FeatureParser(str(file.parent), file.name).parse().scenarios.values()
+    }
+    assert len(set(names.values())) == len(names) > 0
+    assert set(names.values()) <= there
+    assert not set(names) & there
+
+
+def test_no_suite_need_have_renamed_anything(tmp_path: Path) -> None:
+    assert renames(tmp_path) == {}

@@ -12,14 +12,14 @@ import pytest
 from meshproof.analysis.sampling import samples_to_exclude
 from meshproof.analysis.strength import FULL, Demands
 from meshproof.signoff.evidence import Evidence
-from steps import idle
+from steps.voting import idle_counts as idle
 
 NEEDED = samples_to_exclude(0.01, 0.999)
 ANSWER = SimpleNamespace(status=200)
 
 
 def look(monkeypatch: pytest.MonkeyPatch, folder: Path, answered: Callable[[int], int]) -> Evidence:
-    """Have the step look at old workloads that count nothing, while users get so many answers."""
+    """Look at old workloads that count nothing, while users get so many answers."""
 
     def at_once(
         ingress: object, count: int, users: Mapping[str, object], ask: object
@@ -36,8 +36,8 @@ def look(monkeypatch: pytest.MonkeyPatch, folder: Path, answered: Callable[[int]
     evidence = Evidence(folder)
     demands: Any = Demands(FULL, evidence.weaken)
     nobody: Any = None
-    step: Any = idle._  # the last one, and so the one that samples
-    step(nobody, nobody, nobody, evidence, demands, 1.0, 99.9)
+    demand = demands.always(0.01, 0.999)
+    evidence.require(idle.counts_stand_still(nobody, nobody, nobody, demand))
     return evidence
 
 

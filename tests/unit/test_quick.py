@@ -80,7 +80,7 @@ def test_what_is_left_out_is_planned_as_nothing_whatever_its_tags_are() -> None:
 
 # Whole runs.
 
-LEAK = "enough to notice a leak of 1 % with 99.9 % confidence"
+LEAK = "samples that notice a leak of 1 % with 99.9 % confidence"
 FEATURE = f"""\
 Feature: Looks
   @always @A1 @canary @C1 @own @long
@@ -98,17 +98,20 @@ Feature: Looks
 
   @update @U5
   Scenario: Only one answers
-    When page views are sampled through the ingress, {LEAK}
+    Given {LEAK}
+    When page views are sampled through the ingress
     Then every page shows analytics "1.1"
 
   @update @U2
   Scenario: Both answer evenly
-    When page views are sampled through the ingress, enough to tell an even split from 90/10
-    Then both come in even shares
+    Given samples that tell even shares from 90/10
+    When page views are sampled through the ingress until their shares are decided
+    Then analytics 1.0 and 1.1 come in even shares
 
   @finalize @F1
   Scenario: One of a hundred answers is wrong
-    When page views are sampled through the ingress, in turn with the flag and without it, {LEAK}
+    Given {LEAK}
+    When page views with the flag and without it are sampled in turn through the ingress
     Then every page with the flag is version "2.0"
 """
 CONFTEST = """\
@@ -125,7 +128,7 @@ pytest_plugins = [
     "fixtures.outcomes", "fixtures.run_progress", "fixtures.reporting",
     "fixtures.allure_results", "fixtures.environment", "fixtures.evidence", "fixtures.tutorial",
     "fixtures.sampling", "fixtures.breakages", "fixtures.lanes", "fixtures.traces",
-    "steps.sampling",
+    "steps.strength", "steps.voting.shares", "steps.voting.flag",
 ]
 VIEW = View(0.0, 0.0, 200, "a pod", "1.1", (0, 0), app="2.0")
 
@@ -156,11 +159,11 @@ def evenly(ingress, test):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure():
-    import steps.sampling
+    from steps.voting import samples
     from fixtures.environment import BringUp
 
     BringUp._make = make
-    steps.sampling.sample_at_once, steps.sampling.sample_evenly = at_once, evenly
+    samples.sample_at_once, samples.sample_evenly = at_once, evenly
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_a_skip_is_a_skip(when: str) -> None:
 
 # The order of the scenarios.
 
-UP_TO, ON_TO = 'the tutorial is followed up to "{}"', 'the tutorial is followed on to "{}"'
+UP_TO, ON_TO = 'stage "{}"', 'the tutorial goes on to stage "{}"'
 
 
 @pytest.mark.parametrize(
@@ -328,11 +328,11 @@ IN_ORDER = """\
 Feature: Stages
   @A2 @last
   Scenario: When all is over
-    Given the tutorial is followed up to "namespace"
+    Given stage "namespace"
 
   @A2
   Scenario Outline: At each stage
-    Given the tutorial is followed up to "<stage>"
+    Given stage "<stage>"
 
     Examples:
       | stage     |
@@ -342,17 +342,17 @@ Feature: Stages
 
   @A2
   Scenario: On from the second
-    Given the tutorial is followed up to "deployed"
-    When the tutorial is followed on to "exposed"
+    Given stage "deployed"
+    When the tutorial goes on to stage "exposed"
 
   @A2
   Scenario: Again at the second
-    Given the tutorial is followed up to "deployed"
+    Given stage "deployed"
 
   @A2
   Scenario: Into the second
-    Given the tutorial is followed up to "namespace"
-    When the tutorial is followed on to "deployed"
+    Given stage "namespace"
+    When the tutorial goes on to stage "deployed"
 
   @A2
   Scenario: Elsewhere
@@ -389,8 +389,8 @@ def _(evidence):
     pass
 
 
-@given(parsers.parse('the tutorial is followed up to "{stage}"'))
-@when(parsers.parse('the tutorial is followed on to "{stage}"'))
+@given(parsers.parse('stage "{stage}"'))
+@when(parsers.parse('the tutorial goes on to stage "{stage}"'))
 def _(stage):
     pass
 

@@ -9,7 +9,7 @@ import pytest
 
 from meshproof.process import Completed
 from meshproof.suite.round_trips import (
-    Way,
+    Transition,
     changes_seen,
     changes_told,
     draw_pair,
@@ -44,10 +44,10 @@ def test_a_pair_is_of_two_stages_that_are_no_neighbours() -> None:
     assert [draw_pair(seed) for seed in range(500)] == drawn
 
 
-def way(origin: str, target: str, **more: Any) -> Way:
+def way(origin: str, target: str, **more: Any) -> Transition:
     facts: dict[str, Any] = {"reached": target, "namespaces": ("7", "7"), "commands": 0}
     facts["forward"] = NAMES.index(target) > NAMES.index(origin)
-    return Way(origin, target, **{**facts, **more}, seconds=2.04)
+    return Transition(origin, target, **{**facts, **more}, seconds=2.04)
 
 
 def test_a_way_back_that_led_there_by_itself_is_right() -> None:

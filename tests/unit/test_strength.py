@@ -15,7 +15,7 @@ from meshproof.analysis.strength import FULL, QUICK, RAREST, AlwaysDemand, Deman
 from meshproof.analysis.weakening import Weakening
 from meshproof.paths import ROOT
 from meshproof.signoff.evidence import Evidence
-from steps.sampling import demand_each
+from steps.voting.samples import demand_each
 
 chances = st.floats(0.001, 0.999)
 strengths = st.builds(Strength, chances, chances)
@@ -160,7 +160,7 @@ def test_a_pod_of_another_name_is_no_other_claim(tmp_path: Path) -> None:
 
 
 def test_no_step_says_by_itself_how_much_is_sampled() -> None:
-    for step in (ROOT / "steps").glob("*.py"):
+    for step in (ROOT / "steps").rglob("*.py"):
         assert not COUNTS.search(step.read_text()), step.name
 
 

@@ -1,14 +1,12 @@
-"""The wire between pods: what captured packets show of votes with a marker in them (T4)."""
+"""Captures packets between pods while a marker is sent, and reads what they show of it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from pytest_bdd import given, then, when
-
-from fixtures.tutorial import Beside
+from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.wire import Pair, Wire, read_wire
 from meshproof.engine.engine import Engine
 from meshproof.probes.capture import capture, places
@@ -31,47 +29,34 @@ class Observed:
     wire: Wire
     in_packets: int
 
+    def whole(self, rows: Sequence[Sequence[str]]) -> str:
+        """Say which pairs of workloads, client and server, have no packets; or nothing."""
+        missing = {(client, server) for client, server in rows} - self.wire.talking.keys()
+        seen = in_turn(self.wire.summary())
+        return f"no packets seen: {arrows(missing)}; seen: {seen}" if missing else ""
 
-@given(
-    "mutual TLS is off in a namespace of its own, where captured packets show the marker of a vote"
-)
-def _(beside: Beside, node_engine: Engine | None, evidence: Evidence) -> None:
-    plain_text = beside("plain")
-    follow_in_plain_text(plain_text)
-    seen = observe(plain_text, node_engine, evidence, analytics="1.0", host=PLAIN_HOST)
+    def plain(self) -> str:
+        """Say which connections are not TLS throughout; or nothing."""
+        plain, every = [str(c) for c in self.wire.in_plain_text], self.wire.connections
+        told = f"{len(plain)} of {len(every)} connections are in plain text: "
+        return told + plain[0] if plain else ""
+
+    def read_marker(self) -> str:
+        """Say how often the marker can be read; or nothing."""
+        found = (self.wire.count(self.marker), self.in_packets)
+        told = "the marker was read {} times in connections, {} in packets"
+        return told.format(*found) if any(found) else ""
+
+
+def captured_in_plain_text(
+    place: Tutorial, node_engine: Engine | None, evidence: Evidence
+) -> Observation:
+    """Send a marker where mutual TLS is off, and hold the packets against showing it everywhere."""
+    follow_in_plain_text(place)
+    seen = observe(place, node_engine, evidence, analytics="1.0", host=PLAIN_HOST)
     without = marked_ways("1.0") - seen.wire.showing(seen.marker)
-    assert not without, f"no marker seen in plain text: {arrows(without)}"
-
-
-@when(
-    "votes with a marker are cast while the packets between pods are captured on the nodes",
-    target_fixture="observed",
-)
-def _(tutorial: Tutorial, node_engine: Engine | None, evidence: Evidence) -> Observed:
-    return observe(tutorial, node_engine, evidence, analytics="1.1")
-
-
-@then("the capture is whole, and holds what these workloads said to each other")
-def _(observed: Observed, datatable: list[list[str]]) -> None:
-    expected = {(client, server) for client, server in datatable[1:]}
-    missing = expected - observed.wire.talking.keys()
-    assert not missing, (
-        f"no packets seen: {arrows(missing)}; seen: {in_turn(observed.wire.summary())}"
-    )
-
-
-@then("all of it is TLS")
-def _(observed: Observed) -> None:
-    plain, every = [str(c) for c in observed.wire.in_plain_text], observed.wire.connections
-    assert not plain, f"{len(plain)} of {len(every)} connections are in plain text: {plain[0]}"
-
-
-@then("the marker is nowhere in it")
-def _(observed: Observed) -> None:
-    found = observed.wire.count(observed.marker)
-    assert (found, observed.in_packets) == (0, 0), (
-        f"the marker was read {found} times in connections, {observed.in_packets} in packets"
-    )
+    missing = f"no marker seen in plain text: {arrows(without)}"
+    return Observation(problems=unless(not without, missing))
 
 
 def arrows(pairs: Collection[Pair]) -> str:

@@ -1,0 +1,145 @@
+"""What published commands print, held against what the tutorial says that they print."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from meshproof.analysis.observation import Observation, unless
+from meshproof.cluster.objects import live_objects
+from meshproof.errors import PromiseBroken
+from meshproof.process import Completed
+from meshproof.suite.stages import Objects, output_lines
+from meshproof.suite.tutorial import Tutorial
+from meshproof.wording import in_turn, listed, number
+
+ADDRESS_COMMAND = (
+    "kubectl -n istio-system get service istio-ingressgateway "
+    "-o jsonpath='{.status.loadBalancer.ingress[0].ip}'"
+)
+#: As published, with the address and the number filled in.
+LOOP = "INGRESS_IP={address}\nfor i in {{1..{count}}}; do curl -si $INGRESS_IP | grep results; done"
+#: `deployment.apps/voting-app-1-0 created`
+CREATED = re.compile(r"(\w+)[\w.]*/(\S+) created")
+
+
+def address_in(printed: str) -> str:
+    """The IP address that a command printed. Raises ``PromiseBroken`` where it is none."""
+    try:
+        return str(ipaddress.ip_address(printed.strip()))
+    except ValueError:
+        said = f"“{printed.strip()}”" if printed.strip() else "nothing"
+        raise PromiseBroken(f"the command printed {said}, and no IP address") from None
+
+
+def run_loop(tutorial: Tutorial, count: int) -> list[str]:
+    """Run the tutorial's own loop of requests, and return the lines that it prints.
+
+    Raises ``PromiseBroken`` where the command for the address prints none.
+    """
+    address = address_in(tutorial.run(ADDRESS_COMMAND).stdout)
+    loop = LOOP.format(address=address, count=count)
+    return output_lines(tutorial.run(shlex.join(["bash", "-c", loop])).stdout)
+
+
+def output_of(commands: Sequence[Completed], file: str) -> list[str]:
+    """Return the lines that the commands with a file printed, of all of them together.
+
+    Raises ``PromiseBroken`` where no command names the file.
+    """
+    with_file = [done for done in commands if file in done.argv]
+    if not with_file:
+        ran = in_turn(done.command_line for done in commands)
+        raise PromiseBroken(f"no command with {file} was run, only {ran}")
+    return [line for done in with_file for line in output_lines(done.stdout)]
+
+
+def first_output_of(commands: Sequence[Completed], file: str) -> list[str]:
+    """Return the lines of the first command with a file. Raises as `output_of`."""
+    return output_of(next(([done] for done in commands if file in done.argv), commands), file)
+
+
+def held_against(file: str, printed: list[str], listing: str) -> Observation:
+    """Hold what one command printed against the tutorial's list, line by line, in its order."""
+    wanted = output_lines(listing)
+    return _held("The command", file, printed, wanted, same=printed == wanted)
+
+
+def all_held_against(file: str, printed: list[str], listing: str) -> Observation:
+    """Hold what several commands printed against the tutorial's list, whatever the order."""
+    wanted = output_lines(listing)
+    return _held("The commands", file, printed, wanted, same=sorted(printed) == sorted(wanted))
+
+
+def _held(
+    whose: str, file: str, printed: list[str], wanted: list[str], *, same: bool
+) -> Observation:
+    return Observation(
+        results=[f"{whose} printed {number(len(printed), 'line')}: {said(printed)}."],
+        details=[f"{file}: {', '.join(printed)}"],
+        problems=unless(same, beside(printed, wanted)),
+    )
+
+
+def said(lines: list[str]) -> str:
+    """How many of the lines that kubectl printed say what: “6 created”."""
+    return listed(f"{n} {word}" for word, n in Counter(x.split()[-1] for x in lines).items())
+
+
+def beside(printed: list[str], expected: list[str]) -> str:
+    """What was printed beside what was expected of it, and what was not."""
+    more, less = Counter(printed) - Counter(expected), Counter(expected) - Counter(printed)
+    return (
+        f"not expected: {in_order(more.elements())}; not printed: {in_order(less.elements())}; "
+        f"printed in all: {in_turn(printed, 'nothing')}"
+    )
+
+
+def in_order(names: Iterable[str]) -> str:
+    """All of these names, sorted, as a sentence lists them."""
+    found = sorted(names)
+    return listed(found, most=len(found))
+
+
+def created_in(printed: Iterable[str]) -> set[str]:
+    """The objects that lines of kubectl's say were created: `deployment/voting-app-1-0`."""
+    return {f"{match[1]}/{match[2]}" for match in map(CREATED.fullmatch, printed) if match}
+
+
+def kinds_against_created(
+    tutorial: Tutorial, printed: Iterable[str], kinds: Sequence[str]
+) -> Observation:
+    """Hold all objects of some kinds against those that were printed as created."""
+    live = live_objects(tutorial.cluster, tutorial.namespace)
+    found = {f"{kind.lower()}/{name}" for kind, name in live if kind in kinds}
+    named = created_in(printed)
+    there, created = in_order(found), in_order(named)
+    return Observation(
+        problems=unless(found == named, f"in the namespace: {there}; created: {created}")
+    )
+
+
+def new_against_created(tutorial: Tutorial, before: Objects, printed: Iterable[str]) -> Observation:
+    """Hold the objects that came to a namespace against those that were printed as created."""
+    came = live_objects(tutorial.cluster, tutorial.namespace).keys() - before.keys()
+    found, named = {f"{kind.lower()}/{name}" for kind, name in came}, created_in(printed)
+    return Observation(
+        details=[f"{len(before)} objects before, and since then {listed(sorted(found))}"],
+        problems=unless(found == named, f"came: {in_order(found)}; created: {in_order(named)}"),
+    )
+
+
+def label_of_namespace(tutorial: Tutorial, label: str, value: str) -> Observation:
+    """Read a label of the namespace."""
+    namespace = live_objects(tutorial.cluster, tutorial.namespace)["Namespace", tutorial.namespace]
+    labels = namespace["metadata"]["labels"]
+    told = listed(f"{name}={text}" for name, text in labels.items())
+    told = f"labels of namespace {tutorial.namespace}: {told}"
+    return Observation(
+        results=[f"The namespace carries {label}={labels.get(label, 'nothing')}."],
+        details=[told],
+        problems=unless(labels.get(label) == value, told),
+    )

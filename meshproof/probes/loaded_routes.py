@@ -1,0 +1,73 @@
+"""All ways to a version that the proxies' routes hold: what no sample can exhaust."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from meshproof.analysis.observation import Observation, unless
+from meshproof.cluster.objects import live_objects
+from meshproof.errors import PromiseBroken
+from meshproof.mesh.loaded import GATEWAY
+from meshproof.mesh.routes import Way, routes_loaded, subsets_of, ways_to
+from meshproof.suite.tutorial import Tutorial
+from meshproof.wording import number
+
+
+def read_ways(
+    tutorial: Tutorial, require: Callable[[Observation], None], service: str, *, gateway: bool
+) -> list[Way]:
+    """Read every way to a Service in the routes of the gateway, or of the sidecars."""
+    proxies = [each for each in tutorial.proxies() if (each[0] == GATEWAY) is gateway]
+    host = f"{service}.{tutorial.namespace}.svc.cluster.local"
+    ways = ways_to(host, routes_loaded(tutorial.cluster, proxies))
+    none = f"{number(len(proxies), 'proxy', 'proxies')} have no route to {service}"
+    lines = "".join(f"{way}\n" for way in ways)
+    require(Observation(texts={f"ways to {service}": lines}, problems=unless(ways, none)))
+    return ways
+
+
+def other_than(tutorial: Tutorial, ways: Sequence[Way], service: str, version: str) -> list[Way]:
+    """The ways that lead, or may lead, to another version of a Service than this one."""
+    live = live_objects(tutorial.cluster, tutorial.namespace)
+    rules = [manifest for (kind, _), manifest in live.items() if kind == "DestinationRule"]
+    alone = subsets_of(rules, service, version)
+    return [way for way in ways if way.subset not in alone]
+
+
+def one_elsewhere(
+    tutorial: Tutorial, ways: Sequence[Way], service: str, version: str, header: str
+) -> Observation:
+    """Hold the ways elsewhere than to a version against just one, which asks for a header alone."""
+    others = other_than(tutorial, ways, service, version)
+    told = "; ".join(map(str, others)) or "none"
+    return Observation(
+        results=[
+            f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
+            f"{version}: {told}."
+        ],
+        problems=unless([way.asks for way in others] == [(f"header {header}",)], told),
+    )
+
+
+def none_elsewhere(
+    tutorial: Tutorial, ways: Sequence[Way], service: str, version: str
+) -> Observation:
+    """Hold the ways to a Service against leading to a version."""
+    others = other_than(tutorial, ways, service, version)
+    told = "; ".join(map(str, others))
+    return Observation(
+        results=[
+            f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
+            f"{version}."
+        ],
+        problems=unless(not others, f"{len(others)} of {len(ways)} lead elsewhere: {told}"),
+    )
+
+
+def ways_of(tutorial: Tutorial, ways: Sequence[Way], workload: str) -> list[Way]:
+    """Return the ways that a workload's own sidecars have. Raises ``PromiseBroken`` for none."""
+    pods = {pod.name for pod in tutorial.pods() if pod.workload == workload}
+    own = [way for way in ways if way.proxy in pods]
+    if not own:
+        raise PromiseBroken(f"no sidecar of {workload} has a route that was asked for")
+    return own

@@ -1,0 +1,44 @@
+"""Calls between workloads, each on a new connection: answered, or denied and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from pytest_bdd import given, parsers, then
+
+from meshproof.mesh.proxy_stats import ProxyCounts
+from meshproof.probes.denials import NewCalls, still_an_endpoint
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
+
+
+@pytest.fixture
+def new_calls(tutorial: Tutorial) -> Iterator[NewCalls]:
+    """Calls by new names, which go with the scenario."""
+    with ExitStack() as services:
+        yield NewCalls(tutorial, services)
+
+
+@given(parsers.parse('"{server}" answers a new connection from "{client}"'))
+def server_answers(new_calls: NewCalls, evidence: Evidence, server: str, client: str) -> None:
+    """A call by a name that leads to the server alone is answered with 200: the baseline."""
+    seen = evidence.tell(new_calls.answered(client, server))
+    assert not seen.problem, seen.problem
+
+
+@then(parsers.parse('"{server}" denies a new connection from "{client}" and counts the denial'))
+def server_denies(
+    new_calls: NewCalls, proxy_counts: ProxyCounts, evidence: Evidence, server: str, client: str
+) -> None:
+    """A call by a name that leads to the server alone gets a 403, and its proxy counts it."""
+    seen = evidence.tell(new_calls.denied(client, server, proxy_counts))
+    assert not seen.problem, seen.problem
+
+
+@then(parsers.parse('"{workload}" is still deployed, and a ready endpoint of its Service'))
+def workload_is_still_an_endpoint(tutorial: Tutorial, evidence: Evidence, workload: str) -> None:
+    """The workload's pod runs, whole, and its Service would lead to it."""
+    seen = evidence.tell(still_an_endpoint(tutorial, workload))
+    assert not seen.problem, seen.problem

@@ -1,0 +1,152 @@
+"""All steps of the vocabulary, read from the code: what each proves, and where it is used."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_bdd import parsers
+from pytest_bdd.parser import FeatureParser
+
+from meshproof.paths import ROOT
+
+FOLDER, FEATURES = ROOT / "steps", ROOT / "features"
+KEYWORDS = ("given", "when", "then")
+#: Where the table of docs/steps.md is put, by what stands around it.
+BEGIN, END = "<!-- made by python -m steps -->", "<!-- end -->"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of a step: its keyword, and its text with placeholders in braces.
+
+    ``text`` is empty where the decorator does not hold it as one literal string.
+    """
+
+    keyword: str
+    text: str
+    placeholders: bool
+
+    def matches(self, keyword: str, line: str) -> bool:
+        """Whether a feature's line is this sentence."""
+        if keyword != self.keyword:
+            return False
+        if not self.placeholders:
+            return line == self.text
+        return parsers.parse(self.text).is_matching(line)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step function: ``module`` below steps/, its sentences, what it proves, and its size.
+
+    ``statements`` are those of its body without the docstring, ``asserts`` those in all of it.
+    """
+
+    module: str
+    name: str
+    sentences: tuple[Sentence, ...]
+    proves: str
+    statements: int
+    asserts: int
+
+    def matches(self, keyword: str, line: str) -> bool:
+        """Whether a feature's line is one of its sentences."""
+        return any(sentence.matches(keyword, line) for sentence in self.sentences)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a feature that is a step: the feature's name, the keyword and the text."""
+
+    feature: str
+    keyword: str
+    text: str
+
+
+def steps_in(source: str, module: str) -> list[Step]:
+    """Return the step functions of a module, by its source."""
+    return [
+        Step(
+            module,
+            node.name,
+            sentences,
+            first_sentence(ast.get_docstring(node) or ""),
+            len(node.body) - bool(ast.get_docstring(node)),
+            sum(isinstance(inner, ast.Assert) for inner in ast.walk(node)),
+        )
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef) and (sentences := tuple(_sentences(node)))
+    ]
+
+
+def _sentences(function: ast.FunctionDef) -> Iterator[Sentence]:
+    for call in function.decorator_list:
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id in KEYWORDS
+        ):
+            given = call.args[0]
+            placeholders = isinstance(given, ast.Call)
+            text = given.args[0] if isinstance(given, ast.Call) else given
+            literal = isinstance(text, ast.Constant) and text.lineno == text.end_lineno
+            value = str(text.value) if isinstance(text, ast.Constant) and literal else ""
+            yield Sentence(call.func.id, value, placeholders)
+
+
+def first_sentence(docstring: str) -> str:
+    """Return the first sentence of a docstring, in one line."""
+    return re.split(r"(?<=[.])\s", " ".join(docstring.split()), maxsplit=1)[0]
+
+
+def all_steps(folder: Path = FOLDER) -> list[Step]:
+    """Return all step functions below a folder, module by module."""
+    return [
+        step
+        for file in sorted(folder.rglob("*.py"))
+        for step in steps_in(file.read_text(), file.relative_to(folder).as_posix())
+    ]
+
+
+def all_lines(folder: Path = FEATURES) -> list[Line]:
+    """Return all steps of all features, an outline's with the values of each of its rows."""
+    return [
+        Line(file.relative_to(folder).with_suffix("").as_posix(), step.type, step.name)
+        for file in sorted(folder.rglob("*.feature"))
+        for template in FeatureParser(str(file.parent), file.name).parse().scenarios.values()
+        for row in [row for one in template.examples for row in one.as_contexts()] or [{}]
+        for step in template.render(row).steps
+    ]
+
+
+def users_of(step: Step, lines: Iterable[Line]) -> list[str]:
+    """Name the features that use a step."""
+    return sorted({line.feature for line in lines if step.matches(line.keyword, line.text)})
+
+
+def table(steps: Iterable[Step], lines: Iterable[Line]) -> str:
+    """Return all steps as Markdown, a table for each module."""
+    lines, parts, module = list(lines), [], ""
+    for step in steps:
+        if step.module != module:
+            module = step.module
+            parts.append(f"\n## `steps/{module}`\n\n| sentence | what it proves | used in |\n"
+                         "|---|---|---|")  # fmt: skip
+        said = "<br>".join(f"{s.keyword.title()} {_cell(s.text)}" for s in step.sentences)
+        used = ", ".join(name.rpartition("/")[2] for name in users_of(step, lines))
+        parts.append(f"| {said} | {_cell(step.proves)} | {used} |")
+    return "\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def page(document: str) -> str:
+    """Return the page with its tables made anew."""
+    head, _, rest = document.partition(BEGIN)
+    return f"{head}{BEGIN}\n{table(all_steps(), all_lines())}{END}{rest.partition(END)[2]}"

@@ -1,0 +1,50 @@
+"""Mutual TLS: what rules ask for, and what tls-check says that the proxies have loaded."""
+
+from __future__ import annotations
+
+from pytest_bdd import parsers, then, when
+
+from meshproof.probes.tls_check import against_rows, settled_tables
+from meshproof.probes.tls_modes import modes_asked_for
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
+from meshproof.tls.check import Table
+
+
+@then(
+    parsers.parse(
+        'the PeerAuthentication "{name}" is {mode} and each of the {count:d} DestinationRules {tls}'
+    )
+)
+def rules_ask_for_modes(
+    tutorial: Tutorial, evidence: Evidence, name: str, mode: str, count: int, tls: str
+) -> None:
+    """The PeerAuthentication and all DestinationRules have these modes."""
+    seen = evidence.tell(modes_asked_for(tutorial, name, mode, count, tls))
+    assert not seen.problem, seen.problem
+
+
+@when(parsers.parse('tls-check is run for "{hosts}"'), target_fixture="tables")
+def tls_check_is_run(tutorial: Tutorial, evidence: Evidence, hosts: str) -> list[Table]:
+    """Run tls-check for hosts of the namespace, until no row drifts."""
+    cluster, names = tutorial.cluster, hosts.split(", ")
+    return settled_tables(cluster, tutorial.namespace, names, None, evidence.tell)
+
+
+@when(
+    parsers.parse('tls-check is run for "{hosts}" with "{client}" as the client'),
+    target_fixture="tables",
+)
+def tls_check_is_run_as(
+    tutorial: Tutorial, evidence: Evidence, hosts: str, client: str
+) -> list[Table]:
+    """Run tls-check for hosts of the namespace with a workload as the client."""
+    cluster, names = tutorial.cluster, hosts.split(", ")
+    return settled_tables(cluster, tutorial.namespace, names, client, evidence.tell)
+
+
+@then("tls-check prints these rows")
+def tls_check_prints(tables: list[Table], tutorial: Tutorial, datatable: list[list[str]]) -> None:
+    """The rows of tls-check are exactly these, in this order."""
+    differing = against_rows(tables, datatable, tutorial.namespace)
+    assert not differing, differing

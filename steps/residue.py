@@ -1,0 +1,61 @@
+"""Residue: what is left of the tutorial once its namespaces are deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_bdd import given, then, when
+
+from fixtures.traces import Traces
+from meshproof.cluster.objects import delete
+from meshproof.environment.environment import Environment
+from meshproof.environment.options import Options
+from meshproof.probes.inventory import LEFT_OUT
+from meshproof.probes.residue import as_before, listed_before, volumes_since
+from meshproof.probes.scratch_namespace import delete_namespaces
+from meshproof.progress import Progress
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
+from meshproof.wording import listed
+
+
+@pytest.fixture
+def mended(traces: Traces, environment: Environment) -> Iterator[None]:
+    """What the harness made and left behind goes in the end: the next run is not to be blamed."""
+    yield
+    left = traces.now(environment).items - traces.before.items
+    for item in sorted(left):
+        if item.owned:
+            delete(environment.cluster, item.path)
+
+
+@given("the cluster as it was before the tutorial was followed")
+def cluster_before(traces: Traces, evidence: Evidence) -> None:
+    """All objects and volumes as they were listed before the first scenario."""
+    left_out = sorted({f"{resource} ({reason})" for (_, resource), reason in LEFT_OUT.items()})
+    evidence.tell(listed_before(traces.before, left_out))
+
+
+@given("a volume that a claim of the tutorial has had since then")
+def claim_has_had_a_volume(traces: Traces, tutorial: Tutorial, evidence: Evidence) -> None:
+    """Follow the tutorial to a stage with a claim, where no scenario has done so."""
+    traces.volumes |= volumes_since(tutorial, traces.volumes)
+    evidence.observe(f"volumes since: {listed(sorted(traces.volumes))}")
+    assert traces.volumes, "no claim of the tutorial has a volume"
+
+
+@when("all namespaces of the tutorial are deleted")
+def namespaces_are_deleted(
+    tutorial: Tutorial, options: Options, progress: Progress, evidence: Evidence, mended: None
+) -> None:
+    """Delete the tutorial's namespace and those beside it."""
+    names = delete_namespaces(tutorial.cluster, options.namespace, progress)
+    evidence.observe(f"deleted: {listed(names)}")
+
+
+@then("the cluster holds the same objects and the same folders of volumes as before")
+def cluster_is_as_before(traces: Traces, environment: Environment, evidence: Evidence) -> None:
+    """No object and no folder of a volume is left behind, and none is gone."""
+    seen = evidence.tell(as_before(traces.before, lambda: traces.now(environment)))
+    assert not seen.problem, seen.problem

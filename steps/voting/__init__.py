@@ -1,0 +1,1 @@
+"""Steps that the voting app alone needs: its page, votes, stores and feature flag."""

@@ -1,0 +1,34 @@
+"""The old versions of the workloads, once all users get the new one."""
+
+from __future__ import annotations
+
+from pytest_bdd import given, parsers, then
+
+from meshproof.analysis.strength import AlwaysDemand
+from meshproof.mesh.proxy_stats import ProxyCounts
+from meshproof.probes.ingress import Ingress
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
+from steps.voting.idle_counts import counts_rise, counts_stand_still
+
+
+@given(parsers.parse("the proxies of the old versions count {count:d} requests without the flag"))
+def old_versions_count_requests(
+    tutorial: Tutorial, proxy_counts: ProxyCounts, ingress: Ingress, evidence: Evidence, count: int
+) -> None:
+    """While users are served by 1.0, each old version's proxy counts just what reaches it."""
+    seen = evidence.tell(counts_rise(tutorial, proxy_counts, ingress, count))
+    assert not seen.problem, seen.problem
+
+
+@then("no request reaches an old version, whether with the flag or without it")
+def no_request_reaches_an_old_version(
+    tutorial: Tutorial,
+    proxy_counts: ProxyCounts,
+    ingress: Ingress,
+    evidence: Evidence,
+    demand: AlwaysDemand,
+) -> None:
+    """The counts of all old versions stand still while users view the page and vote."""
+    seen = evidence.tell(counts_stand_still(tutorial, proxy_counts, ingress, demand))
+    assert not seen.problem, seen.problem

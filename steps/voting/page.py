@@ -1,0 +1,56 @@
+"""What the voting app's page shows: version, store and analytics."""
+
+from __future__ import annotations
+
+from pytest_bdd import parsers, then, when
+
+from meshproof.probes.commands import run_loop
+from meshproof.probes.ingress import Ingress
+from meshproof.probes.page import Page
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
+from steps.voting.page_text import lines_of_loop, page_from_app_pod, viewed
+
+
+@when("the page is viewed through the ingress", target_fixture="page")
+def page_is_viewed(ingress: Ingress, evidence: Evidence) -> Page:
+    """View the page once, as a user does."""
+    response = ingress.view()
+    evidence.tell(viewed(response))
+    return response.page
+
+
+@then(parsers.parse('an app pod\'s page shows version "{version}" and store "{store}"'))
+def page_shows_version_and_store(page: Page, tutorial: Tutorial, version: str, store: str) -> None:
+    """The page is of this version and store, and names one of the app's pods as its host."""
+    seen = page_from_app_pod(page, {pod.name for pod in tutorial.pods()}, version, store)
+    assert not seen.problem, seen.problem
+
+
+@then('the page shows analytics as simple counts, "Cats: n | Dogs: m"')
+def page_shows_simple_counts(page: Page) -> None:
+    """The analytics on the page have the format of version 1.0."""
+    assert page.analytics == "1.0", f"not `Cats: n | Dogs: m` but “{page.results}”"
+
+
+@then(parsers.parse('the page shows the analytics "{text}"'))
+def page_shows_analytics(ingress: Ingress, evidence: Evidence, text: str) -> None:
+    """The text of the analytics on the page is exactly this."""
+    results, wanted = ingress.view().page.results, text.replace("\\|", "|")
+    evidence.result(f"The page shows {results}.")
+    assert results == wanted, f"it shows “{results}”, not “{wanted}”"
+
+
+@when(
+    parsers.parse("the tutorial's loop of {count:d} requests is run"), target_fixture="loop_lines"
+)
+def loop_is_run(tutorial: Tutorial, curl: None, count: int) -> list[str]:
+    """Run the tutorial's own loop of curl and grep, as published."""
+    return run_loop(tutorial, count)
+
+
+@then(parsers.parse("each of the loop's {count:d} lines shows analytics {versions}"))
+def each_line_shows(loop_lines: list[str], evidence: Evidence, count: int, versions: str) -> None:
+    """The loop printed so many lines, each in the format of one of these versions."""
+    seen = evidence.tell(lines_of_loop(loop_lines, count, versions))
+    assert not seen.problem, seen.problem

@@ -1,0 +1,199 @@
+"""What users live through while the tutorial goes on, held against what they are to get."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from meshproof.analysis.observation import Observation, unless
+from meshproof.analysis.timeline import Request, Timeline
+from meshproof.cluster.objects import live_objects
+from meshproof.probes.ingress import FLAG
+from meshproof.probes.steady import SteadyTraffic, User, votes_amiss
+from meshproof.probes.stores import Row, in_mysql, in_redis
+from meshproof.suite.transitional import NAMES
+from meshproof.suite.tutorial import Tutorial
+from meshproof.wording import NAMED, by_name, in_turn, number
+
+#: Requests a second, of each user.
+PACE = 8.0
+#: By what is put behind the user's name: one on a connection that is kept, one on new ones.
+CONNECTIONS = {"on a kept connection": False, "on new connections": True}
+#: Requests of each user that must tell of a time between steps, or after the last one.
+REQUESTS_OF_EACH = 10
+#: Step 2a before step 2b, as the tutorial has it; the third is not the tutorial's.
+PUBLISHED = (
+    "step-2a-update-voting-app-virtualservice",
+    "step-2b-add-routing-for-all-components",
+    "step-2c-authorize-components",
+)
+WITHOUT_FLAG, WITH_FLAG = "a user without the flag", "a user with the flag"
+
+
+def ended(traffic: SteadyTraffic) -> Timeline:
+    """End the users, once they have told of what the last step led to, too."""
+    traffic.end(after=REQUESTS_OF_EACH)
+    return traffic.timeline()
+
+
+def to_the_end(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> dict[str, list[Row]]:
+    """Go on to the tutorial's end, with users who have the flag from a stage on.
+
+    Returns the votes that each store holds, read once nobody votes there any more.
+    """
+    stored = {}
+    for name in NAMES[NAMES.index("exposed") + 1 :]:
+        rollout.follow_to(name)
+        if name == stage:
+            begin(traffic, WITH_FLAG, FLAG)
+        if name == "rolled-out":  # it is about to go
+            traffic.await_requests()
+            stored["redis"] = in_redis(rollout)
+    traffic.end(after=REQUESTS_OF_EACH)
+    stored["mysql"] = in_mysql(rollout)
+    return stored
+
+
+def lock_down_as_published(tutorial: Tutorial, traffic: SteadyTraffic) -> None:
+    """Apply step 2a and then step 2b, with users who go on between them and after."""
+    step_2a, step_2b, policies = (
+        f"kubectl apply -f istio/{file}.yaml --namespace {tutorial.namespace}" for file in PUBLISHED
+    )
+    apply(tutorial, "2a", step_2a)
+    with traffic.step("2a alone: users go on"):
+        traffic.await_requests(REQUESTS_OF_EACH)
+    apply(tutorial, "2b", step_2b)
+    traffic.await_requests(REQUESTS_OF_EACH)
+    # Not the tutorial's: with them it is a stage again, from which there is a way back.
+    apply(tutorial, "2c", policies)
+
+
+def lived_through(timeline: Timeline) -> Observation:
+    """Every request, written down, and what each step was like."""
+    failures = "".join(f"{line}\n" for line in timeline.failures())
+    return Observation(
+        details=timeline.summary(),
+        texts={"timeline": timeline.table(), "requests that failed": failures},
+    )
+
+
+def outage_between(timeline: Timeline, status: int) -> Observation:
+    """Hold the requests between step 2a and step 2b against a status."""
+    begin, end = timeline.entered("2a alone")
+    requests, failed = timeline.between(begin, end), timeline.failed
+    served = [str(request) for request in requests if request.status != status]
+    return Observation(
+        results=[
+            f"{len(requests) - len(served)} of {len(requests)} requests in the {end - begin:.1f} s "
+            f"between the steps got {status}; in all {len(failed)} failed, from "
+            f"{failed[0].at:.1f} s to {failed[-1].end:.1f} s."
+            if failed
+            else f"None of {len(requests)} requests failed."
+        ],
+        problems=unless(
+            requests and not served,
+            f"{len(served)} of {len(requests)} did not: {in_turn(served, most=NAMED)}",
+        ),
+    )
+
+
+def served_around(timeline: Timeline) -> Observation:
+    """Hold the requests that ended before step 2a or began after step 2b against failures."""
+    begin, end = timeline.entered("2a")[0], timeline.entered("2b")[1]
+    before, after = timeline.between(0, begin), timeline.between(end, math.inf)
+    failed = [str(request) for request in (*before, *after) if request.problem]
+    return Observation(
+        results=[
+            f"{len(failed)} of {len(before)} requests before step 2a and {len(after)} after step "
+            "2b failed."
+        ],
+        problems=[
+            *unless(
+                before and after,
+                f"{len(before)} requests before step 2a, {len(after)} after step 2b",
+            ),
+            *unless(
+                not failed,
+                f"{number(len(failed), 'request')} failed: {in_turn(failed, most=NAMED)}",
+            ),
+        ],
+    )
+
+
+def all_served(timeline: Timeline) -> Observation:
+    """Hold all requests against failures."""
+    failures, count = timeline.failures(), len(timeline.requests)
+    return Observation(
+        results=[
+            f"{len(failures)} of {count} requests failed, in {number(len(timeline.steps), 'step')}."
+        ],
+        problems=unless(
+            count and not failures,
+            f"{len(failures)} of {count} requests failed: {in_turn(failures, most=NAMED)}",
+        ),
+    )
+
+
+def of_version(requests: Sequence[Request], version: str) -> str:
+    """Say which of some requests got another version; empty where there are some, and none did."""
+    others = [str(request) for request in requests if request.version != version]
+    told = f"{len(others)} of {len(requests)} were another: {in_turn(others, most=NAMED)}"
+    return told if others or not requests else ""
+
+
+def before_and_after(timeline: Timeline, stage: str, *, after: bool, version: str) -> Observation:
+    """Hold the pages without the flag against a version: until a stage was begun, or since."""
+    begin, end = timeline.entered(stage)
+    requests = timeline.between(end, math.inf) if after else timeline.between(0, begin)
+    plain = [request for request in requests if request.user.startswith(WITHOUT_FLAG)]
+    others = [request for request in plain if request.version != version]
+    return Observation(
+        results=[
+            f"{len(others)} of {len(plain)} pages without the flag were another version than "
+            f"{version}."
+        ],
+        problems=[told for told in [of_version(plain, version)] if told],
+    )
+
+
+def votes_stored(timeline: Timeline, stored: dict[str, list[Row]]) -> Observation:
+    """Hold the acknowledged votes against what the stores hold."""
+    acknowledged = [request for request in timeline.requests if request.acknowledged]
+    wrong = votes_amiss(timeline, stored)
+    held = by_name({store: len(rows) for store, rows in stored.items()})
+    return Observation(
+        results=[
+            f"Of {len(acknowledged)} acknowledged votes {len(wrong)} are not stored exactly once; "
+            f"rows: {held}."
+        ],
+        problems=[
+            *unless(all(stored.values()), f"a store without votes: {held}"),
+            *unless(
+                not wrong,
+                f"{len(wrong)} of {len(acknowledged)} votes are amiss: "
+                f"{in_turn(wrong, most=NAMED)}",
+            ),
+        ],
+    )
+
+
+def apply(tutorial: Tutorial, step: str, line: str) -> None:
+    """Run a command, and wait until the proxies have loaded what it changed."""
+    before = live_objects(tutorial.cluster, tutorial.namespace)
+    with tutorial.mark(f"{step}: {line}"):
+        tutorial.run(line)
+    with tutorial.mark(f"{step}: wait for the proxies"):
+        tutorial.await_change(before, live_objects(tutorial.cluster, tutorial.namespace))
+
+
+def begin(traffic: SteadyTraffic, name: str, headers: dict[str, str]) -> None:
+    """Have two users of a kind begin."""
+    for connection, fresh in CONNECTIONS.items():
+        traffic.begin(User(f"{name}, {connection}", PACE, headers, fresh))
+
+
+def watched(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> Tutorial:
+    """Follow a rollout to a stage, with traffic for its host that knows of its steps."""
+    rollout.mark, traffic.host = traffic.step, rollout.host
+    rollout.follow_to(stage)
+    return rollout

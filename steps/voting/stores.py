@@ -1,0 +1,114 @@
+"""The stores: the votes of both versions, as Redis and MySQL themselves hold them."""
+
+from __future__ import annotations
+
+from pytest_bdd import given, parsers, then, when
+
+from meshproof.probes.ingress import Ingress
+from meshproof.probes.steady import SteadyTraffic
+from meshproof.probes.stores import Row, in_mysql, in_redis
+from meshproof.probes.votes import Counted
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
+from steps.voting import store_votes as votes
+from steps.voting.store_votes import Loss
+
+
+@given("all votes are reset in both versions")
+def votes_are_reset_in_both(ingress: Ingress) -> None:
+    """Reset the votes by the page's button in either version; the pages then show none."""
+    problem = votes.not_reset(ingress)
+    assert not problem, problem
+
+
+@when("votes are cast in turn", target_fixture="counted")
+def votes_are_cast_in_turn(
+    ingress: Ingress, evidence: Evidence, datatable: list[list[str]]
+) -> list[Counted]:
+    """Cast votes in either version, with the page of both viewed after each."""
+    counted = votes.cast_in_turn(ingress, datatable[1:])
+    evidence.text("votes in both versions", "".join(f"{one}\n" for one in counted))
+    return counted
+
+
+@then(parsers.parse("Redis holds just the votes cast in {version}"))
+def redis_holds(
+    counted: list[Counted], tutorial: Tutorial, evidence: Evidence, version: str
+) -> None:
+    """Redis, read by `redis-cli`, holds each of these votes once, and no others."""
+    seen = evidence.tell(votes.held_by("Redis", version, in_redis(tutorial), counted))
+    assert not seen.problem, seen.problem
+
+
+@then(parsers.parse("MySQL holds just the votes cast in {version}"))
+def mysql_holds(
+    counted: list[Counted], tutorial: Tutorial, evidence: Evidence, version: str
+) -> None:
+    """MySQL, read by its client, holds each of these votes once, and no others."""
+    seen = evidence.tell(votes.held_by("MySQL", version, in_mysql(tutorial), counted))
+    assert not seen.problem, seen.problem
+
+
+@then("after each vote the page of either version counted its own votes alone")
+def pages_counted_apart(counted: list[Counted], evidence: Evidence) -> None:
+    """No vote ever showed on the page of the other version."""
+    seen = evidence.tell(votes.counted_apart(counted))
+    assert not seen.problem, seen.problem
+
+
+@given(parsers.parse('{count:d} votes are cast in "{version}"'), target_fixture="kept")
+def votes_are_cast(
+    ingress: Ingress, tutorial: Tutorial, evidence: Evidence, count: int, version: str
+) -> list[Row]:
+    """Cast votes that MySQL then holds: the baseline."""
+    return votes.cast_to_keep(ingress, tutorial, count, version, evidence.require)
+
+
+@when(
+    "the MySQL server is killed while more votes are cast, and its pod is lost",
+    target_fixture="loss",
+)
+def mysql_is_lost(tutorial: Tutorial, traffic: SteadyTraffic, evidence: Evidence) -> Loss:
+    """Kill the server with SIGKILL, and delete its pod; another pod is waited for."""
+    loss = votes.lose_mysql(tutorial, traffic)
+    evidence.require(votes.told_of_loss(loss, traffic.timeline().table()))
+    return loss
+
+
+@then("MySQL holds every acknowledged vote exactly once")
+def no_vote_is_lost(loss: Loss, kept: list[Row], tutorial: Tutorial, evidence: Evidence) -> None:
+    """No vote that the app acknowledged is lost with the pod, and none is there twice."""
+    seen = evidence.tell(votes.held_after_loss(loss, kept, in_mysql(tutorial)))
+    assert not seen.problem, seen.problem
+
+
+@then("every vote that was not stored was answered with 503 and a page that names the storage")
+def refusals_say_why(loss: Loss) -> None:
+    """Who could not vote meanwhile was told so, and why."""
+    silent = votes.refused_silently(loss)
+    assert not silent, silent
+
+
+@then(parsers.parse('another MySQL pod is on the same claim "{claim}"'))
+def another_pod_is_on_the_claim(
+    loss: Loss, tutorial: Tutorial, evidence: Evidence, claim: str
+) -> None:
+    """The pod is another than the one that was lost, with the claim of that one."""
+    seen = evidence.tell(votes.replaced_on(tutorial, loss, claim))
+    assert not seen.problem, seen.problem
+
+
+@then(parsers.parse('the page of "{version}" shows the votes of MySQL again'))
+def page_shows_votes_of_mysql(
+    ingress: Ingress, tutorial: Tutorial, evidence: Evidence, version: str
+) -> None:
+    """The page counts just what MySQL holds."""
+    seen = evidence.tell(votes.page_counts(ingress, in_mysql(tutorial), version))
+    assert not seen.problem, seen.problem
+
+
+@then("MySQL holds exactly the votes that it held before")
+def mysql_holds_the_same(kept: list[Row], tutorial: Tutorial, evidence: Evidence) -> None:
+    """Each vote from before is there once, and no others."""
+    seen = evidence.tell(votes.same_rows(kept, in_mysql(tutorial)))
+    assert not seen.problem, seen.problem

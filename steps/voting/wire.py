@@ -1,0 +1,50 @@
+"""The wire between pods: what captured packets show of votes with a marker in them."""
+
+from __future__ import annotations
+
+from pytest_bdd import given, then, when
+
+from fixtures.tutorial import Beside
+from meshproof.engine.engine import Engine
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
+from steps.voting.wire_capture import Observed, captured_in_plain_text, observe
+
+
+@given("captured packets show the marker of a vote in a separate namespace without mutual TLS")
+def packets_show_the_marker(beside: Beside, node_engine: Engine | None, evidence: Evidence) -> None:
+    """With mutual TLS off, the same capture shows the marker on every connection: the baseline."""
+    seen = captured_in_plain_text(beside("plain"), node_engine, evidence)
+    assert not seen.problem, seen.problem
+
+
+@when(
+    "votes with a marker are cast while the packets between pods are captured on the nodes",
+    target_fixture="observed",
+)
+def marked_votes_are_captured(
+    tutorial: Tutorial, node_engine: Engine | None, evidence: Evidence
+) -> Observed:
+    """Capture with tcpdump on every node while a marker goes over each connection."""
+    return observe(tutorial, node_engine, evidence, analytics="1.1")
+
+
+@then("the capture holds what these workloads said to each other")
+def capture_is_whole(observed: Observed, datatable: list[list[str]]) -> None:
+    """Nothing is missing in the capture, and each pair that talks is there: the baseline."""
+    missing = observed.whole(datatable[1:])
+    assert not missing, missing
+
+
+@then("every captured connection is TLS")
+def every_connection_is_tls(observed: Observed) -> None:
+    """Each connection is of TLS records, from its first byte that was seen."""
+    plain = observed.plain()
+    assert not plain, plain
+
+
+@then("no captured packet holds the marker")
+def no_packet_holds_the_marker(observed: Observed) -> None:
+    """The marker can be read neither in the connections nor in the packets as they are."""
+    found = observed.read_marker()
+    assert not found, found
