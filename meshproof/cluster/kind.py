@@ -18,10 +18,11 @@ from meshproof.cluster.health import TIME, started_before, unready_workloads
 from meshproof.cluster.lease import living
 from meshproof.documents import read
 from meshproof.engine.engine import Container, Engine
+from meshproof.engine.freezer import settle, thaw
 from meshproof.engine.machine import Machine
 from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.paths import ROOT, state_dir
-from meshproof.process import run
+from meshproof.process import CommandFailed, run
 from meshproof.progress import Progress
 from meshproof.waiting import API_SERVER, NODES_READY, SYSTEM_READY, converge
 
@@ -166,14 +167,29 @@ class KindCluster:
         if containers:
             self._refuse_foreign(containers)
             with self.progress.step(f"delete cluster {self.name}"):
-                run(
-                    [self.tools / "kind", "delete", "cluster", "--name", self.name,
-                     "--kubeconfig", self.kubeconfig],
-                    timeout=120,
-                    env=self.engine.kind_environment,
-                )  # fmt: skip
+                self._delete_nodes(containers)
         self.kubeconfig.unlink(missing_ok=True)
         self._nodes_file.unlink(missing_ok=True)
+
+    def _delete_nodes(self, nodes: Sequence[Container]) -> None:
+        if self.machine.cgroup == 1:
+            for node in nodes:
+                settle(self.engine, node.name)
+        try:
+            self._kind_delete()
+        except CommandFailed:
+            # Whoever killed a node before may not have let it settle.
+            if not thaw(nodes):
+                raise
+            self._kind_delete()
+
+    def _kind_delete(self) -> None:
+        run(
+            [self.tools / "kind", "delete", "cluster", "--name", self.name,
+             "--kubeconfig", self.kubeconfig],
+            timeout=120,
+            env=self.engine.kind_environment,
+        )  # fmt: skip
 
     def address(self) -> str:
         """The first node's address, reachable from this machine."""

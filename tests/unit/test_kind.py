@@ -27,7 +27,7 @@ from meshproof.cluster.kind import (
 from meshproof.engine.engine import Container, Engine
 from meshproof.engine.machine import Machine
 from meshproof.errors import EnvironmentBroken
-from meshproof.process import Completed
+from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 
 IMAGE = "sha256:abcd"
@@ -292,6 +292,61 @@ def test_deleting_where_there_is_none_calls_nothing(
 ) -> None:
     kind_cluster(tools, machine, progress, ()).delete()
     assert not (tools / "kind.calls").exists()
+
+
+@dataclass(frozen=True)
+class Settled(Nodes):
+    """Nodes that note which of them settled."""
+
+    settled: list[str] = field(default_factory=list)
+
+    def run(self, *argv: str | Path, check: bool = True, timeout: float = 60.0) -> Completed:
+        assert (argv[0], argv[2]) == ("exec", "sh")
+        self.settled.append(str(argv[1]))
+        return Completed(("docker",), 0, "", "", 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("cgroup", "settled"), [(1, [FIRST.name, SECOND.name]), (2, [])])
+def test_nodes_settle_first_where_what_is_frozen_cannot_be_killed(
+    tools: Path, machine: Machine, progress: Progress, cgroup: int, settled: list[str]
+) -> None:
+    engine = Settled("docker", "docker", {}, (FIRST, SECOND))
+    on = replace(machine, cgroup=cgroup)
+    kind = KindCluster("meshproof", engine=engine, tools=tools, machine=on, progress=progress)
+    kind.kubeconfig.parent.mkdir(parents=True)
+    kind.kubeconfig.with_name("nodes.json").write_text("null")
+    kind.delete()
+    assert engine.settled == settled
+    assert (tools / "kind.calls").read_text() == "delete cluster\n"
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_nodes_that_cannot_end_are_thawed_and_deleted_once_more(
+    tools: Path,
+    machine: Machine,
+    progress: Progress,
+    monkeypatch: pytest.MonkeyPatch,
+    frozen: bool,
+) -> None:
+    """Kind fails until they are thawed; where nothing is frozen, its failure is told at once."""
+    (tools / "kind").write_text('#!/bin/sh\necho "$1 $2" >>"$0.calls"\ntest -e "$0.thawed"\n')
+
+    def thaw(nodes: object) -> bool:
+        assert nodes == [FIRST]
+        if frozen:
+            (tools / "kind.thawed").touch()
+        return frozen
+
+    monkeypatch.setattr("meshproof.cluster.kind.thaw", thaw)
+    kind = kind_cluster(tools, machine, progress, (FIRST,))
+    kind.kubeconfig.parent.mkdir(parents=True)
+    kind.kubeconfig.with_name("nodes.json").write_text("null")
+    if frozen:
+        kind.delete()
+    else:
+        with pytest.raises(CommandFailed):
+            kind.delete()
+    assert (tools / "kind.calls").read_text() == "delete cluster\n" * (1 + frozen)
 
 
 @dataclass(frozen=True)
