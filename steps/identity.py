@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from pytest_bdd import parsers, then, when
 
-from meshproof.analysis.isolation import STORAGES
 from meshproof.mesh.access_log import AccessLog, Call, acquaintances, seconds_since
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.probes.calls import call_all
 from meshproof.probes.capture import places
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.signoff.evidence import Evidence
+from meshproof.suite.transitional import STORAGES
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
 from meshproof.wording import in_turn, number
