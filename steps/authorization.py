@@ -19,10 +19,17 @@ def policies_are_read(tutorial: Tutorial, evidence: Evidence) -> Admitted:
     return admitted
 
 
-@then("the authorization policies let in the callers of the tutorial's diagram and nobody else")
-def just_the_diagrams_callers(admitted: Admitted, evidence: Evidence) -> None:
+@then(
+    parsers.parse(
+        "the authorization policies let in the callers of the tutorial's diagram, the ingress "
+        'gateway to "{app}", and nobody else'
+    )
+)
+def just_the_diagrams_callers(
+    tutorial: Tutorial, admitted: Admitted, evidence: Evidence, app: str
+) -> None:
     """No path, method or port is a second way in for anybody."""
-    seen = evidence.tell(as_drawn(admitted))
+    seen = evidence.tell(as_drawn(admitted, tutorial.suite, app))
     assert not seen.problem, seen.problem
 
 

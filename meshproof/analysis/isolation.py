@@ -1,6 +1,7 @@
 """The isolation matrix: who may call whom while both stacks run, and what came of calls (C6).
 
-The tutorial's diagram is one declaration here, `ARROWS`; all that is expected follows from it.
+The tutorial's diagram stands in the suite's file, as `calls`; all that is expected follows from
+it.
 """
 
 from __future__ import annotations
@@ -11,29 +12,9 @@ from dataclasses import dataclass, replace
 
 from meshproof.analysis.observation import Observation
 from meshproof.mesh.access_log import Sent
-from meshproof.probes.calls import PORTS, Answer, Call
+from meshproof.probes.calls import Answer, Call
+from meshproof.suite.model import Arrow, Suite
 
-#: Each workload, and the protocol that it serves.
-WORKLOADS = {
-    "voting-app 1.0": "http",
-    "voting-analytics 1.0": "http",
-    "voting-analytics 1.1": "http",
-    "voting-storage 1.0": "redis",
-    "voting-app 2.0": "http",
-    "voting-analytics 2.0": "http",
-    "voting-storage 2.0": "mysql",
-}
-#: Who may call whom, as in the tutorial's diagram. (The app is called by the ingress alone.)
-ARROWS = frozenset(
-    {
-        ("voting-app 1.0", "voting-analytics 1.1"),
-        ("voting-app 1.0", "voting-storage 1.0"),
-        ("voting-analytics 1.1", "voting-storage 1.0"),
-        ("voting-app 2.0", "voting-analytics 2.0"),
-        ("voting-app 2.0", "voting-storage 2.0"),
-        ("voting-analytics 2.0", "voting-storage 2.0"),
-    }
-)
 #: A workload of the harness that anyone may call: the baseline of who may call nobody else.
 BASELINE = "probe-baseline 1.0"
 #: Envoy's flags of a call that its proxy had nowhere to send to.
@@ -44,44 +25,31 @@ NOBODY, UNCLEAR = "nobody", "unclear"
 
 @dataclass(frozen=True)
 class Name:
-    """A name to call somebody by: the host, the protocol, and the workloads that it leads to."""
+    """A name to call somebody by: the host, the protocol, and the workloads that it leads to.
+
+    ``arrows`` are the calls that may be made.
+    """
 
     title: str
     call: Call
     behind: tuple[str, ...]
+    arrows: frozenset[Arrow] = frozenset()
 
     def expected(self, source: str) -> str:
         """Who is to answer a workload that calls this name, or ``NOBODY``."""
-        answering = [w for w in self.behind if w == BASELINE or (source, w) in ARROWS]
+        answering = [w for w in self.behind if w == BASELINE or (source, w) in self.arrows]
         return answering[0] if answering else NOBODY
 
 
-def _tutorials(app: str, protocol: str) -> Name:
-    behind = tuple(w for w, p in WORKLOADS.items() if w.startswith(f"{app} ") and p == protocol)
-    return Name(f"{app}:{PORTS[protocol]}", Call(app, protocol), behind)
-
-
-#: The tutorial's own names. Which version answers is the mesh's to decide.
-TUTORIALS_NAMES = (
-    _tutorials("voting-app", "http"),
-    _tutorials("voting-analytics", "http"),
-    _tutorials("voting-storage", "redis"),
-    _tutorials("voting-storage", "mysql"),
-)
-
-
-#: How each workload that has a storage calls it.
-STORAGES = {
-    source: name.call
-    for source in WORKLOADS
-    for name in TUTORIALS_NAMES
-    if name.call.host == "voting-storage" and name.expected(source) != NOBODY
-}
-#: Whose server speaks first.
-MYSQL = "voting-storage 2.0"
-MYSQLS_NAME = TUTORIALS_NAMES[-1]
-#: Who may not have it.
-WITHOUT_MYSQL = tuple(w for w in WORKLOADS if (w, MYSQL) not in ARROWS)
+def tutorials_names(suite: Suite) -> tuple[Name, ...]:
+    """Return the tutorial's own names. Which version answers is the mesh's to decide."""
+    behind: dict[tuple[str, str, int], list[str]] = {}
+    for one in suite.workloads:
+        behind.setdefault((one.app, one.protocol, one.port), []).append(one.name)
+    return tuple(
+        Name(f"{app}:{port}", Call(app, protocol), tuple(names), suite.arrows())
+        for (app, protocol, port), names in behind.items()
+    )
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from meshproof.analysis.isolation import ARROWS
 from meshproof.analysis.observation import Observation, unless
 from meshproof.cluster.objects import get
 from meshproof.cluster.pods import pod_state
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.mesh.authorization import Admission, admissions, listeners_loaded, unlike
 from meshproof.mesh.loaded import GATEWAY
+from meshproof.suite.model import Suite
 from meshproof.suite.tutorial import Tutorial
 from meshproof.tls.certificates import identity
 from meshproof.wording import number
@@ -69,9 +69,9 @@ def read_admissions(found: Admitted) -> Observation:
     return Observation(texts={"callers that sidecars let in": "".join(lines)})
 
 
-def as_drawn(found: Admitted) -> Observation:
-    """Hold whom workloads let in against the tutorial's diagram."""
-    arrows = ARROWS | {(GATEWAY, app) for app in found if app.startswith("voting-app ")}
+def as_drawn(found: Admitted, suite: Suite, entrance: str) -> Observation:
+    """Hold whom workloads let in against the diagram, with the gateway as a caller of an app."""
+    arrows = suite.arrows() | {(GATEWAY, each) for each in found if each.startswith(f"{entrance} ")}
     wanted = {server: [a for a, b in arrows if b == server] for server in found}
     wrong = unlike(found, wanted)
     told = (

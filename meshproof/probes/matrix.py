@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
-from meshproof.analysis.isolation import BASELINE, WORKLOADS, Cell, Name, refused_at
+from meshproof.analysis.isolation import BASELINE, Cell, Name, refused_at
 from meshproof.cluster.pods import PodState
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.access_log import AccessLog, Sent, seconds_since
@@ -34,17 +34,21 @@ def own_names(tutorial: Tutorial, workloads: Sequence[str]) -> Iterator[list[Nam
     for place in places(tutorial.cluster, tutorial.namespace):
         addresses.setdefault(place.workload, []).append(place.address)
     names, wanted = [], []
+    suite, arrows = tutorial.suite, tutorial.suite.arrows()
     with ExitStack() as services:
         for workload in workloads:
-            protocols = PORTS if workload == BASELINE else [WORKLOADS[workload]]
-            ports = {protocol: PORTS[protocol] for protocol in protocols}
+            if workload == BASELINE:
+                ports = PORTS
+            else:
+                served = suite.workload(workload)
+                ports = {served.protocol: served.port}
             app, version = workload.split()
             host = services.enter_context(
                 service_to(tutorial.cluster, tutorial.namespace, app, version, ports)
             )
             for protocol, port in ports.items():
                 title = f"{workload}:{port}"
-                names.append(Name(title, Call(host, protocol), (workload,)))
+                names.append(Name(title, Call(host, protocol), (workload,), arrows))
                 wanted += with_endpoints(host, port, addresses[workload])
         tutorial.await_loaded(wanted)
         yield names

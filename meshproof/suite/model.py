@@ -14,6 +14,8 @@ from pydantic.dataclasses import dataclass
 
 from meshproof.paths import ROOT
 
+#: Who calls, and who is called.
+Arrow = tuple[str, str]
 #: Nothing is converted, and nothing is said that nobody asks for.
 STRICT = ConfigDict(strict=True, extra="forbid")
 
@@ -46,6 +48,26 @@ class Stage:
     def command_lines(self, namespace: str) -> list[str]:
         """The commands as they are typed."""
         return [command.format(namespace=namespace) for command in self.commands]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Workload:
+    """A version of an app: its container, and the ``port`` and ``protocol`` that this serves.
+
+    ``health`` is the path in HTTP that it answers whatever has become of its store.
+    """
+
+    app: str
+    version: str
+    container: str
+    port: int
+    protocol: str
+    health: str = ""
+
+    @property
+    def name(self) -> str:
+        """The app and the version."""
+        return f"{self.app} {self.version}"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -86,7 +108,8 @@ class Suite:
     """A tutorial and what is known of it. ``file`` is the suite file that it was read from.
 
     ``source`` says where the tutorial was published; ``sections`` are the titles of its sections
-    by their tags.
+    by their tags. ``calls`` are those that workloads may make: by the stage, and by who calls, who
+    is called. ``page`` are the ids of the page's elements, which only the suite's own steps know.
     """
 
     file: Path
@@ -96,6 +119,9 @@ class Suite:
     sections: Mapping[str, str]
     expectations: tuple[Expectation, ...]
     stages: tuple[Stage, ...]
+    workloads: tuple[Workload, ...] = ()
+    calls: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    page: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     deviations: tuple[Deviation, ...] = ()
 
@@ -120,3 +146,17 @@ class Suite:
             if stage.name == name:
                 return stage
         raise KeyError(f"no stage “{name}”; the stages are: {', '.join(self.stage_names)}")
+
+    def workload(self, name: str) -> Workload:
+        """Return a workload, by app and version. Raises ``KeyError`` for an unknown one."""
+        return {workload.name: workload for workload in self.workloads}[name]
+
+    def arrows(self, stage: str | None = None) -> frozenset[Arrow]:
+        """Return who may call whom at a stage; without one, at the last that says so.
+
+        Raises ``KeyError`` for a stage that says nothing of it.
+        """
+        if not self.calls:
+            return frozenset()
+        calls = self.calls[stage or next(reversed(tuple(self.calls)))]
+        return frozenset((source, target) for source, to in calls.items() for target in to)

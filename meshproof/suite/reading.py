@@ -117,6 +117,7 @@ def problems(suite: Suite) -> Iterator[Problem]:
     ids = [expectation.id for expectation in suite.expectations]
     yield from _twice("expectations", ids, "id")
     yield from _twice("stages", suite.stage_names, "name")
+    yield from _twice("workloads", [workload.name for workload in suite.workloads], "version")
     yield from _twice("images", [image.name for image in suite.images], "name")
     yield from _twice("deviations", [one.name for one in suite.deviations], "name")
     for index, expectation in enumerate(suite.expectations):
@@ -127,6 +128,7 @@ def problems(suite: Suite) -> Iterator[Problem]:
         if not stage.commands:
             what = f"no command leads to stage “{stage.name}”; give it `commands`, or leave it out"
             yield Problem(("stages", index), what)
+    yield from _calls(suite)
     for index, image in enumerate(suite.images):
         folder = ROOT / "images" / image.folder
         if image.folder and not (folder / "Dockerfile").is_file():
@@ -137,6 +139,18 @@ def problems(suite: Suite) -> Iterator[Problem]:
             if identifier not in ids:
                 what = _unknown("expectation", identifier, ids)
                 yield Problem(("deviations", index, "expectations", place), what)
+
+
+def _calls(suite: Suite) -> Iterator[Problem]:
+    workloads = [workload.name for workload in suite.workloads]
+    for stage, calls in suite.calls.items():
+        if stage not in suite.stage_names:
+            yield Problem(("calls", stage), _unknown("stage", stage, suite.stage_names))
+        for source, targets in calls.items():
+            for name in (source, *targets):
+                if name not in workloads:
+                    what = _unknown("workload", name, workloads)
+                    yield Problem(("calls", stage, source), what)
 
 
 def _twice(field: str, values: Sequence[str], key: str) -> Iterator[Problem]:

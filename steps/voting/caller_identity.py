@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from meshproof.analysis.isolation import STORAGES
 from meshproof.analysis.observation import Observation, unless
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.access_log import AccessLog, Call, acquaintances, seconds_since
@@ -15,6 +14,7 @@ from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.probes.calls import call_all
 from meshproof.probes.capture import places
 from meshproof.probes.ingress import Ingress
+from meshproof.suite.transitional import STORAGES
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
 from meshproof.wording import in_turn, number

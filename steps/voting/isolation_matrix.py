@@ -9,12 +9,7 @@ from pytest_bdd import given, then, when
 
 from meshproof.analysis.isolation import (
     BASELINE,
-    MYSQL,
-    MYSQLS_NAME,
     NOBODY,
-    TUTORIALS_NAMES,
-    WITHOUT_MYSQL,
-    WORKLOADS,
     Cell,
     Name,
     drawn,
@@ -28,6 +23,13 @@ from meshproof.probes.matrix import call_each as calls_of
 from meshproof.probes.matrix import own_names
 from meshproof.probes.scratch_namespace import baseline
 from meshproof.signoff.evidence import Evidence
+from meshproof.suite.transitional import (
+    MYSQL,
+    MYSQLS_NAME,
+    TUTORIALS_NAMES,
+    WITHOUT_MYSQL,
+    WORKLOADS,
+)
 from meshproof.suite.tutorial import Tutorial
 
 #: Calls names from a pod of each workload.

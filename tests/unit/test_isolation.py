@@ -5,14 +5,8 @@ from dataclasses import replace
 import pytest
 
 from meshproof.analysis.isolation import (
-    ARROWS,
     BASELINE,
-    MYSQLS_NAME,
     NOBODY,
-    STORAGES,
-    TUTORIALS_NAMES,
-    WITHOUT_MYSQL,
-    WORKLOADS,
     Cell,
     Name,
     differing,
@@ -21,12 +15,21 @@ from meshproof.analysis.isolation import (
     table,
 )
 from meshproof.mesh.access_log import Sent
-from meshproof.probes.calls import Answer, Call
+from meshproof.probes.calls import PORTS, Answer, Call
+from meshproof.suite.transitional import (
+    MYSQLS_NAME,
+    STORAGES,
+    TUTORIALS_NAMES,
+    WITHOUT_MYSQL,
+    WORKLOADS,
+)
+from tests.suites import SUITE
 
+ARROWS = SUITE.arrows("canary")
 APP, STORAGE = "voting-app 1.0", "voting-storage 1.0"
 OK, FORBIDDEN = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 403 Forbidden\r\n"
-TO_STORAGE = Name(f"{STORAGE}:6379", Call("probe-1", "redis"), (STORAGE,))
-TO_APP = Name(f"{APP}:8080", Call("probe-2", "http"), (APP,))
+TO_STORAGE = Name(f"{STORAGE}:6379", Call("probe-1", "redis"), (STORAGE,), ARROWS)
+TO_APP = Name(f"{APP}:8080", Call("probe-2", "http"), (APP,), ARROWS)
 ANALYTICS = TUTORIALS_NAMES[1]
 PONG = Answer(TO_STORAGE.call, "10.0.0.1:1", b"", b"+PONG", "answered")
 SILENCE = replace(PONG, received=b"", end="closed")
@@ -60,6 +63,10 @@ def test_the_arrows_are_between_workloads_of_one_stack() -> None:
 )
 def test_who_answers_by_the_tutorials_names(source: str, answering: list[str]) -> None:
     assert [name.expected(source) for name in TUTORIALS_NAMES] == answering
+
+
+def test_workloads_are_called_at_the_ports_that_they_serve() -> None:
+    assert {one.protocol: one.port for one in SUITE.workloads} == PORTS
 
 
 def test_the_tutorials_names() -> None:

@@ -19,10 +19,12 @@ from meshproof.mesh.proxy_stats import ProxyCounts
 from meshproof.probes import matrix as module
 from meshproof.probes.calls import Answer, Call
 from meshproof.probes.matrix import call_each, caller, own_names
+from meshproof.suite.model import Suite
 from meshproof.suite.tutorial import Tutorial
+from tests.suites import SUITE
 
 APP, STORAGE, OTHER = "voting-app 1.0", "voting-storage 1.0", "voting-app 2.0"
-NAME = Name("storage", Call("probe-1", "redis"), (STORAGE,))
+NAME = Name("storage", Call("probe-1", "redis"), (STORAGE,), SUITE.arrows())
 #: Workload, pod and address.
 PODS = [
     (APP, "app-1", "10.0.0.1"),
@@ -46,6 +48,7 @@ class Namespace:
     services: list[tuple[str, ...]] = field(default_factory=list)
     cluster: None = None
     namespace: str = "voting"
+    suite: Suite = SUITE
 
     def pods(self) -> list[PodState]:
         return [

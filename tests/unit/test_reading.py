@@ -28,6 +28,11 @@ stages:
   served: true
   commands:
   - kubectl apply -f kubernetes/shop.yaml --namespace {namespace}
+workloads:
+- {app: till, version: "1.0", container: till, port: 80, protocol: http}
+calls:
+  open:
+    till 1.0: [till 1.0]
 images:
 - name: localhost/shop:1.0
   recipe: image-redis
@@ -65,6 +70,8 @@ def test_a_suite_is_what_its_file_says(write: Write) -> None:
         "kubectl apply -f kubernetes/shop.yaml --namespace s"
     ]
     assert suite.deviations[0].expectations == ("S1",)
+    assert suite.workload("till 1.0").port == 80
+    assert suite.arrows() == suite.arrows("open") == {("till 1.0", "till 1.0")}
     assert suite.features.name == "shop"
     assert suite.manifests.name == "shop"
 
@@ -86,10 +93,10 @@ def test_an_unknown_stage_is_answered_with_those_that_there_are(write: Write) ->
         ("served: true", 'served: "yes"', 15, "“served” is \"yes\", and should be true or false"),
         ("name: shop", "name: 3", 1, "“name” is 3, and should be text, in quotes where it looks"
          " like something else"),
-        ("[S1]", "S1", 25, "“expectations” is \"S1\", and should be a list"),
+        ("[S1]", "S1", 30, "“expectations” is \"S1\", and should be a list"),
         ("section: deploy", "section: depoly", 8, "there is no section “depoly”; “deploy” is"
          " close"),
-        ("[S1]", "[X]", 25, "there is no expectation “X”; there are: S1"),
+        ("[S1]", "[X]", 30, "there is no expectation “X”; there are: S1"),
         ("- name: open\n", "- name: namespace\n", 14, "“namespace” is the name of an earlier one of"
          " the stages, too"),
         ("stages:\n", "stages:\n- name: early\n", 12, "no command leads to stage “early”;"
@@ -98,7 +105,12 @@ def test_an_unknown_stage_is_answered_with_those_that_there_are(write: Write) ->
          "no command leads to stage “namespace”; give it `commands`, or leave it out"),
         ("stages:", "- id: S1\n  section: deploy\n  promise: a\n  proof: b\nstages:", 11,
          "“S1” is the id of an earlier one of the expectations, too"),
-        ("recipe: image-redis", "recipe: image-shop\n  folder: shop", 21, "there is no"
+        ("  open:\n", "  shut:\n", 21, "there is no stage “shut”; there are: namespace and open"),
+        ("    till 1.0:", "    tell 1.0:", 22, "there is no workload “tell 1.0”; “till 1.0” is"
+         " close"),
+        ("[till 1.0]", "[till 2.0]", 22, "there is no workload “till 2.0”; “till 1.0” is close"),
+        ("port: 80", "port: a", 19, "“port” is \"a\", and should be a whole number"),
+        ("recipe: image-redis", "recipe: image-shop\n  folder: shop", 26, "there is no"
          " images/shop/Dockerfile to build localhost/shop:1.0 by"),
         ("title:", "name: twice\ntitle:", 2, "“name” stands twice"),
         ("title: A", "title: [A", 3, "this is no YAML: did not find expected ',' or ']'"),
