@@ -35,6 +35,7 @@ pytest_plugins = [
     "steps.calls",
     "steps.voting.page",
     "steps.voting.users",
+    "steps.voting.browser",
     "steps.voting.identity",
     "steps.voting.wire",
     "steps.voting.stores",
@@ -47,6 +48,5 @@ pytest_plugins = [
     "steps.voting.storage",
     "steps.outside",
     "steps.certificates",
-    "steps.browser",
     "steps.routes",
 ]
