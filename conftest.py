@@ -36,6 +36,7 @@ pytest_plugins = [
     "steps.calls",
     "steps.voting.page",
     "steps.voting.users",
+    "steps.voting.browser",
     "steps.voting.identity",
     "steps.voting.wire",
     "steps.voting.stores",
@@ -49,6 +50,5 @@ pytest_plugins = [
     "steps.outside",
     "steps.certificates",
     "steps.authorization",
-    "steps.browser",
     "steps.routes",
 ]

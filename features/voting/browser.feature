@@ -4,10 +4,10 @@ Feature: The page in a browser
   Scenario Outline: A browser shows the page of each stage, on a desk and on a phone
     Given stage "<stage>"
     When the page is opened in a browser, on a desk and on a phone
-    Then both show version "<version>", store "<store>" and analytics "<analytics>"
-    And on both "Cats", "Dogs", "Reset" and "Feature flag" are in reach, and nothing is cut off
+    Then both devices show version "<version>", store "<store>" and analytics "<analytics>"
+    And "Cats", "Dogs", "Reset" and "Feature flag" are in reach on both devices, nothing is cut off
     And axe-core finds nothing wrong with labels, contrast and structure
-    And nothing failed to load
+    And everything that the page asks for was loaded
 
     @deploy @D7
     Examples: Deploy

@@ -26,7 +26,7 @@ Feature: Roll out a canary release
   @canary @C4
   Scenario: The toggle switches between 1.0 on Redis and 2.0 on MySQL
     Given stage "canary"
-    When these are clicked in a browser: "Cats, Feature flag, Dogs, Feature flag, Dogs"
+    When "Cats, Feature flag, Dogs, Feature flag, Dogs" are clicked one by one in a browser
     Then the browser showed one page after the other
       | after        | version | store | flag |
       | opening      | 1.0     | redis | off  |

@@ -21,9 +21,6 @@ from steps.catalogue import (
 )
 
 STEPS, LINES = all_steps(), all_lines()
-#: Modules that are not yet of named functions with whole sentences.
-NOT_YET = ("browser.py",)
-DONE = [step for step in STEPS if step.module not in NOT_YET]
 SOURCE = '''
 @given("the door is open")
 @when(parsers.parse('{count:d} guests come'), target_fixture="guests")
@@ -48,7 +45,7 @@ def named(step: Step) -> str:
     return f"{step.module}::{step.name}"
 
 
-@pytest.mark.parametrize("step", DONE, ids=named)
+@pytest.mark.parametrize("step", STEPS, ids=named)
 def test_a_step_is_a_small_named_function_of_whole_sentences(step: Step) -> None:
     assert step.name != "_"
     assert step.proves.endswith(".")
@@ -57,22 +54,22 @@ def test_a_step_is_a_small_named_function_of_whole_sentences(step: Step) -> None
     assert step.asserts <= 1
 
 
-@pytest.mark.parametrize("step", DONE, ids=named)
+@pytest.mark.parametrize("step", STEPS, ids=named)
 def test_every_step_is_used(step: Step) -> None:
     assert users_of(step, LINES)
 
 
 def test_no_sentence_and_no_name_is_there_twice() -> None:
-    sentences = Counter((one.keyword, one.text) for step in DONE for one in step.sentences)
+    sentences = Counter((one.keyword, one.text) for step in STEPS for one in step.sentences)
     assert [*sentences.values()] == [1] * len(sentences)
-    names = Counter(step.name for step in DONE)
+    names = Counter(step.name for step in STEPS)
     assert [*names.values()] == [1] * len(names)
 
 
 @pytest.mark.parametrize("line", sorted({(one.keyword, one.text) for one in LINES}))
-def test_a_line_of_a_feature_is_one_step_at_most(line: tuple[str, str]) -> None:
-    found = [named(step) for step in DONE if step.matches(*line)]
-    assert len(found) == 1 or (not found and NOT_YET), found
+def test_a_line_of_a_feature_is_exactly_one_step(line: tuple[str, str]) -> None:
+    found = [named(step) for step in STEPS if step.matches(*line)]
+    assert len(found) == 1, found
 
 
 def test_the_page_is_made_from_the_code() -> None:
