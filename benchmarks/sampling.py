@@ -16,9 +16,9 @@ from meshproof.engine.packages import install_packages
 from meshproof.environment.environment import Environment
 from meshproof.errors import EnvironmentBroken
 from meshproof.probes.ingress import Ingress
-from meshproof.probes.views import AT_ONCE, sample_at_once, sample_views
 from meshproof.process import run
 from meshproof.progress import Progress
+from steps.voting.views import AT_ONCE, sample_at_once, sample_views
 
 #: Page views of a turn, and seconds of one of wrk's: about as long.
 VIEWS, SECONDS = 700, 5

@@ -8,9 +8,9 @@ from meshproof.mesh.proxy_stats import SERVED, ProxyCounts
 from meshproof.probes.denials import denials
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.pod_exec import answer_of_redis
-from meshproof.probes.views import ANYONE, sample_at_once, sample_views
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import number, quoted
+from steps.voting.views import ANYONE, sample_at_once, sample_views
 
 STORAGE = "voting-storage 1.0"
 

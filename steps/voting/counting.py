@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from meshproof.analysis.observation import Observation, unless
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.pod_exec import page_of
-from meshproof.probes.stores import counts_of, redis_rows
 from meshproof.probes.votes import Ballot, Counts, told, unexpected_counts
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import by_name, in_turn, listed, number
+from steps.voting.stored_rows import counts_of, redis_rows
 
 #: The app's pods.
 PODS = 3

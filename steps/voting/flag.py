@@ -6,10 +6,10 @@ from playwright.sync_api import Page as Tab
 from pytest_bdd import given, parsers, then, when
 
 from meshproof.analysis.strength import AlwaysDemand
-from meshproof.near_misses import Gate, Seen, by_kinds, generate
-from meshproof.probes.cookies import seen_with
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.signoff.evidence import Evidence
+from steps.voting.cookie_corpus import Gate, Seen, by_kinds, generate
+from steps.voting.cookies import seen_with
 from steps.voting.flag_switch import (
     OnAndOff,
     cleared,

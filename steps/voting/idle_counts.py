@@ -9,9 +9,9 @@ from meshproof.analysis.strength import AlwaysDemand
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.proxy_stats import PASSED_ON, SERVED, ProxyCounts
 from meshproof.probes.ingress import FLAG, Ingress, Response
-from meshproof.probes.views import WITHOUT_HEADERS, ask_at_once
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import by_name
+from steps.voting.views import WITHOUT_HEADERS, ask_at_once
 
 APP = "voting-app 1.0"
 #: What tells that each old workload is used, and how much it must rise by for a request while

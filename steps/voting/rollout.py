@@ -10,10 +10,10 @@ from meshproof.analysis.timeline import Request, Timeline
 from meshproof.cluster.objects import live_objects
 from meshproof.probes.ingress import FLAG
 from meshproof.probes.steady import SteadyTraffic, User, votes_amiss
-from meshproof.probes.stores import Row, in_mysql, in_redis
 from meshproof.suite.transitional import NAMES
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import NAMED, by_name, in_turn, number
+from steps.voting.stored_rows import Row, in_mysql, in_redis
 
 #: Requests a second, of each user.
 PACE = 8.0

@@ -10,7 +10,10 @@ from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.sampling import AlwaysClaim, Budget
 from meshproof.analysis.strength import AlwaysDemand, Demands, EvenDemand
 from meshproof.probes.ingress import Ingress
-from meshproof.probes.views import (
+from meshproof.probes.votes import told
+from meshproof.suite.tutorial import Tutorial
+from meshproof.wording import listed
+from steps.voting.views import (
     ANYONE,
     BOTH,
     View,
@@ -20,9 +23,6 @@ from meshproof.probes.views import (
     sample_at_once,
     sample_evenly,
 )
-from meshproof.probes.votes import told
-from meshproof.suite.tutorial import Tutorial
-from meshproof.wording import listed
 
 APP, INGRESS = "voting-app", "the ingress"
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from meshproof.analysis.observation import Observation, unless
 from meshproof.cluster.objects import get, live_objects
 from meshproof.probes.pod_exec import ready_by_port
-from meshproof.probes.stores import STORAGE, claims_of, readiness_command
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, listed
+from steps.voting.stored_rows import STORAGE, claims_of, readiness_command
 
 #: What the application could not use MySQL with, if it were told so.
 AMISS = (("MYSQL_PASSWORD=not-the-password",), ("MYSQL_DATABASE=not-the-database",))

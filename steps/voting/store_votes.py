@@ -12,7 +12,11 @@ from meshproof.analysis.timeline import Request
 from meshproof.errors import PromiseBroken
 from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.steady import SteadyTraffic, User
-from meshproof.probes.stores import (
+from meshproof.probes.votes import CATEGORIES, VOTE_ID, Counted, Vote, miscounted, told
+from meshproof.suite.tutorial import Tutorial
+from meshproof.waiting import WORKLOADS_READY, converge
+from meshproof.wording import in_turn, listed, number
+from steps.voting.stored_rows import (
     STORAGE,
     Row,
     amiss,
@@ -21,10 +25,6 @@ from meshproof.probes.stores import (
     crash_mysql,
     in_mysql,
 )
-from meshproof.probes.votes import CATEGORIES, VOTE_ID, Counted, Vote, miscounted, told
-from meshproof.suite.tutorial import Tutorial
-from meshproof.waiting import WORKLOADS_READY, converge
-from meshproof.wording import in_turn, listed, number
 
 #: What a user sends to get each version while 2.0 is a canary.
 HEADERS = {"1.0": {}, "2.0": FLAG}

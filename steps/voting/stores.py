@@ -6,12 +6,12 @@ from pytest_bdd import given, parsers, then, when
 
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.steady import SteadyTraffic
-from meshproof.probes.stores import Row, in_mysql, in_redis
 from meshproof.probes.votes import Counted
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting import store_votes as votes
 from steps.voting.store_votes import Loss
+from steps.voting.stored_rows import Row, in_mysql, in_redis
 
 
 @given("all votes are reset in both versions")

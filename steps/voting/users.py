@@ -11,11 +11,11 @@ from fixtures.tutorial import Beside
 from meshproof.analysis.timeline import Timeline
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.steady import SteadyTraffic, steady_traffic
-from meshproof.probes.stores import Row
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting import rollout as users
 from steps.voting.rollout import WITH_FLAG, WITHOUT_FLAG
+from steps.voting.stored_rows import Row
 
 
 @pytest.fixture

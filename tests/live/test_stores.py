@@ -14,10 +14,10 @@ from meshproof.cluster.objects import get
 from meshproof.environment.environment import Environment
 from meshproof.errors import EnvironmentBroken
 from meshproof.probes.pod_exec import LOCAL_PAGE
-from meshproof.probes.stores import STORAGE, Row, amiss, mysql_rows, redis_rows
 from meshproof.progress import Progress
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
+from steps.voting.stored_rows import STORAGE, Row, amiss, mysql_rows, redis_rows
 
 #: Both versions beside each other, without a way in: the page is asked for in an app's own pod.
 APPLIED = (

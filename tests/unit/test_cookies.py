@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from meshproof.near_misses import Headers, Seen
-from meshproof.probes.cookies import seen_with, view_with
+from steps.voting.cookie_corpus import Headers, Seen
+from steps.voting.cookies import seen_with, view_with
 
 PAGE = (
     '<p id="results">Cats: 2 | Dogs: 4</p><p id="version">version: 2.0</p>'

@@ -15,8 +15,8 @@ from meshproof.flag import (
     wrongly_kept,
     wrongly_set,
 )
-from meshproof.near_misses import KINDS, Headers, headers
 from meshproof.paths import ROOT
+from steps.voting.cookie_corpus import KINDS, Headers, headers
 
 sys.path.insert(0, str(ROOT / "images" / "voting"))
 

@@ -121,7 +121,7 @@ from itertools import cycle
 import pytest
 from pytest_bdd import given, then
 
-from meshproof.probes.views import View
+from steps.voting.views import View
 
 pytest_plugins = [
     "fixtures.options", "fixtures.run_folder", "fixtures.scenarios", "fixtures.quick",

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.probes import stores as module
-from meshproof.probes.stores import (
+from meshproof.process import CommandFailed, run
+from steps.voting import stored_rows as module
+from steps.voting.stored_rows import (
     CRASH,
     amiss,
     claims_of,
@@ -19,7 +20,6 @@ from meshproof.probes.stores import (
     readiness_command,
     redis_rows,
 )
-from meshproof.process import CommandFailed, run
 
 Kubectl = Callable[[str, str], Path]
 

@@ -12,10 +12,11 @@ import pytest
 from meshproof.analysis.sampling import EvenClaim
 from meshproof.analysis.sequential import even_test
 from meshproof.cluster.cluster import Cluster
-from meshproof.probes import views as module
 from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.page import read_text
-from meshproof.probes.views import (
+from meshproof.process import Completed, run
+from steps.voting import views as module
+from steps.voting.views import (
     ANYONE,
     AT_ONCE,
     BOTH,
@@ -29,7 +30,6 @@ from meshproof.probes.views import (
     versions_of,
     view_of,
 )
-from meshproof.process import Completed, run
 
 PAGE = """
 <p id="version">version: 1.0</p>

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
-from meshproof.near_misses import Headers, Seen
 from meshproof.probes.ingress import REQUEST_TIMEOUT, Response
+from steps.voting.cookie_corpus import Headers, Seen
 
 
 def view_with(url: str, headers: Headers, host: str | None = None) -> Response:

@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.near_misses import (
+from meshproof.paths import ROOT
+from steps.voting.cookie_corpus import (
     KINDS,
     OTHER_HEADER,
     TWO_LINES,
@@ -23,7 +24,6 @@ from meshproof.near_misses import (
     lacking,
     summary,
 )
-from meshproof.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "images" / "voting"))
 
