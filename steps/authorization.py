@@ -21,8 +21,7 @@ def policies_are_read(tutorial: Tutorial, evidence: Evidence) -> Admitted:
 
 @then(
     parsers.parse(
-        "the authorization policies let in the callers of the tutorial's diagram, the ingress "
-        'gateway to "{app}", and nobody else'
+        'the policies let in the callers of the diagram, the gateway to "{app}", and nobody else'
     )
 )
 def just_the_diagrams_callers(

@@ -176,7 +176,7 @@ Feature: Roll out a canary release
   Scenario: No policy that a sidecar has loaded lets in whom the tutorial's diagram does not, whatever is asked for
     Given stage "canary"
     When the authorization policies that the sidecars have loaded are read
-    Then the authorization policies let in the callers of the tutorial's diagram, the ingress gateway to "voting-app", and nobody else
+    Then the policies let in the callers of the diagram, the gateway to "voting-app", and nobody else
 
   @canary @C6
   Scenario: Every route to analytics that a sidecar has loaded leads its own app to the analytics of its own stack

@@ -22,7 +22,7 @@ ADDRESS_COMMAND = (
 )
 #: As published, with the address and the number filled in.
 LOOP = "INGRESS_IP={address}\nfor i in {{1..{count}}}; do curl -si $INGRESS_IP | grep results; done"
-#: `deployment.apps/voting-app-1-0 created`
+#: `deployment.apps/web-1-0 created`
 CREATED = re.compile(r"(\w+)[\w.]*/(\S+) created")
 
 
@@ -105,7 +105,7 @@ def in_order(names: Iterable[str]) -> str:
 
 
 def created_in(printed: Iterable[str]) -> set[str]:
-    """The objects that lines of kubectl's say were created: `deployment/voting-app-1-0`."""
+    """The objects that lines of kubectl's say were created: `deployment/web-1-0`."""
     return {f"{match[1]}/{match[2]}" for match in map(CREATED.fullmatch, printed) if match}
 
 

@@ -19,7 +19,7 @@ class NewCalls:
     """Calls one workload from another, each time by a new name that leads to it alone.
 
     A new name is a new connection: one that was open before a policy may outlive it. Workloads
-    are named by app and version, “voting-app 1.0”. ``services`` ends the names.
+    are named by app and version, “web 1.0”. ``services`` ends the names.
     """
 
     tutorial: Tutorial

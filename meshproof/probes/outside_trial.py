@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from meshproof.analysis.observation import Observation, unless
+from meshproof.cluster.objects import get
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.mesh.proxy_stats import NO_CHAIN, NOT_VERIFIED, PASSED_ON, ProxyCounts
 from meshproof.probes.forged_certificate import home_made
@@ -22,6 +23,7 @@ from meshproof.probes.non_mesh_client import (
 )
 from meshproof.probes.scratch_namespace import baseline
 from meshproof.suite.tutorial import Tutorial
+from meshproof.tls.certificates import identity
 from meshproof.wording import in_turn, listed, number
 
 PLAIN = {"tls": False}
@@ -127,13 +129,16 @@ class OutsideTrials:
         return self._try(NOT_VERIFIED, "in TLS", {"shown": shown, "alpn": MESH_ALPN})
 
     def without_mesh_certificate(self) -> Trial:
-        """Ask in TLS without a certificate, and with one of its own making in the app's name.
+        """Ask in TLS without a certificate, and with one of its own making in a workload's name.
 
+        The workload is the tutorial's first.
         Istio's own authority calls itself by the trust domain, and so does that of the latter.
         """
         domain = trust_domain(mesh_config(self.tutorial.cluster))
-        identity = f"spiffe://{domain}/ns/{self.tutorial.namespace}/sa/voting-app-1-0"
-        forged = home_made(identity, domain)
+        first = self.tutorial.suite.workloads[0]
+        pod = self.tutorial.pod_of(first.app, first.version).name
+        path = f"/api/v1/namespaces/{self.tutorial.namespace}/pods/{pod}"
+        forged = home_made(identity(domain, get(self.tutorial.cluster, path)), domain)
         ways: list[dict[str, Any]] = [{}, {"shown": forged}, {"shown": forged, "alpn": MESH_ALPN}]
         trial = self._try(NOT_VERIFIED, "in TLS", *ways)
         return replace(trial, forged=str(forged.certificate))
