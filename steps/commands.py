@@ -81,4 +81,4 @@ def address_command_is_run(tutorial: Tutorial, evidence: Evidence) -> str:
 @then("the printed address is an IP address")
 def printed_address_is_one(printed_address: str) -> None:
     """What the command printed is an IP address."""
-    assert address_in(printed_address)
+    assert address_in(printed_address), "the command printed no IP address"

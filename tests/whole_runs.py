@@ -106,11 +106,14 @@ class Stranger:
     """
 
     def __init__(self, command: Sequence[str | Path], folder: Path, **variables: str) -> None:
-        """Start it, in the checkout's folder and a session of its own."""
+        """Start it, in the checkout's folder and a session of its own.
+
+        It ignores no signal, as what is started in the background of a script would.
+        """
         self.reports, self.log = folder / "reports", folder / "log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [str(word) for word in command],
+                ["env", "--default-signal", *map(str, command)],
                 cwd=ROOT,
                 env={**{k: v for k, v in os.environ.items() if k != RUN_VARIABLE}, **variables},
                 stdout=log,

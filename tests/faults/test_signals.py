@@ -10,12 +10,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from meshproof.cluster.kind import LABEL
+from meshproof.cluster.lease import drop, of_namespace
 from meshproof.cluster.objects import namespaces_of
 from meshproof.environment.environment import Environment
 from meshproof.environment.leftovers import clean_up
@@ -37,6 +39,8 @@ CODES = {
     signal.SIGTERM: ExitCode.TERMINATED,
     signal.SIGHUP: ExitCode.HUNG_UP,
 }
+#: Whatever a process starts has this of its environment, and is known by its value.
+MARK = "MESHPROOF_STARTED_BY"
 #: A program that is installed beside this Python.
 PROGRAMS = Path(sys.executable).parent
 
@@ -99,6 +103,7 @@ class Started:
         self.environment, self.folder = environment, folder
         self.namespace = f"{lane.namespace}-ended"
         self.own = f"{environment.cluster.name}-ended"
+        self.mark = str(folder)
         self.processes: list[Stranger] = []
 
     def run(self, moment: Moment, *, by: Sequence[str] = ()) -> Stranger:
@@ -118,7 +123,7 @@ class Started:
         return self._told([PROGRAMS / "meshproof", *moment.typed], moment, **variables)
 
     def _told(self, command: list[str | Path], moment: Moment, **variables: str) -> Stranger:
-        started = Stranger(command, self.folder, **variables)
+        started = Stranger(command, self.folder, **{MARK: self.mark, **variables})
         self.processes.append(started)
         if moment.line:
             started.await_line(moment.line)
@@ -128,7 +133,7 @@ class Started:
         return started
 
     def left(self) -> str:
-        """What is left of a run or a cluster of its own, in words."""
+        """What is left of a run or a cluster of its own, and what still runs, in words."""
         engine = self.environment.engine
         assert engine is not None, "its nodes are containers of this machine"
         namespaces = namespaces_of(self.environment.cluster, self.namespace)
@@ -137,17 +142,30 @@ class Started:
         found += [f"container {container.name}" for container in containers]
         state = state_dir() / "clusters" / self.own
         found += [name for name in ("kubeconfig", "nodes.json") if (state / name).exists()]
+        found += [f"process {name}" for name in marked(f"{MARK}={self.mark}")]
         return ", ".join(found) or "nothing"
 
     def take_away(self) -> None:
         """End what runs, and take away whatever is left."""
         for process in self.processes:
             process.kill()
+        # It would hold the namespace for a minute more.
+        drop(self.environment.cluster, of_namespace(self.namespace))
         clean_up(replace(self.environment.cluster, owner=None), self.namespace, Progress())
         run(
             [PROGRAMS / "meshproof", "down", f"--cluster-name={self.own}"],
             check=False, cwd=ROOT, timeout=ENDED,
         )  # fmt: skip
+
+
+def marked(setting: str) -> list[str]:
+    """The programs that run with a setting in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if setting.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "comm").read_text().strip())
+    return found
 
 
 @pytest.fixture
@@ -237,7 +255,8 @@ def test_a_build_ends_and_leaves_no_part_of_it(started: Started, table: Table) -
     code = told.process.wait(ENDED)
     ended = time.monotonic() - started.told
     parts = [*cache.glob("artefacts/kind*"), *cache.glob("unfinished/*")]
-    left = ", ".join(path.name for path in parts) or "nothing"
+    runs = marked(f"{MARK}={started.mark}")
+    left = ", ".join([*(path.name for path in parts), *runs]) or "nothing"
     table.row("`build`: a recipe is made", moment.number, "none", ended, code, left)
     assert code == CODES[moment.number], told.said
     assert left == "nothing", told.said

@@ -218,6 +218,20 @@ def test_a_run_knows_the_one_that_has_started_it(monkeypatch: pytest.MonkeyPatch
 # What a run does where another has the way in for any host.
 
 
+@pytest.mark.usefixtures("taken_over")
+def test_what_a_run_has_goes_where_what_was_put_back_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = bring_up("voting")
+    taken: list[object] = []
+    monkeypatch.setattr(run, "_take_down", taken.append)
+    ending = run.pytest_sessionfinish()
+    next(ending)
+    with pytest.raises(EnvironmentBroken, match="not put back"):
+        ending.throw(EnvironmentBroken("It was not put back."))
+    assert taken == [None]
+
+
 def bring_up(namespace: str, lanes: int = 0) -> BringUp:
     plugins = SimpleNamespace(getplugin=lambda name: None)
     config: Any = SimpleNamespace(pluginmanager=plugins, getoption=lambda *_: lanes)

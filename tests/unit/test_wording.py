@@ -156,7 +156,7 @@ def python_in(source: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "file",
-    [*sorted((ROOT / "steps").glob("*.py")), *sorted((ROOT / "meshproof").rglob("*.py"))],
+    [*sorted((ROOT / "steps").rglob("*.py")), *sorted((ROOT / "meshproof").rglob("*.py"))],
     ids=lambda file: str(file.relative_to(ROOT)),
 )
 def test_what_a_failing_step_says_is_no_python(file: Path) -> None:
