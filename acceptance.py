@@ -14,8 +14,8 @@ from contextlib import suppress
 import pytest
 
 from meshproof.errors import ExitCode, MeshproofError
+from meshproof.interruption import end_with_parent, interruption
 from meshproof.process import kill_running
-from meshproof.run.interruption import end_with_parent, interruption
 from meshproof.suite.registry import suites
 
 #: Set by tox for what it runs.

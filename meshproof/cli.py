@@ -25,10 +25,10 @@ from meshproof.environment.options import Options, option_flags, read_options
 from meshproof.environment.reach import reach
 from meshproof.environment.status import status as status_of
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
+from meshproof.interruption import interruption
 from meshproof.paths import ROOT
 from meshproof.process import kill_running
 from meshproof.progress import Progress
-from meshproof.run.interruption import interruption
 from meshproof.signoff.attestation import SIGNOFF
 from meshproof.signoff.comparison import compare, renames
 from meshproof.signoff.decisions import ACCEPT, REJECT, made, sign_decision

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from tenacity import RetryCallState, Retrying, wait_fixed
 
 from meshproof.errors import EnvironmentBroken, MeshproofError, PromiseBroken
-from meshproof.run.interruption import interruption
+from meshproof.interruption import interruption
 from meshproof.wording import told
 
 T = TypeVar("T")

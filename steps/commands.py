@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_bdd import given, parsers, then, when
 
-from meshproof.cluster.objects import live_objects
+from meshproof.cluster.objects import Objects, live_objects
 from meshproof.probes.commands import (
     ADDRESS_COMMAND,
     address_in,
@@ -18,7 +18,6 @@ from meshproof.probes.commands import (
 )
 from meshproof.process import Completed
 from meshproof.signoff.evidence import Evidence
-from meshproof.suite.stages import Objects
 from meshproof.suite.tutorial import Tutorial
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from meshproof.cluster.objects import Objects
 from meshproof.suite import stages
 from meshproof.suite.deviations import deviations
 from meshproof.suite.model import Stage
 from meshproof.suite.registry import default_suite, expectation_ids, expectations, sections
-from meshproof.suite.stages import Objects
 
 SUITE = default_suite()
 SECTIONS: Mapping[str, str] = sections()

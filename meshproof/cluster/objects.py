@@ -9,7 +9,12 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNER, OWNER_LABEL, TUTORIAL, Cluster
-from meshproof.suite.stages import Key, Objects
+
+#: An object as a manifest or the API server has it.
+Manifest = Mapping[str, Any]
+#: Kind and name.
+Key = tuple[str, str]
+Objects = dict[Key, Manifest]
 
 #: Every kind that a stage may hold, and where the API server keeps it.
 KINDS = {

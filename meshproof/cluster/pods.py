@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from meshproof.mesh.injection import PROXY
-
+#: The container that Istio injects.
+PROXY = "istio-proxy"
 #: What the scheduler says where the cluster has no room; a claim, say, is the manifests' affair.
 NO_ROOM = re.compile(r"Insufficient |Too many pods|untolerated taint|nodes available\b")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.mesh.injection import PROXY
+from meshproof.cluster.pods import PROXY
 
 #: What is read of a call that came in, and of one that went out.
 FIELDS = frozenset({

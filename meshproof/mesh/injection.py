@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.pods import PROXY
 from meshproof.documents import read
 from meshproof.paths import ROOT
 from meshproof.waiting import LABEL_IN_FORCE, converge
 
 POD = ROOT / "manifests" / "probes" / "probe-pod.yaml"
-PROXY = "istio-proxy"
 
 
 def injected_containers(cluster: Cluster, namespace: str) -> list[str]:

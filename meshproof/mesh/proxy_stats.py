@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.environment.capabilities import Capability
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.admin import ask_proxy
+from meshproof.mesh.capabilities import Capability
 from meshproof.mesh.loaded import AT_ONCE
 
 #: Requests that were passed to the application.

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from meshproof.analysis.observation import Observation, unless
-from meshproof.cluster.objects import live_objects
+from meshproof.cluster.objects import Objects, live_objects
 from meshproof.errors import PromiseBroken
 from meshproof.process import Completed
-from meshproof.suite.stages import Objects, output_lines
+from meshproof.suite.stages import output_lines
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, listed, number
 

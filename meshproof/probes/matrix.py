@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
-from meshproof.analysis.isolation import BASELINE, Cell, Name, refused_at
 from meshproof.cluster.pods import PodState
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.access_log import AccessLog, Sent, seconds_since
@@ -15,6 +14,7 @@ from meshproof.mesh.loaded import with_endpoints
 from meshproof.mesh.proxy_stats import DENIED, ProxyCounts, total
 from meshproof.probes.calls import PORTS, Answer, Call, call_all
 from meshproof.probes.capture import places
+from meshproof.probes.isolation import BASELINE, Cell, Name, refused_at
 from meshproof.probes.pod_exec import service_to
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge

@@ -11,7 +11,7 @@ from typing import Any
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get, is_probe, namespace_object
-from meshproof.mesh.injection import PROXY
+from meshproof.cluster.pods import PROXY
 from meshproof.paths import ROOT
 from meshproof.probes.forged_certificate import KeyPair
 from meshproof.probes.scratch_namespace import delete_pod, make_pod, namespace_aside

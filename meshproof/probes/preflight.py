@@ -19,7 +19,6 @@ from kubernetes.client.exceptions import ApiException
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get
 from meshproof.engine.engine import Engine
-from meshproof.environment.capabilities import Capability
 from meshproof.mesh.access_log import (
     inbound_calls,
     missing_fields,
@@ -27,6 +26,7 @@ from meshproof.mesh.access_log import (
     read_logs,
     seconds_since,
 )
+from meshproof.mesh.capabilities import Capability
 from meshproof.mesh.proxy_stats import (
     DENIED,
     NO_CHAIN,

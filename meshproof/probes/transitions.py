@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from meshproof.analysis.observation import Observation, unless
-from meshproof.cluster.objects import live_objects
+from meshproof.cluster.objects import Objects, live_objects
 from meshproof.cluster.pods import PodState
 from meshproof.process import Completed
 from meshproof.suite.round_trips import (
@@ -17,7 +17,6 @@ from meshproof.suite.round_trips import (
     go,
     walk,
 )
-from meshproof.suite.stages import Objects
 from meshproof.suite.transitional import stage_named
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, listed, number

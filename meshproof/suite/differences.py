@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from meshproof.suite.stages import Manifest, Objects
+from meshproof.cluster.objects import Manifest, Objects
 
 #: Where kubectl keeps what was last applied to an object.
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

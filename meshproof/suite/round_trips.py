@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from meshproof.cluster.objects import namespace_object
+from meshproof.cluster.objects import Manifest, Objects, namespace_object
 from meshproof.process import Completed
 from meshproof.suite.registry import default_suite
-from meshproof.suite.stages import Manifest, Objects, output_lines
+from meshproof.suite.stages import output_lines
 from meshproof.suite.tutorial import Tutorial
 
 #: What kubectl says of an object that a command does not change, by the command.

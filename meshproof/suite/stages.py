@@ -8,12 +8,12 @@ the commands themselves, so there is one source of truth.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from meshproof.cluster.cluster import OWNED
+from meshproof.cluster.objects import Key, Manifest, Objects
 from meshproof.documents import manifests_in
 from meshproof.suite.model import Stage
 
@@ -29,11 +29,6 @@ BACKWARDS = (
     ("Deployment",),
     ("Service", "ServiceAccount", "Secret", "PersistentVolumeClaim"),
 )
-
-Manifest = Mapping[str, Any]
-#: Kind and name.
-Key = tuple[str, str]
-Objects = dict[Key, Manifest]
 
 
 def applied_files(command: str) -> list[str]:

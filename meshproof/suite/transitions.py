@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from meshproof.cluster.objects import Key, Manifest, Objects
 from meshproof.suite.differences import departures, stage_of
-from meshproof.suite.stages import BACKWARDS, ISTIOS_KINDS_BACKWARDS, Key, Manifest, Objects
+from meshproof.suite.stages import BACKWARDS, ISTIOS_KINDS_BACKWARDS
 
 #: Kinds that can be put back by being applied again: no pod is made anew for them.
 REPLACEABLE = {kind for kinds in ISTIOS_KINDS_BACKWARDS for kind in kinds} | {"Service"}

@@ -14,6 +14,8 @@ from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import (
+    Manifest,
+    Objects,
     delete,
     get,
     is_probe,
@@ -42,7 +44,7 @@ from meshproof.progress import Progress
 from meshproof.suite.differences import deviations, stage_of
 from meshproof.suite.model import Stage, Suite
 from meshproof.suite.registry import default_suite
-from meshproof.suite.stages import Manifest, Objects, objects_after, objects_of_stages
+from meshproof.suite.stages import objects_after, objects_of_stages
 from meshproof.suite.transitions import from_the_beginning, path_to, way_back
 from meshproof.waiting import (
     NAMESPACE_GONE,

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
+from meshproof.cluster.pods import PROXY
 from meshproof.errors import PromiseBroken
-from meshproof.mesh.injection import PROXY
 from meshproof.wording import listed
 
 #: Istio's default (`SECRET_TTL`), and by how much istiod backdates for clocks that differ

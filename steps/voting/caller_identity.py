@@ -14,10 +14,10 @@ from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.probes.calls import call_all
 from meshproof.probes.capture import places
 from meshproof.probes.ingress import Ingress
-from meshproof.suite.transitional import STORAGES
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
 from meshproof.wording import in_turn, number
+from steps.voting.names import STORAGES
 
 
 @dataclass(frozen=True)

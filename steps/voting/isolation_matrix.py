@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from pytest_bdd import given, then, when
 
-from meshproof.analysis.isolation import (
+from meshproof.mesh.access_log import AccessLog
+from meshproof.mesh.proxy_stats import ProxyCounts
+from meshproof.probes.isolation import (
     BASELINE,
     NOBODY,
     Cell,
@@ -17,20 +19,18 @@ from meshproof.analysis.isolation import (
     not_as_expected,
     not_denied,
 )
-from meshproof.mesh.access_log import AccessLog
-from meshproof.mesh.proxy_stats import ProxyCounts
 from meshproof.probes.matrix import call_each as calls_of
 from meshproof.probes.matrix import own_names
 from meshproof.probes.scratch_namespace import baseline
 from meshproof.signoff.evidence import Evidence
-from meshproof.suite.transitional import (
+from meshproof.suite.tutorial import Tutorial
+from steps.voting.names import (
     MYSQL,
     MYSQLS_NAME,
     TUTORIALS_NAMES,
     WITHOUT_MYSQL,
     WORKLOADS,
 )
-from meshproof.suite.tutorial import Tutorial
 
 #: Calls names from a pod of each workload.
 CallEach = Callable[[Sequence[str], Sequence[Name]], list[Cell]]

@@ -10,6 +10,7 @@ from kubernetes.client.exceptions import ApiException
 from meshproof import cli
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.lease import ANY_HOST, Holder, of_namespace
+from meshproof.cluster.objects import Objects
 from meshproof.environment import advance as module
 from meshproof.environment import bring_up
 from meshproof.environment.advance import Place, advance, checked_stage, stage_now
@@ -17,7 +18,6 @@ from meshproof.environment.environment import Environment
 from meshproof.environment.options import Options, read_options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.progress import Progress
-from meshproof.suite.stages import Objects
 from tests.suites import NAMES, STAGES, objects_of_stages
 
 #: Who holds what, beside us.

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from meshproof.errors import EnvironmentBroken, ExitCode
+from meshproof.interruption import Interrupted, Interruption, interruption
 from meshproof.paths import ROOT
-from meshproof.run.interruption import Interrupted, Interruption, interruption
 from meshproof.waiting import Timeout, converge
 from tests.tox_runs import acceptance
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from meshproof.analysis.isolation import (
+from meshproof.mesh.access_log import Sent
+from meshproof.probes.calls import PORTS, Answer, Call
+from meshproof.probes.isolation import (
     BASELINE,
     NOBODY,
     Cell,
@@ -14,9 +16,7 @@ from meshproof.analysis.isolation import (
     summary,
     table,
 )
-from meshproof.mesh.access_log import Sent
-from meshproof.probes.calls import PORTS, Answer, Call
-from meshproof.suite.transitional import (
+from steps.voting.names import (
     MYSQLS_NAME,
     STORAGES,
     TUTORIALS_NAMES,

@@ -8,7 +8,6 @@ from typing import cast
 
 import pytest
 
-from meshproof.analysis.isolation import BASELINE, Cell, Name
 from meshproof.analysis.wire import Place
 from meshproof.cluster.pods import PodState
 from meshproof.errors import EnvironmentBroken, PromiseBroken
@@ -18,6 +17,7 @@ from meshproof.mesh.loaded import Loaded
 from meshproof.mesh.proxy_stats import ProxyCounts
 from meshproof.probes import matrix as module
 from meshproof.probes.calls import Answer, Call
+from meshproof.probes.isolation import BASELINE, Cell, Name
 from meshproof.probes.matrix import call_each, caller, own_names
 from meshproof.suite.model import Suite
 from meshproof.suite.tutorial import Tutorial

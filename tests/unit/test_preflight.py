@@ -18,9 +18,9 @@ from fixtures.preflight import require_seen, why_skipped
 from fixtures.scenarios import OTHER_TAGS
 from meshproof.cluster.cluster import Cluster
 from meshproof.engine.engine import Engine
-from meshproof.environment.capabilities import MEANINGS, Capability
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.access_log import FIELDS
+from meshproof.mesh.capabilities import MEANINGS, Capability
 from meshproof.paths import ROOT
 from meshproof.probes import preflight as module
 from meshproof.probes.calls import Answer, Call

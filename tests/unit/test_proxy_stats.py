@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.environment.capabilities import Capability
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh import proxy_stats
+from meshproof.mesh.capabilities import Capability
 from meshproof.mesh.proxy_stats import (
     DENIED,
     NO_CHAIN,

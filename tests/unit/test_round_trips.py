@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from meshproof.cluster.objects import Objects
 from meshproof.process import Completed
 from meshproof.suite.round_trips import (
     Transition,
@@ -16,7 +17,6 @@ from meshproof.suite.round_trips import (
     pairs,
     walk,
 )
-from meshproof.suite.stages import Objects
 from tests.suites import NAMES
 
 PAIRS = pairs(NAMES)

@@ -12,16 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.cluster.objects import KINDS, owned
+from meshproof.cluster.objects import KINDS, Key, Manifest, Objects, owned
 from meshproof.documents import manifests_in
 from meshproof.paths import ROOT
 from meshproof.suite.differences import LAST_APPLIED, departures, deviations, differences, stage_of
 from meshproof.suite.model import Stage
 from meshproof.suite.stages import (
     BACKWARDS,
-    Key,
-    Manifest,
-    Objects,
     applied_documents,
     applied_files,
     deleted_keys,

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
-from meshproof.cluster.objects import owned, path_of
+from meshproof.cluster.objects import Objects, owned, path_of
 from meshproof.cluster.pods import PodState
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.loaded import Loaded, change
@@ -25,13 +25,7 @@ from meshproof.progress import Progress
 from meshproof.suite import tutorial as module
 from meshproof.suite.differences import LAST_APPLIED
 from meshproof.suite.model import Stage
-from meshproof.suite.stages import (
-    Objects,
-    applied_documents,
-    deleted_keys,
-    objects_after,
-    objects_of_stages,
-)
+from meshproof.suite.stages import applied_documents, deleted_keys, objects_after, objects_of_stages
 from meshproof.suite.tutorial import StepFailed, Tutorial
 from meshproof.waiting import NotConverged, Timeout
 from tests.suites import MANIFESTS, NAMES, STAGES, stage_named
