@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,14 @@ def slug(text: str) -> str:
         return words
     digest = hashlib.sha256(words.encode()).hexdigest()[:8]
     return f"{words[: SLUG_LENGTH - 9].rstrip('-')}-{digest}"
+
+
+def folder_name(ids: Sequence[str], test: str) -> str:
+    """Return the folder of a scenario's evidence: its first id, and what its test is called.
+
+    A scenario that proves nothing, in a suite of tests, has no id.
+    """
+    return "-".join((*ids[:1], slug(test.removeprefix("test_"))))
 
 
 @dataclass(frozen=True)

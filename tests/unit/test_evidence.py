@@ -8,7 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshproof.process import Completed
-from meshproof.signoff.evidence import SLUG_LENGTH, Evidence, slug
+from meshproof.signoff.evidence import SLUG_LENGTH, Evidence, folder_name, slug
+
+
+@pytest.mark.parametrize(
+    ("ids", "test", "name"),
+    [
+        (("U5", "A1"), "test_only_11_answers", "U5-only-11-answers"),
+        (("D7",), "test_a_page[exposed-1.0]", "D7-a-page-exposed-1-0"),
+            ("D7",),
+            "test_a_browser_shows_the_page[exposed-1.0]",
+            "D7-a-browser-shows-the-page-exposed-1-0",
+        ),
+        ((), "test_nothing", "nothing"),
+    ],
+)
+def test_a_scenarios_folder_begins_with_its_first_id(
+    ids: tuple[str, ...], test: str, name: str
+) -> None:
+    assert folder_name(ids, test) == name
 
 
 @pytest.mark.parametrize(

@@ -647,7 +647,7 @@ def test_evidence_and_observations_stand_beside_the_scenario(ran: dict[str, Ran]
     assert (kept["results"], kept["baselines"]) == (["5 of 5"], ["0 of 5"])
     assert kept["duration_s"] >= 0
     (piece,) = kept["evidence"]
-    assert piece["path"] == "evidence/test-a-promise-is-kept/01-seen.txt"
+    assert piece["path"] == "evidence/D1-a-promise-is-kept/01-seen.txt"
     broken = ran["whole"].scenarios("D3")[0]
     for piece in (*kept["evidence"], *broken["evidence"]):
         content = (ran["whole"].reports / piece["path"]).read_bytes()
