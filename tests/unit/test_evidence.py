@@ -16,10 +16,6 @@ from meshproof.signoff.evidence import SLUG_LENGTH, Evidence, folder_name, slug
     [
         (("U5", "A1"), "test_only_11_answers", "U5-only-11-answers"),
         (("D7",), "test_a_page[exposed-1.0]", "D7-a-page-exposed-1-0"),
-            ("D7",),
-            "test_a_browser_shows_the_page[exposed-1.0]",
-            "D7-a-browser-shows-the-page-exposed-1-0",
-        ),
         ((), "test_nothing", "nothing"),
     ],
 )
