@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshproof.supply import go
-from meshproof.supply.go import MINIMUM, MODULES, TOOLCHAIN_LOCK, parse_version, required_version
+from meshproof.supply.go import (
+    MINIMUM,
+    MODULES,
+    TOOLCHAIN_LOCK,
+    parse_version,
+    required,
+    required_version,
+)
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Script
@@ -56,6 +63,31 @@ def test_a_wrapper_has_its_sums_and_asks_for_no_newer_go_than_we_have(wrapper: s
     assert asked
     assert tuple(map(int, asked[1].split("."))) <= MINIMUM
     assert not re.search(r"^toolchain ", text, re.MULTILINE)
+
+
+#: What is newer than Kubernetes has it, or what does not compile with what Kubernetes has.
+OF_THEIR_OWN = {
+    "istio": {
+        "github.com/chai2010/gettext-go",
+        "github.com/fsnotify/fsnotify",
+        "github.com/go-errors/errors",
+        "go.uber.org/zap",
+    },
+    "containerd": {"github.com/Microsoft/go-winio", "k8s.io/cri-api", "k8s.io/cri-streaming"},
+    "coredns": {"github.com/coredns/caddy"},
+    "etcd": set(),
+    "local-path-provisioner": set(),
+}
+
+
+@pytest.mark.parametrize("wrapper", sorted(OF_THEIR_OWN))
+def test_what_a_wrapper_requires_of_what_kubernetes_does_is_the_same_version(wrapper: str) -> None:
+    theirs, own = required("kubernetes"), required(wrapper)
+    others = {module for module in own if module in theirs and theirs[module] != own[module]}
+    assert others == OF_THEIR_OWN[wrapper], "\n".join(
+        ["go get", *sorted(f"{module}@{theirs[module]}" for module in others)]
+    )
+    assert len(own.keys() & theirs.keys()) > len(own) / 4  # there is much to share
 
 
 def test_the_locked_go_is_new_enough() -> None:
