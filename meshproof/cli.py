@@ -58,6 +58,8 @@ UP_OPTIONS = (
     "cluster",
     "cluster_name",
     "kube_context",
+    "ingress_url",
+    "timeout_scale",
     "nodes",
     "namespace",
     "images",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from meshproof.errors import EnvironmentBroken
+from meshproof.timeouts import stretched
 
 LAST_LINES = 15
 #: Seconds that a command that is given up has to take its own things down.
@@ -91,7 +92,7 @@ def run(
     Raises ``CommandFailed`` where the exit code is not 0 (unless ``check`` is off) or the time
     ran out, ``EnvironmentBroken`` where there is no such program.
     """
-    words = tuple(str(word) for word in argv)
+    words, timeout = tuple(str(word) for word in argv), stretched(timeout)
     started, clock = time.time(), time.monotonic()
     try:
         with _session(
@@ -141,7 +142,7 @@ def run_logged(
     Raises ``EnvironmentBroken`` with the log's name and last lines where it
     fails or takes longer than ``timeout`` seconds; it ends then as one of `run` does.
     """
-    words = [str(word) for word in argv]
+    words, timeout = [str(word) for word in argv], stretched(timeout)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as sink:
         sink.write(f"$ {shlex.join(words)}\n")

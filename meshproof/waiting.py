@@ -16,6 +16,7 @@ from tenacity import RetryCallState, Retrying, wait_fixed
 
 from meshproof.errors import EnvironmentBroken, MeshproofError, PromiseBroken
 from meshproof.interruption import interruption
+from meshproof.timeouts import stretched
 from meshproof.wording import told
 
 T = TypeVar("T")
@@ -141,7 +142,7 @@ class NotConverged(MeshproofError):
         """Keep the numbers for the report."""
         super().__init__(
             f"{what}: not so within {seconds:.1f} s ({attempts} looks; timeout “{timeout.name}”, "
-            f"{timeout.seconds:g} s: {timeout.reason}).",
+            f"{stretched(timeout.seconds):g} s: {timeout.reason}).",
             f"Last seen: {last}",
         )
         self.attempts = attempts
@@ -242,7 +243,7 @@ def _converge(
         return in_a_row < successes and not let_through
 
     def overdue(state: RetryCallState) -> bool:
-        return clock.now() - begun >= timeout.seconds
+        return clock.now() - begun >= stretched(timeout.seconds)
 
     def give_up(state: RetryCallState) -> T:
         seconds = clock.now() - begun

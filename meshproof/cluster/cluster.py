@@ -18,6 +18,7 @@ from kubernetes import client, config
 from meshproof.cluster.execution import execute
 from meshproof.cluster.websockets import open_in_time
 from meshproof.process import CommandFailed, Completed, run
+from meshproof.timeouts import stretched
 
 #: Marks every object that the harness makes; it changes and deletes only what carries it.
 OWNER_LABEL = "app.kubernetes.io/managed-by"
@@ -70,8 +71,8 @@ class DeadlineClient(client.ApiClient):  # type: ignore[misc]  # it has no types
 
     def call_api(self, *request: Any, **how: Any) -> Any:
         """Make a request. Raises as the client that it is does, and urllib3's ``HTTPError``."""
-        if how.get("_request_timeout") is None:
-            how["_request_timeout"] = API_TIMEOUT
+        asked = how.get("_request_timeout")
+        how["_request_timeout"] = stretched(API_TIMEOUT if asked is None else asked)
         return super().call_api(*request, **how)
 
 
@@ -156,7 +157,7 @@ class Cluster:
         """
         done = execute(
             self.api.configuration, (namespace, pod, container), argv,
-            stdin=stdin, acknowledged=acknowledged, timeout=COMMAND_TIMEOUT,
+            stdin=stdin, acknowledged=acknowledged, timeout=stretched(COMMAND_TIMEOUT),
         )  # fmt: skip
         if check and not done.ok:
             raise CommandFailed(f"“kubectl exec” failed with exit code {done.exit_code}.", done)

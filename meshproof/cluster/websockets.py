@@ -10,6 +10,8 @@ from typing import Any
 from kubernetes.stream import ws_client
 from websocket import WebSocket
 
+from meshproof.timeouts import stretched
+
 #: Seconds until one is open, as for any other call (`meshproof.cluster.cluster.API_TIMEOUT`).
 OPEN_TIMEOUT = 30.0
 
@@ -19,7 +21,7 @@ class DeadlineWebSocket(WebSocket):
 
     def connect(self, url: str, **options: Any) -> None:
         """Open it. Raises ``WebSocketTimeoutException``, and as the class that it is does."""
-        options.setdefault("timeout", OPEN_TIMEOUT)
+        options.setdefault("timeout", stretched(OPEN_TIMEOUT))
         super().connect(url, **options)  # type: ignore[no-untyped-call]
         self.settimeout(None)  # from here on whoever asks says how long that may take
 

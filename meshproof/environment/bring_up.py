@@ -27,6 +27,7 @@ from meshproof.mesh.istio import OPERATOR, PUBLISHED_OPERATOR, Istio, MeshSource
 from meshproof.paths import state_dir
 from meshproof.progress import Progress
 from meshproof.supply.workshop import Workshop
+from meshproof.timeouts import stretch
 
 #: What a source build needs from the machine, by the program that shows that it is there.
 BUILD_PACKAGES = {"mmdebstrap": "mmdebstrap"}
@@ -34,6 +35,7 @@ BUILD_PACKAGES = {"mmdebstrap": "mmdebstrap"}
 
 def up(options: Options, progress: Progress) -> Environment:
     """Bring cluster and mesh up, or find them healthy. Raises ``EnvironmentBroken``."""
+    stretch(options.timeout_scale)
     if options.cluster == "existing":
         return use_existing(options, progress)
     with only_one(options.cluster_name, progress):

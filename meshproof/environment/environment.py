@@ -18,6 +18,7 @@ from meshproof.progress import Progress
 from meshproof.suite.deviations import deviations_of
 from meshproof.supply.catalogue import TOOLS, loaded, recipes
 from meshproof.supply.workshop import Workshop
+from meshproof.timeouts import factor_told
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def facts(environment: Environment) -> dict[str, Any]:
         "deviations": [one.text for one in deviations_of(built=environment.built)],
         **found,
         **{name: answer.result() for name, answer in asked.items()},
+        **({"deadlines": factor_told()} if factor_told() else {}),
     }
 
 

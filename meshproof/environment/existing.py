@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import os
 import shutil
 import tempfile
 from contextlib import suppress
@@ -89,11 +88,10 @@ def use_existing(options: Options, progress: Progress) -> Environment:
             f"The cluster of context “{options.kube_context}” has no Istio ingress gateway "
             "(Service istio-system/istio-ingressgateway): install Istio there first."
         ) from error
-    given = os.environ.get("MESHPROOF_INGRESS_URL")
-    if not address and not given:
+    if not address and not options.ingress_url:
         raise EnvironmentBroken(
             "The ingress gateway of the existing cluster has no address yet: wait until its "
-            "Service has one, or say in MESHPROOF_INGRESS_URL where it answers."
+            "Service has one, or say by --ingress-url where it answers."
         )
     engine = answering()
     images: dict[str, str] = {}
@@ -108,7 +106,7 @@ def use_existing(options: Options, progress: Progress) -> Environment:
             now = datetime.now(UTC).isoformat()
             pods_since = now if load_application(shop, kind, foreign=cluster) else None
             images = application_images(shop, engine)
-    base = given or f"http://{address}"
+    base = options.ingress_url or f"http://{address}"
     return Environment(
         cluster,
         base,

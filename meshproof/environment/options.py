@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
@@ -50,6 +51,13 @@ class Options(BaseSettings):
     cluster_name: str = Field("meshproof", description="the name of the kind cluster")
     kube_context: str | None = Field(
         None, description="the kubeconfig context of the existing cluster; nothing else is touched"
+    )
+    ingress_url: str | None = Field(
+        None, description="where the existing cluster's ingress gateway answers, if not at its own"
+        " address on port 80",
+    )  # fmt: skip
+    timeout_scale: float = Field(
+        1.0, ge=1, le=20, description="the factor by which every deadline is longer"
     )
     nodes: int = Field(1, ge=1, le=9, description="the number of nodes of the kind cluster")
     namespace: str = Field("voting", description="the namespace that the tutorial is followed in")
@@ -100,6 +108,16 @@ class Options(BaseSettings):
             )
         return value
 
+    @field_validator("ingress_url")
+    @classmethod
+    def _is_a_page(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme != "http" or not parts.hostname or parts.path.strip("/"):
+            raise ValueError("must be http:// with a host and, where it needs one, a port")
+        return f"http://{parts.netloc}"
+
     @field_validator("sign_key")
     @classmethod
     def _can_sign(cls, value: Path | None) -> Path | None:
@@ -113,6 +131,8 @@ class Options(BaseSettings):
             raise ValueError("--cluster existing needs --kube-context: no context is guessed")
         if self.cluster == "kind" and self.kube_context:
             raise ValueError("--kube-context goes with --cluster existing")
+        if self.cluster == "kind" and self.ingress_url:
+            raise ValueError("--ingress-url goes with --cluster existing")
         if self.images == "published" and not (self.hub and self.tag and self.node_image):
             raise ValueError("--images published needs --hub, --tag and --node-image")
         if self.images == "source" and (self.hub or self.tag or self.node_image):

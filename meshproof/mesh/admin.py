@@ -16,6 +16,7 @@ from kubernetes.stream import ws_client
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken
+from meshproof.timeouts import stretched
 
 #: Envoy's admin port, open to the pod itself only.
 ADMIN_PORT = 15000
@@ -70,7 +71,7 @@ def _ask(
         raise EnvironmentBroken(sentence, str(error.reason).strip()) from error
     connection = HTTPConnection("127.0.0.1", port)
     connection.sock = forward.socket(port)
-    connection.sock.settimeout(ANSWER_TIMEOUT)
+    connection.sock.settimeout(stretched(ANSWER_TIMEOUT))
     try:
         return [_answer(connection, query) for query in queries]
     except (OSError, HTTPException, ValueError) as error:

@@ -14,6 +14,7 @@ from meshproof.documents import read
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.admin import ANSWER_TIMEOUT, port_forward
 from meshproof.mesh.istio import NAMESPACE
+from meshproof.timeouts import stretched
 
 #: Where istiod writes the mesh's root, in every namespace; a proxy trusts istiod by it.
 ROOT_CONFIG_MAP, ROOT_KEY = "istio-ca-root-cert", "root-cert.pem"
@@ -61,7 +62,7 @@ def prove_istiod(cluster: Cluster, root: str) -> str:
     pod = pods[0].metadata.name
     try:
         plain = port_forward(cluster, NAMESPACE, pod, ISTIOD_PORT).socket(ISTIOD_PORT)
-        plain.settimeout(ANSWER_TIMEOUT)
+        plain.settimeout(stretched(ANSWER_TIMEOUT))
         shown = _shown(plain, ssl.create_default_context(cadata=root), name)
     except ssl.SSLCertVerificationError:
         raise

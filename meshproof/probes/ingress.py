@@ -11,6 +11,7 @@ import urllib3
 
 from meshproof.flag import COOKIE
 from meshproof.probes.page import Page, WrongPage, parse_page, problem_of
+from meshproof.timeouts import stretched
 
 #: What a user sends who has set the feature flag.
 FLAG = {"Cookie": COOKIE}
@@ -64,7 +65,9 @@ class Ingress:
         self.host = host
         # Neither a proxy of this machine's environment nor its .netrc is part of the way in, and
         # no cookie that was set is sent by itself.
-        self._connections = urllib3.connection_from_url(self.url, timeout=REQUEST_TIMEOUT)
+        self._connections = urllib3.connection_from_url(
+            self.url, timeout=stretched(REQUEST_TIMEOUT)
+        )
         self._headers = SENT | ({"Host": host} if host else {})
 
     def request(

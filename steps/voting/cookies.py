@@ -8,6 +8,7 @@ from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 from meshproof.probes.ingress import REQUEST_TIMEOUT, Response
+from meshproof.timeouts import stretched
 from steps.voting.cookie_corpus import Headers, Seen
 
 
@@ -20,7 +21,7 @@ def view_with(url: str, headers: Headers, host: str | None = None) -> Response:
     the browser would do. Whatever comes of it is the answer, and nothing is tried again.
     """
     begun = time.monotonic()
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=REQUEST_TIMEOUT)
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=stretched(REQUEST_TIMEOUT))
     try:
         connection.putrequest("GET", "/", skip_host=host is not None)
         if host is not None:

@@ -246,7 +246,7 @@ def existing() -> Options:
 def test_where_a_gateway_without_an_address_answers_can_be_told(
     theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(EnvironmentBroken, match=r"no address yet.*MESHPROOF_INGRESS_URL"):
+    with pytest.raises(EnvironmentBroken, match=r"no address yet.*--ingress-url"):
         bring_up.up(existing(), progress)
     monkeypatch.setenv("MESHPROOF_INGRESS_URL", "http://127.0.0.1:8080")
     found = bring_up.up(existing(), progress)
