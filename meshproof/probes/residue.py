@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from meshproof.analysis.observation import Observation
 from meshproof.probes.inventory import Inventory, left_behind, volumes
-from meshproof.suite.transitional import NAMES
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import VOLUMES_GONE, converge
 from meshproof.wording import listed
@@ -29,7 +28,8 @@ def volumes_since(tutorial: Tutorial, seen: Mapping[str, str]) -> dict[str, str]
 
     Not another scenario's volume alone: what is followed here may bring something else along.
     """
-    if seen and tutorial.stage() in NAMES[NAMES.index(WITH_VOLUME) :]:
+    names = tutorial.suite.stage_names
+    if seen and tutorial.stage() in names[names.index(WITH_VOLUME) :]:
         return {}
     tutorial.follow_to(WITH_VOLUME)
     return volumes(tutorial.cluster, tutorial.namespace)

@@ -17,7 +17,6 @@ from meshproof.suite.round_trips import (
     go,
     walk,
 )
-from meshproof.suite.transitional import stage_named
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, listed, number
 
@@ -34,7 +33,7 @@ class Again:
 def repeat(tutorial: Tutorial, stage: str) -> Again:
     """Run the commands of a stage, whatever comes of them."""
     objects, pods = live_objects(tutorial.cluster, tutorial.namespace), tutorial.pods()
-    lines = stage_named(stage).command_lines(tutorial.namespace)
+    lines = tutorial.suite.stage(stage).command_lines(tutorial.namespace)
     return Again([tutorial.run(line, check=False) for line in lines], objects, pods)
 
 

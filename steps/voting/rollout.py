@@ -10,7 +10,6 @@ from meshproof.analysis.timeline import Request, Timeline
 from meshproof.cluster.objects import live_objects
 from meshproof.probes.ingress import FLAG
 from meshproof.probes.steady import SteadyTraffic, User, votes_amiss
-from meshproof.suite.transitional import NAMES
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import NAMED, by_name, in_turn, number
 from steps.voting.stored_rows import Row, in_mysql, in_redis
@@ -41,8 +40,8 @@ def to_the_end(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> dict[st
 
     Returns the votes that each store holds, read once nobody votes there any more.
     """
-    stored = {}
-    for name in NAMES[NAMES.index("exposed") + 1 :]:
+    stored, names = {}, rollout.suite.stage_names
+    for name in names[names.index("exposed") + 1 :]:
         rollout.follow_to(name)
         if name == stage:
             begin(traffic, WITH_FLAG, FLAG)
