@@ -75,6 +75,9 @@ class Options(BaseSettings):
         description="a look before a merge: leave out what takes longest, and sample less; "
         "the verdict is never accepted",
     )
+    enforce: bool = Field(
+        False, description="fail a scenario, instead of skipping it, where what it needs is lacking"
+    )
     keep: bool = Field(False, description="leave what the run brought up running")
     reports: Path = Field(Path("reports"), description="the folder that reports are written to")
     sign_key: Path | None = Field(
@@ -131,6 +134,8 @@ class Options(BaseSettings):
             raise ValueError("--cluster existing needs --kube-context: no context is guessed")
         if self.cluster == "kind" and self.kube_context:
             raise ValueError("--kube-context goes with --cluster existing")
+        if self.quick and self.enforce:
+            raise ValueError("--enforce skips nothing, and --quick leaves scenarios out")
         if self.cluster == "kind" and self.ingress_url:
             raise ValueError("--ingress-url goes with --cluster existing")
         if self.images == "published" and not (self.hub and self.tag and self.node_image):

@@ -327,6 +327,15 @@ def test_a_scenario_is_skipped_where_just_what_it_needs_is_lacking() -> None:
 
 
 @pytest.mark.usefixtures("by_tags")
+def test_where_that_is_enforced_nothing_is_skipped() -> None:
+    request = asked(Preflight(NO_LOG), "access-log")
+    with pytest.raises(EnvironmentBroken, match=r"With --enforce .* No proxy logs anything\."):
+        require_seen(request, enforce=True)
+    assert UNSEEN not in request.node.stash
+    require_seen(asked(Preflight(NO_LOG), "denial-counts"), enforce=True)
+
+
+@pytest.mark.usefixtures("by_tags")
 def test_where_it_could_not_be_found_out_nothing_is_said_of_the_promise() -> None:
     with pytest.raises(EnvironmentBroken, match=r"It cannot be found out .*: No pod runs\."):
         require_seen(asked(Preflight(failure=UNKNOWN), "request-counts"))
