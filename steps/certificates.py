@@ -88,7 +88,10 @@ def certificates_of_seconds(brief: Tutorial, evidence: Evidence, seconds: int) -
     return checks.root_of(brief, evidence.tell)
 
 
-@given("an open connection between the two pods of that namespace", target_fixture="connection")
+@given(
+    "an open connection between the two pods with short-lived certificates",
+    target_fixture="connection",
+)
 def connection_is_open(
     brief: Tutorial, connections: ExitStack, evidence: Evidence
 ) -> OpenConnection:
@@ -98,7 +101,9 @@ def connection_is_open(
     return connection
 
 
-@when("both proxies have renewed their certificates", target_fixture="renewed")
+@when(
+    "the proxies of both pods have renewed their short-lived certificates", target_fixture="renewed"
+)
 def proxies_have_renewed(brief: Tutorial, evidence: Evidence) -> Renewed:
     """Wait until both proxies hold other certificates."""
     return checks.renewed_both(brief, evidence.tell)

@@ -37,7 +37,7 @@ def cluster_before(traces: Traces, evidence: Evidence) -> None:
     evidence.tell(listed_before(traces.before, left_out))
 
 
-@given("a volume that a claim of the tutorial has had since then")
+@given("a volume of a claim of the tutorial")
 def claim_has_had_a_volume(traces: Traces, tutorial: Tutorial, evidence: Evidence) -> None:
     """Follow the tutorial to a stage with a claim, where no scenario has done so."""
     traces.volumes |= volumes_since(tutorial, traces.volumes)

@@ -75,7 +75,7 @@ Feature: At every step
   @always @A3 @last @long
   Scenario: Nothing is left behind
     Given the cluster as it was before the tutorial was followed
-    And a volume that a claim of the tutorial has had since then
+    And a volume of a claim of the tutorial
     When all namespaces of the tutorial are deleted
     Then the cluster holds the same objects and the same folders of volumes as before
 
@@ -83,7 +83,7 @@ Feature: At every step
   Scenario: No request fails at any step of the rollout
     Given users without the flag in a separate namespace, from stage "exposed" on
     When the rollout goes on to its end, with users with the flag from "canary" on
-    Then no request of these users failed
+    Then no request that users made throughout failed
     And users without the flag got version "1.0" alone before "rolled-out" began
     And users without the flag got version "2.0" alone after "rolled-out"
     And every acknowledged vote is stored exactly once, by the version that acknowledged it

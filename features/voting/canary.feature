@@ -70,8 +70,8 @@ Feature: Roll out a canary release
     Given stage "lock-down"
     And users without the flag view the page and vote throughout
     When the tutorial goes on to stage "canary-routed"
-    Then no request of these users failed
-    And every page of these users was version "1.0"
+    Then no request that users made throughout failed
+    And every page that users viewed throughout was version "1.0"
 
   @canary @C1
   Scenario: Until 2.0 is there, every page without the flag is 1.0

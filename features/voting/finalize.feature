@@ -43,8 +43,8 @@ Feature: Finalize the rollout
     And users without the flag view the page and vote throughout
     And users with the flag view the page and vote throughout
     When the tutorial goes on to stage "cleaned-up"
-    Then no request of these users failed
-    And every page of these users was version "2.0"
+    Then no request that users made throughout failed
+    And every page that users viewed throughout was version "2.0"
 
   @finalize @F4
   Scenario: Only 2.0 is left, with all votes that were cast in it

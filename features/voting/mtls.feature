@@ -106,8 +106,8 @@ Feature: Mutual TLS
   @mtls @T5 @own @long
   Scenario: Certificates are renewed before they expire, and calls go on
     Given a separate namespace whose certificates are good for 20 seconds
-    And an open connection between the two pods of that namespace
-    When both proxies have renewed their certificates
+    And an open connection between the two pods with short-lived certificates
+    When the proxies of both pods have renewed their short-lived certificates
     Then every certificate was renewed about half of its life before its end, with a new key
     And the new certificates are of the same root, and name the same service accounts
     And the open connection and a new one are answered after the old certificates have expired

@@ -94,14 +94,14 @@ def no_request_failed_around(timeline: Timeline, evidence: Evidence) -> None:
     assert not seen.problem, seen.problem
 
 
-@then("no request of these users failed")
+@then("no request that users made throughout failed")
 def no_request_failed(timeline: Timeline, evidence: Evidence) -> None:
     """Each request at every step was served, and each vote acknowledged; none was tried again."""
     seen = evidence.tell(users.all_served(timeline))
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('every page of these users was version "{version}"'))
+@then(parsers.parse('every page that users viewed throughout was version "{version}"'))
 def every_page_was(timeline: Timeline, version: str) -> None:
     """Each request got a page of this version."""
     others = users.of_version(timeline.requests, version)
