@@ -47,7 +47,7 @@ def namespace_goes_back(
     tutorial: Tutorial, options: Options, evidence: Evidence
 ) -> list[Transition]:
     """Go from each stage to the one before, and once forth and back between two others."""
-    evidence.tell(drawn_from(options.seed))
+    evidence.tell(drawn_from(tutorial, options.seed))
     return walk_all(tutorial, options.seed, evidence.tell)
 
 

@@ -69,9 +69,9 @@ def same_as_before(tutorial: Tutorial, again: Again, stage: str) -> Observation:
     )
 
 
-def drawn_from(seed: int | None) -> Observation:
-    """Say which two stages a seed draws."""
-    low, high = draw_pair(seed)
+def drawn_from(tutorial: Tutorial, seed: int | None) -> Observation:
+    """Say which two of a tutorial's stages a seed draws."""
+    low, high = draw_pair(tutorial.suite.stage_names, seed)
     return Observation(details=[f"drawn from seed {seed}: {low} and {high}"])
 
 
@@ -79,8 +79,9 @@ def walk_all(
     tutorial: Tutorial, seed: int | None, keep: Callable[[Observation], object]
 ) -> list[Transition]:
     """Go back stage by stage, and once forth and back between the two that are drawn."""
-    low, high = draw_pair(seed)
-    transitions = [go(tutorial, stage) for stage in walk(low, high)[1:]]
+    names = tutorial.suite.stage_names
+    low, high = draw_pair(names, seed)
+    transitions = [go(tutorial, stage) for stage in walk(names, low, high)[1:]]
     lines = "".join(f"{one}\n" for one in transitions)
     keep(Observation(texts={"transitions between stages": lines}))
     return transitions

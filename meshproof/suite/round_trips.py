@@ -9,7 +9,6 @@ from random import Random
 
 from meshproof.cluster.objects import Manifest, Objects, namespace_object
 from meshproof.process import Completed
-from meshproof.suite.registry import default_suite
 from meshproof.suite.stages import output_lines
 from meshproof.suite.tutorial import Tutorial
 
@@ -73,17 +72,17 @@ def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     return [(low, high) for index, low in enumerate(names) for high in names[index + 2 :]]
 
 
-def draw_pair(seed: int | None) -> tuple[str, str]:
+def draw_pair(names: Sequence[str], seed: int | None) -> tuple[str, str]:
     """Draw two stages that are no neighbours, each pair as likely; the earlier one first.
 
     The same seed draws the same pair.
     """
-    return Random(f"{seed}: two stages").choice(pairs(default_suite().stage_names))  # noqa: S311 (no secret)
+    return Random(f"{seed}: two stages").choice(pairs(names))  # noqa: S311 (no secret)
 
 
-def walk(low: str, high: str) -> list[str]:
+def walk(names: Sequence[str], low: str, high: str) -> list[str]:
     """Return the stages to come by: back from the last one by one, and once between these two."""
-    backwards = list(reversed(default_suite().stage_names))
+    backwards = list(reversed(names))
     at = backwards.index(high) + 1
     return [*backwards[:at], low, high, *backwards[at:]]
 
