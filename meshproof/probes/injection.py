@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Callable
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.namespaces import delete_namespace
 from meshproof.cluster.pods import PodState
 from meshproof.mesh.injection import POD, await_injection
 from meshproof.probes.scratch_namespace import make_pod
 from meshproof.process import Completed
 from meshproof.progress import Progress
 from meshproof.suite.registry import default_suite
-from meshproof.suite.tutorial import Tutorial
 
 
 class InjectionProbe:
@@ -49,7 +49,7 @@ class InjectionProbe:
 
     def remove(self, *, wait: bool) -> None:
         """Delete the namespace, if it is there; ``wait`` until it is gone, or let it go."""
-        Tutorial(self.cluster, self.namespace, progress=self._progress).delete(wait=wait)
+        delete_namespace(self.cluster, self.namespace, self._progress, wait=wait)
 
     def _run(self, command_line: str) -> None:
         self.keep(self.cluster.command(*shlex.split(command_line)))

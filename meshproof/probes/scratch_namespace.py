@@ -10,12 +10,12 @@ from pathlib import Path
 from kubernetes import client
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.namespaces import delete_namespace
 from meshproof.cluster.objects import get, namespaces_of
 from meshproof.cluster.pods import PodState, pod_state
 from meshproof.documents import read
 from meshproof.paths import ROOT
 from meshproof.progress import Progress
-from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, converge
 
 BASELINE = ROOT / "manifests" / "probes" / "probe-baseline.yaml"
@@ -29,19 +29,18 @@ def namespace_aside(cluster: Cluster, name: str, progress: Progress) -> Iterator
     One that a killed run left behind is deleted first. Raises ``EnvironmentBroken`` where
     there is one that is not Meshproof's.
     """
-    place = Tutorial(cluster, name, progress=progress)
-    place.delete()
+    delete_namespace(cluster, name, progress)
     cluster.core.create_namespace({"metadata": {"name": name, **cluster.ownership}})
     try:
         yield name
     finally:
-        place.delete(wait=False)
+        delete_namespace(cluster, name, progress, wait=False)
 
 
 def delete_namespaces(cluster: Cluster, name: str, progress: Progress) -> list[str]:
     """Delete a tutorial's namespaces, those of its lanes and beside it too; returns their names.
 
-    Raises as `Tutorial.delete` does.
+    Raises as `delete_namespace` does.
     """
     names = namespaces_of(cluster, name)
     delete_all(cluster, names, progress)
@@ -49,9 +48,9 @@ def delete_namespaces(cluster: Cluster, name: str, progress: Progress) -> list[s
 
 
 def delete_all(cluster: Cluster, names: Sequence[str], progress: Progress) -> None:
-    """Delete namespaces at the same time, and wait for them. Raises as `Tutorial.delete` does."""
+    """Delete namespaces at the same time, and wait for them. Raises as `delete_namespace` does."""
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda one: Tutorial(cluster, one, progress=progress).delete(), names))
+        list(pool.map(lambda one: delete_namespace(cluster, one, progress), names))
 
 
 def delete_pod(cluster: Cluster, namespace: str, name: str) -> None:

@@ -9,21 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kubernetes import client
-from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.namespaces import delete_namespace, pods_of, refuse_anothers
 from meshproof.cluster.objects import (
     Manifest,
     Objects,
     delete,
     get,
-    is_probe,
     live_objects,
-    namespace_object,
     owned,
     path_of,
-    stated_tutorial,
     whole,
 )
 from meshproof.cluster.pods import PodState, older_than, pod_state, unsettled
@@ -123,7 +119,7 @@ class Tutorial:
                 "choose another with --namespace, or delete it yourself."
             )
         if live:
-            self._refuse_anothers(live["Namespace", self.namespace])
+            refuse_anothers(self.cluster, self.namespace, live["Namespace", self.namespace])
         if live and self._outdated():
             self.progress.note("starting over: pods are older than their node's start or images")
             route = from_the_beginning(target, self.suite.stage_names)
@@ -146,50 +142,7 @@ class Tutorial:
 
         Raises ``EnvironmentBroken`` where it is not Meshproof's, ``NotConverged`` where it stays.
         """
-        found = namespace_object(self.cluster, self.namespace)
-        if found is None:
-            return
-        if not owned(found):
-            raise EnvironmentBroken(f"The namespace {self.namespace} is not Meshproof's to delete.")
-        self._refuse_anothers(found)
-        if not wait:
-            self._delete_itself()
-            return
-        with self.progress.step(f"delete namespace {self.namespace}"):
-            # Pods that go first spare the namespace's controller a wait of half their grace period.
-            # What is thrown away need not finish what it has.
-            now = client.V1DeleteOptions(grace_period_seconds=0)
-            self.cluster.apps.delete_collection_namespaced_deployment(self.namespace)
-            self.cluster.core.delete_collection_namespaced_pod(self.namespace, body=now)
-            converge(
-                self.pods,
-                until=lambda pods: not pods,
-                what=f"the pods of namespace {self.namespace} are gone",
-                timeout=NAMESPACE_GONE,
-            )
-            self._delete_itself()
-            converge(
-                lambda: namespace_object(self.cluster, self.namespace),
-                until=lambda namespace: namespace is None,
-                what=f"namespace {self.namespace} is gone",
-                timeout=NAMESPACE_GONE,
-            )
-
-    def _delete_itself(self) -> None:
-        try:
-            self.cluster.core.delete_namespace(self.namespace)
-        except ApiException as error:
-            if error.status != 404:  # it was on its way out already
-                raise
-
-    def _refuse_anothers(self, found: Manifest) -> None:
-        """Raise ``EnvironmentBroken`` where a namespace is another tutorial's."""
-        owner, tutorial = self.cluster.owner, stated_tutorial(found)
-        if owner and tutorial not in (None, owner.namespace):
-            raise EnvironmentBroken(
-                f"The namespace {self.namespace} was made by a run in {tutorial}: choose another "
-                f"with --namespace, or take it away by `meshproof clean --namespace {tutorial}`."
-            )
+        delete_namespace(self.cluster, self.namespace, self.progress, wait=wait)
 
     def run(self, command_line: str, *, check: bool = True) -> Completed:
         """Run one of the tutorial's commands as it is typed, and keep it.
@@ -219,8 +172,7 @@ class Tutorial:
 
     def pods(self) -> list[PodState]:
         """The namespace's pods, without those that a scenario adds for a look."""
-        items = get(self.cluster, f"/api/v1/namespaces/{self.namespace}/pods")["items"]
-        return [pod_state(item) for item in items if not is_probe(item)]
+        return pods_of(self.cluster, self.namespace)
 
     def pod_of(self, app: str, version: str) -> PodState:
         """The first pod of a workload. Raises ``PromiseBroken``, listing the pods, for none."""

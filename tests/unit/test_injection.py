@@ -13,7 +13,6 @@ from meshproof.probes import scratch_namespace
 from meshproof.probes.injection import InjectionProbe
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
-from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import NotConverged, Timeout
 from tests.suites import stage_named
 
@@ -135,7 +134,9 @@ def test_the_namespace_is_removed_as_the_tutorials_is(
 ) -> None:
     removed: list[tuple[str, bool]] = []
     monkeypatch.setattr(
-        Tutorial, "delete", lambda tutorial, wait: removed.append((tutorial.namespace, wait))
+        module,
+        "delete_namespace",
+        lambda _, namespace, progress, wait: removed.append((namespace, wait)),
     )
     probe.remove(wait=wait)
     assert removed == [(NAMESPACE, wait)]

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, cast
 import pytest
 import yaml
 
+from meshproof.cluster import namespaces
 from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
 from meshproof.cluster.objects import Objects, owned, path_of
 from meshproof.cluster.pods import PodState
@@ -190,14 +191,16 @@ def stored(document: Mapping[str, Any]) -> dict[str, Any]:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setattr(module, "live_objects", lambda *_: copy.deepcopy(world.objects))
-    monkeypatch.setattr(module, "namespace_object", lambda *_: world.namespace)
-    monkeypatch.setattr(module, "get", world.get)
+    monkeypatch.setattr(namespaces, "namespace_object", lambda *_: world.namespace)
+    for each in (module, namespaces):
+        monkeypatch.setattr(each, "get", world.get)
     monkeypatch.setattr(module, "delete", world.delete)
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
     monkeypatch.setattr(module, "objects_of_stages", objects_of)
     monkeypatch.setattr(module, "Ingress", lambda url, host: {(INGRESS, None): world}[url, host])
     for name in ("NAMESPACE_GONE", "ROUTE_IN_FORCE", "WORKLOADS_READY"):
         monkeypatch.setattr(module, name, replace(AT_ONCE, seconds=0.5))
+    monkeypatch.setattr(namespaces, "NAMESPACE_GONE", replace(AT_ONCE, seconds=0.5))
     monkeypatch.setattr(
         Tutorial, "await_loaded", lambda _, wanted: world.waited.append(f"loaded {len(wanted)}")
     )

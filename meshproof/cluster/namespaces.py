@@ -1,0 +1,82 @@
+"""A namespace of Meshproof's: its pods, whose it is, and its end. No tutorial is needed for it."""
+
+from __future__ import annotations
+
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import (
+    Manifest,
+    get,
+    is_probe,
+    namespace_object,
+    owned,
+    stated_tutorial,
+)
+from meshproof.cluster.pods import PodState, pod_state
+from meshproof.errors import EnvironmentBroken
+from meshproof.progress import Progress
+from meshproof.waiting import NAMESPACE_GONE, converge
+
+
+def pods_of(cluster: Cluster, namespace: str) -> list[PodState]:
+    """Return a namespace's pods, without those that a scenario adds for a look."""
+    items = get(cluster, f"/api/v1/namespaces/{namespace}/pods")["items"]
+    return [pod_state(item) for item in items if not is_probe(item)]
+
+
+def refuse_anothers(cluster: Cluster, namespace: str, found: Manifest) -> None:
+    """Raise ``EnvironmentBroken`` where a namespace is of a run in another one."""
+    owner, tutorial = cluster.owner, stated_tutorial(found)
+    if owner and tutorial not in (None, owner.namespace):
+        raise EnvironmentBroken(
+            f"The namespace {namespace} was made by a run in {tutorial}: choose another "
+            f"with --namespace, or take it away by `meshproof clean --namespace {tutorial}`."
+        )
+
+
+def delete_namespace(
+    cluster: Cluster, namespace: str, progress: Progress, *, wait: bool = True
+) -> None:
+    """Delete a namespace and ``wait`` until it is gone; nothing happens where there is none.
+
+    Raises ``EnvironmentBroken`` where it is not Meshproof's, or another run's, ``NotConverged``
+    where it stays.
+    """
+    found = namespace_object(cluster, namespace)
+    if found is None:
+        return
+    if not owned(found):
+        raise EnvironmentBroken(f"The namespace {namespace} is not Meshproof's to delete.")
+    refuse_anothers(cluster, namespace, found)
+    if not wait:
+        _delete_itself(cluster, namespace)
+        return
+    with progress.step(f"delete namespace {namespace}"):
+        # Pods that go first spare the namespace's controller a wait of half their grace period.
+        # What is thrown away need not finish what it has.
+        now = client.V1DeleteOptions(grace_period_seconds=0)
+        cluster.apps.delete_collection_namespaced_deployment(namespace)
+        cluster.core.delete_collection_namespaced_pod(namespace, body=now)
+        converge(
+            lambda: pods_of(cluster, namespace),
+            until=lambda pods: not pods,
+            what=f"the pods of namespace {namespace} are gone",
+            timeout=NAMESPACE_GONE,
+        )
+        _delete_itself(cluster, namespace)
+        converge(
+            lambda: namespace_object(cluster, namespace),
+            until=lambda found: found is None,
+            what=f"namespace {namespace} is gone",
+            timeout=NAMESPACE_GONE,
+        )
+
+
+def _delete_itself(cluster: Cluster, namespace: str) -> None:
+    try:
+        cluster.core.delete_namespace(namespace)
+    except ApiException as error:
+        if error.status != 404:  # it was on its way out already
+            raise
