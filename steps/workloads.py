@@ -21,7 +21,14 @@ from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import listed
 
 
-@given("the pods are listed", target_fixture="pods")
+@given("the pods so far are listed", target_fixture="pods")
+def pods_so_far_are_listed(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
+    """List the pods that there are before anything is done: the baseline."""
+    pods = tutorial.pods()
+    evidence.tell(described(pods, before=True))
+    return pods
+
+
 @when("the pods are listed", target_fixture="pods")
 def pods_are_listed(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
     """List the pods of the namespace, as the API server has them."""

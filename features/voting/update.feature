@@ -5,7 +5,7 @@ Feature: Update the application
   @update @U1
   Scenario: Step 2 creates analytics 1.1 and nothing else
     Given stage "exposed"
-    And the pods are listed
+    And the pods so far are listed
     When the tutorial goes on to stage "updated"
     Then the command with "kubernetes/step-2-update-voting-analytics-to-1.1.yaml" printed
       """

@@ -53,6 +53,15 @@ class Response:
         return f"{self.method} {self.url}: {outcome} after {self.seconds * 1000:.0f} ms"
 
 
+def told_of(error: urllib3.exceptions.HTTPError) -> str:
+    """Say what kept a request from being answered, without Python's notation of what it wraps."""
+    what, *wrapped = error.args or (error,)
+    if len(wrapped) == 1 and isinstance(wrapped[0], Exception):
+        inner = getattr(wrapped[0], "strerror", None) or wrapped[0]
+        return f"{type(error).__name__}: {str(what).rstrip('.')}: {inner}"
+    return f"{type(error).__name__}: {error}"
+
+
 class Ingress:
     """The ingress gateway at one address (scheme and host, without a path)."""
 
@@ -91,7 +100,7 @@ class Ingress:
             )
         except urllib3.exceptions.HTTPError as error:
             seconds = time.monotonic() - begun
-            return Response(method, url, None, "", f"{type(error).__name__}: {error}", seconds)
+            return Response(method, url, None, "", told_of(error), seconds)
         body, seconds = answer.data.decode(errors="replace"), time.monotonic() - begun
         return Response(method, url, answer.status, body, "", seconds, answer.headers)
 

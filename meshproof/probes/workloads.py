@@ -14,13 +14,15 @@ from meshproof.waiting import PROXIES_SYNCED, converge
 from meshproof.wording import in_turn, listed, number
 
 
-def described(pods: Sequence[PodState]) -> Observation:
-    """Say which pods there are."""
+def described(pods: Sequence[PodState], *, before: bool = False) -> Observation:
+    """Say which pods there are; ``before`` anything is done that is a baseline, and no result."""
     kinds = Counter(f"{pod.app} {pod.version}" for pod in pods)
     told = listed(f"{n} of {kind}" for kind, n in sorted(kinds.items()))
     restarts = sum(pod.restarts for pod in pods)
+    sentence = [f"{number(len(pods), 'pod')}: {told}; {number(restarts, 'restart')}."]
     return Observation(
-        results=[f"{number(len(pods), 'pod')}: {told}; {number(restarts, 'restart')}."],
+        results=[] if before else sentence,
+        baselines=sentence if before else [],
         details=[f"pods: {', '.join(map(str, pods))}"],
     )
 

@@ -7,8 +7,9 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from urllib3.exceptions import ProtocolError
 
-from meshproof.probes.ingress import FLAG, Ingress, Response
+from meshproof.probes.ingress import FLAG, Ingress, Response, told_of
 
 PAGE = (
     '<p id="results">Cats: 2 | Dogs: 4</p><p id="version">version: 1.0</p>'
@@ -201,3 +202,24 @@ def test_the_environments_proxy_and_passwords_are_not_part_of_the_way_in(
         monkeypatch.delenv(name, raising=False)
     assert Ingress(gateway.url).view().status == 200
     assert "Authorization" not in gateway.headers[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset")),
+            "ProtocolError: Connection aborted: Connection reset",
+        ),
+        (
+            ProtocolError("Connection broken", ValueError("a bad chunk")),
+            "ProtocolError: Connection broken: a bad chunk",
+        ),
+        (ProtocolError("It ended"), "ProtocolError: It ended"),
+        (ProtocolError(), "ProtocolError: "),
+    ],
+)
+def test_what_kept_a_request_from_an_answer_is_told_in_words(
+    error: ProtocolError, said: str
+) -> None:
+    assert told_of(error) == said
