@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from pathlib import Path
-from typing import Any
 
 from meshproof import __version__
 from meshproof.engine.machine import this_machine
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import ROOT
 from meshproof.process import run
-from meshproof.suite.registry import expectation_ids, sections
+from meshproof.suite.registry import declared, expectation_ids, sections
 
 
 def declared_sections() -> tuple[str, ...]:
@@ -32,9 +30,7 @@ def declared_expectations() -> tuple[str, ...]:
 
 
 def _declared(key: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"][
-        "meshproof"
-    ]
+    table = declared()
     unknown = set(table[key]) - set(known)
     if unknown:
         raise ValueError(f"pyproject.toml declares unknown {key}: {', '.join(sorted(unknown))}")

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from meshproof import __version__
 from meshproof.process import run
-from meshproof.suite import coverage
+from meshproof.suite import coverage, registry
 from meshproof.suite.coverage import (
     declared_expectations,
     declared_sections,
@@ -19,14 +19,16 @@ from tests.suites import EXPECTATIONS, IDS, SECTIONS
 
 
 @pytest.fixture
-def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Writes the table of the pyproject.toml that is read."""
-    monkeypatch.setattr(coverage, "ROOT", tmp_path)
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
 
     def write(lines: str) -> None:
         (tmp_path / "pyproject.toml").write_text(f"[tool.meshproof]\n{lines}\n")
+        registry.declared.cache_clear()
 
-    return write
+    yield write
+    registry.declared.cache_clear()
 
 
 def test_this_release_covers_something_and_nothing_twice() -> None:
