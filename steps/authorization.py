@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pytest_bdd import parsers, then, when
 
-from meshproof.probes.admissions import Admitted, as_drawn, let_in, nobody_calls, read_admissions
+from meshproof.probes import admissions
+from meshproof.probes.admissions import Admitted, as_drawn, let_in, read_admissions
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 
@@ -35,12 +36,12 @@ def just_the_diagrams_callers(
 @then(parsers.parse('no authorization policy lets anyone call "{workload}"'))
 def nobody_may_call(admitted: Admitted, evidence: Evidence, workload: str) -> None:
     """Not even by a path or a port that nobody tried."""
-    seen = evidence.tell(nobody_calls(admitted, server=workload))
+    seen = evidence.tell(admissions.nobody_may_call(admitted, workload))
     assert not seen.problem, seen.problem
 
 
 @then(parsers.parse('no authorization policy lets "{workload}" call anyone'))
 def may_call_nobody(admitted: Admitted, evidence: Evidence, workload: str) -> None:
     """Not even by a path or a port that it did not try."""
-    seen = evidence.tell(nobody_calls(admitted, caller=workload))
+    seen = evidence.tell(admissions.may_call_nobody(admitted, workload))
     assert not seen.problem, seen.problem

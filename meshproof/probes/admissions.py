@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from meshproof.analysis.observation import Observation, unless
@@ -26,40 +27,25 @@ SOMEBODY = {
 }
 
 
-def callers_of(tutorial: Tutorial) -> dict[str, str]:
-    """Return all callers that there are, by name, with their SPIFFE identities."""
-    domain = trust_domain(mesh_config(tutorial.cluster))
-    callers = {STRANGER: identity(domain, SOMEBODY)}
-    for workload, namespace, pod in _pods(tutorial):
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}"
-        callers[workload] = identity(domain, get(tutorial.cluster, path))
-    return callers
-
-
 def let_in(tutorial: Tutorial) -> Admitted:
     """Ask each sidecar of the tutorial's workloads whom it lets in; by workload.
 
-    Raises ``EnvironmentBroken`` where one does not answer, ``LookupError`` where it shows nothing.
+    Callers are all that there are, and a stranger. Raises ``EnvironmentBroken`` where a sidecar
+    does not answer, ``LookupError`` where it shows nothing.
     """
-    callers = callers_of(tutorial)
+    domain = trust_domain(mesh_config(tutorial.cluster))
+    callers, sidecars = {STRANGER: identity(domain, SOMEBODY)}, []
+    for workload, namespace, name in tutorial.proxies():
+        pod = get(tutorial.cluster, f"/api/v1/namespaces/{namespace}/pods/{name}")
+        caller = GATEWAY if workload == GATEWAY else pod_state(pod).workload
+        callers[caller] = identity(domain, pod)
+        if caller != GATEWAY:
+            sidecars.append((caller, name))
     found: Admitted = {}
-    for workload, namespace, pod in _pods(tutorial):
-        if workload != GATEWAY:
-            dump = listeners_loaded(tutorial.cluster, namespace, pod)
-            found.setdefault(workload, set()).update(admissions(dump, callers))
+    for workload, name in sidecars:
+        dump = listeners_loaded(tutorial.cluster, tutorial.namespace, name)
+        found.setdefault(workload, set()).update(admissions(dump, callers))
     return found
-
-
-def _pods(tutorial: Tutorial) -> list[tuple[str, str, str]]:
-    """Pods with a proxy, by the workload's name, namespace and pod."""
-    path = f"/api/v1/namespaces/{tutorial.namespace}/pods"
-    names = {
-        state.name: state.workload for state in map(pod_state, get(tutorial.cluster, path)["items"])
-    }
-    return [
-        (names.get(pod, workload), namespace, pod)
-        for workload, namespace, pod in tutorial.proxies()
-    ]
 
 
 def read_admissions(found: Admitted) -> Observation:
@@ -81,18 +67,19 @@ def as_drawn(found: Admitted, suite: Suite, entrance: str) -> Observation:
     return Observation(results=[told], problems=unless(not wrong, "; ".join(wrong)))
 
 
-def nobody_calls(found: Admitted, *, server: str = "", caller: str = "") -> Observation:
-    """Tell who is let in by a server, or who lets a caller in; an empty name means any."""
-    lines = [
-        f"{workload} lets in {each}"
-        for workload, admitted in sorted(found.items())
-        for each in sorted(admitted, key=str)
-        if server in ("", workload) and caller in ("", each.caller)
-    ]
-    who = f"{server} lets in" if server else f"{number(len(found), 'workload')}: {caller} has"
-    told = f"{who} {number(len(lines), 'caller' if server else 'way')} "
-    told += "" if server else "in"
-    return Observation(
-        results=[f"{told.strip()}, whatever is asked for."],
-        problems=unless(not lines, "; ".join(lines)),
-    )
+def nobody_may_call(found: Admitted, server: str) -> Observation:
+    """Tell who is let in by a workload."""
+    told = f"{server} lets in {number(len(found[server]), 'caller')}, whatever is asked for."
+    return _none(told, [(server, each) for each in found[server]])
+
+
+def may_call_nobody(found: Admitted, caller: str) -> Observation:
+    """Tell by whom a workload is let in."""
+    ways = [(server, each) for server in found for each in found[server] if each.caller == caller]
+    servers, counted = number(len(found), "workload"), number(len(ways), "way")
+    return _none(f"{servers}: {caller} has {counted} in, whatever is asked for.", ways)
+
+
+def _none(told: str, ways: Iterable[tuple[str, Admission]]) -> Observation:
+    lines = sorted(f"{server} lets in {each}" for server, each in ways)
+    return Observation(results=[told], problems=unless(not lines, "; ".join(lines)))
