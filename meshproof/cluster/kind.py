@@ -226,7 +226,8 @@ class KindCluster:
             if port:
                 return port
         raise EnvironmentBroken(
-            f"Cluster {self.name} publishes no port for the ingress gateway: run `meshproof down`."
+            f"Cluster {self.name} publishes no port for the ingress gateway: run "
+            f"`meshproof down --cluster-name {self.name}`."
         )
 
     def load(self, archive: Path, images: Sequence[str], *, foreign: Cluster | None = None) -> bool:

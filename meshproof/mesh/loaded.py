@@ -135,16 +135,29 @@ def _of_all(documents: Iterable[Document]) -> list[Loaded]:
         for document in kept
         if document["kind"] == "Service"
     }
-    exempt = tuple(
-        sorted(
-            workload
-            for document in kept
-            if document["kind"] == "PeerAuthentication" and _takes_plain_text(document)
-            for workload in _selected(document["spec"])
-            if workload != SIDECARS
-        )
-    )
+    exempt = _exempted(kept)
     return [entry for document in kept for entry in awaited(document, ports, exempt)]
+
+
+def _exempted(documents: Sequence[Document]) -> tuple[str, ...]:
+    """The workloads that some PeerAuthentication of their own lets plain text in to."""
+    labels = [
+        document["spec"]["template"]["metadata"]["labels"]
+        for document in documents
+        if document["kind"] == "Deployment"
+    ]
+    versions = [one for one in labels if one.keys() >= {"app", "version"}]
+    exempt: set[str] = set()
+    for document in documents:
+        if document["kind"] != "PeerAuthentication" or not _takes_plain_text(document):
+            continue
+        selected = document["spec"].get("selector", {}).get("matchLabels", {})
+        exempt |= {*_selected(document["spec"])} - {SIDECARS}
+        if selected:
+            # A selector may name several: those whose pods have its labels.
+            alike = [one for one in versions if selected.items() <= one.items()]
+            exempt |= {f"{one['app']}-{one['version']}" for one in alike}
+    return tuple(sorted(exempt))
 
 
 def awaited(

@@ -308,6 +308,32 @@ def test_strict_is_not_awaited_of_a_workload_that_has_a_mode_of_its_own(
     assert any(entry.concerns("voting-storage-2.0") for entry in after) is named
 
 
+def test_strict_is_not_awaited_of_any_workload_that_a_mode_of_its_own_is_for() -> None:
+    by_app = {
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "voting-analytics"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "voting-analytics"}},
+            "mtls": {"mode": "DISABLE"},
+        },
+    }
+    deployments = [
+        {
+            "kind": "Deployment",
+            "metadata": {"name": f"{app}-{version}"},
+            "spec": {"template": {"metadata": {"labels": {"app": app, "version": version}}}},
+        }
+        for app, version in [
+            ("voting-analytics", "1.0"), ("voting-analytics", "1.1"), ("voting-storage", "1.0"),
+        ]
+    ]  # fmt: skip
+    before = [*deployments, strict("PERMISSIVE")]
+    (everyone,) = change(before, [*deployments, strict("STRICT"), by_app])
+    assert not everyone.concerns("voting-analytics-1.0")
+    assert not everyone.concerns("voting-analytics-1.1")
+    assert everyone.concerns("voting-storage-1.0")
+
+
 def test_plain_text_at_one_port_is_awaited_at_the_workload_that_is_exempt() -> None:
     exempt = {
         "kind": "PeerAuthentication",
