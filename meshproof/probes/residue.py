@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from meshproof.analysis.observation import Observation
 from meshproof.probes.inventory import Inventory, left_behind, volumes
@@ -23,14 +23,8 @@ def listed_before(before: Inventory, left_out: Sequence[str]) -> Observation:
     )
 
 
-def volumes_since(tutorial: Tutorial, seen: Mapping[str, str]) -> dict[str, str]:
-    """Return the volumes of the tutorial's claims, where it was not followed to them itself.
-
-    Not another scenario's volume alone: what is followed here may bring something else along.
-    """
-    names = tutorial.suite.stage_names
-    if seen and tutorial.stage() in names[names.index(WITH_VOLUME) :]:
-        return {}
+def volumes_with(tutorial: Tutorial) -> dict[str, str]:
+    """Follow the tutorial to a claim, and return where the volumes of its claims are."""
     tutorial.follow_to(WITH_VOLUME)
     return volumes(tutorial.cluster, tutorial.namespace)
 
