@@ -39,7 +39,6 @@ from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.suite.differences import deviations, stage_of
 from meshproof.suite.model import Stage, Suite
-from meshproof.suite.registry import default_suite
 from meshproof.suite.stages import objects_after, objects_of_stages
 from meshproof.suite.transitions import from_the_beginning, path_to, way_back
 from meshproof.waiting import (
@@ -65,12 +64,12 @@ class Tutorial:
         self,
         cluster: Cluster,
         namespace: str,
+        suite: Suite,
         *,
         progress: Progress,
         ingress: str = "",
         host: str | None = None,
         keep: Callable[[Completed], None] = lambda _: None,
-        suite: Suite | None = None,
         manifests: Path | None = None,
         pods_since: str | None = None,
         others: Sequence[Mapping[str, Objects]] = (),
@@ -93,7 +92,7 @@ class Tutorial:
         self.host = host
         self.progress = progress
         self.keep = keep
-        self.suite = suite or default_suite()
+        self.suite = suite
         self.manifests = manifests or self.suite.manifests
         self.pods_since = pods_since
         self.others = others

@@ -218,7 +218,12 @@ def kept() -> list[Completed]:
 @pytest.fixture
 def tutorial(world: World, kept: list[Completed], progress: Progress) -> Tutorial:
     return Tutorial(
-        cast("Cluster", world), NAMESPACE, ingress=INGRESS, progress=progress, keep=kept.append
+        cast("Cluster", world),
+        NAMESPACE,
+        SUITE,
+        ingress=INGRESS,
+        progress=progress,
+        keep=kept.append,
     )
 
 
