@@ -43,6 +43,7 @@ class Interruption:
         self._stopped = False
         self._poked = False
         self._parent = os.getppid()
+        self._orphan = False
         self._left: Callable[[], str] | None = None
         self._outputs: set[tuple[int, int]] = set()
 
@@ -82,16 +83,19 @@ class Interruption:
             signal.pthread_kill(main, self.number or signal.SIGINT)
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
+        # The kernel tells of the end of the thread that started this process, and then of the
+        # parent's: only with the last of these signals is the reader gone.
+        parents = number == signal.SIGTERM and not self._orphan and self._is_orphan()
+        self._write_to_nobody_who_is_gone(number)
         if self.number is None:
             self.number, self._at = signal.Signals(number), time.monotonic()
             self._stopped = True
-            self._write_to_nobody_who_is_gone()
             self.told.set()
             raise KeyboardInterrupt
         if self._poked:
             self._poked = False
             raise KeyboardInterrupt
-        if time.monotonic() - self._at < SAME or self._left is None:
+        if time.monotonic() - self._at < SAME or self._left is None or parents:
             return
         said = f"\nmeshproof: ended at once by a second signal. {self._left()}\n"
         try:
@@ -99,13 +103,18 @@ class Interruption:
         finally:
             os._exit(128 + number)
 
-    def _write_to_nobody_who_is_gone(self) -> None:
+    def _is_orphan(self) -> bool:
+        """Whether the process that started this one is gone."""
+        self._orphan = os.getppid() != self._parent
+        return self._orphan
+
+    def _write_to_nobody_who_is_gone(self, number: int) -> None:
         """Write what is said from here on nowhere, where its reader has ended or hung up.
 
         pytest writes by copies of the descriptors, so each that leads there is led away.
         """
-        orphan = os.getppid() != self._parent
-        hung_up = self.number is signal.SIGHUP
+        orphan = self._is_orphan()
+        hung_up = number == signal.SIGHUP
         for output in self._outputs:
             for copy in _descriptors_of(output):
                 if orphan or (hung_up and os.isatty(copy)) or _is_broken(copy):

@@ -6,6 +6,7 @@ folder (`tox run -e faults -- -k signals`).
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from meshproof.cluster.cluster import RUN_VARIABLE
 from meshproof.cluster.kind import LABEL
 from meshproof.cluster.lease import drop, of_namespace
 from meshproof.cluster.objects import namespaces_of
@@ -27,6 +29,7 @@ from meshproof.paths import ROOT, state_dir
 from meshproof.process import run
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
+from meshproof.signoff.reports_folder import mark
 from tests.tox_runs import acceptance
 from tests.whole_runs import Stranger
 
@@ -49,8 +52,9 @@ PROGRAMS = Path(sys.executable).parent
 class Moment:
     """When a signal comes: once a line is said, or pods are there that a stage brings.
 
-    ``own_cluster`` says that the process makes a cluster of its own; ``typed`` is what it is
-    told besides.
+    ``own_cluster`` says that the process makes a cluster of its own; ``lent`` that it is lent the
+    way in for any host by the run around it, which the first of several lanes does not begin
+    without; ``typed`` is what it is told besides.
     """
 
     line: str = ""
@@ -58,6 +62,7 @@ class Moment:
     typed: tuple[str, ...] = ()
     own_cluster: bool = False
     to_all: bool = False
+    lent: bool = False
 
 
 OF_RUNS = {
@@ -68,7 +73,7 @@ OF_RUNS = {
     "a stage is entered": Moment(),
     "a stage is entered, Ctrl-C": Moment(number=signal.SIGINT, to_all=True),
     "a stage is entered, its terminal is closed": Moment(number=signal.SIGHUP),
-    "two lanes": Moment(typed=("-n2",)),
+    "two lanes": Moment(typed=("-n2",), lent=True),
 }
 
 
@@ -88,7 +93,7 @@ class Table:
 @pytest.fixture(scope="module")
 def table(options: Options) -> Table:
     file = Path(options.reports) / "signals.md"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    mark(file.parent)  # the next run may write there
     file.write_text(
         "| moment | signal | verdict and reports after (s) | ended after (s) | code | left |\n"
         "|---|---|---|---|---|---|\n"
@@ -123,6 +128,8 @@ class Started:
         return self._told([PROGRAMS / "meshproof", *moment.typed], moment, **variables)
 
     def _told(self, command: list[str | Path], moment: Moment, **variables: str) -> Stranger:
+        if moment.lent:
+            variables[RUN_VARIABLE] = os.environ[RUN_VARIABLE]
         started = Stranger(command, self.folder, **{MARK: self.mark, **variables})
         self.processes.append(started)
         if moment.line:

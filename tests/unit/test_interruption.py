@@ -393,6 +393,51 @@ def test_a_run_through_tox_has_the_time_that_it_needs(
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
+STARTER = """\
+import subprocess, sys, threading, time
+
+def start():
+    child = subprocess.Popen([sys.executable, *sys.argv[2:]], stdout=subprocess.PIPE)
+    child.stdout.readline()
+
+thread = threading.Thread(target=start)
+thread.start()
+thread.join()  # its end is told to the child, which still has its parent, and a reader
+time.sleep(float(sys.argv[1]))
+"""
+STARTED = """\
+import sys, time
+from pathlib import Path
+from meshproof.interruption import end_with_parent, interruption
+
+interruption.install(left=lambda: "")
+end_with_parent()
+try:
+    print("started", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        time.sleep(0.05)
+    print("taken down", flush=True)
+    Path(sys.argv[1]).touch()
+"""
+
+
+@pytest.mark.parametrize("later", [0.3, 1.5])
+def test_a_parent_that_ends_by_and_by_is_one_interrupt_and_no_reader(
+    tmp_path: Path, later: float
+) -> None:
+    taken_down = tmp_path / "taken down"
+    started = tmp_path / "started.py"
+    started.write_text(STARTED)
+    subprocess.run(
+        [sys.executable, "-c", STARTER, str(later), started, taken_down],
+        check=True, timeout=AT_MOST, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    converge(taken_down.exists, until=bool, what="it was taken down", timeout=SOON)
+
+
 # In one process.
 
 
