@@ -16,20 +16,6 @@ from steps.bookinfo.verdicts import PageSample, near_misses
 from steps.bookinfo.views import View
 
 
-@given(parsers.parse("{count:d} requests for the product page get none"))
-def requests_get_no_product_page(ingress: Ingress, evidence: Evidence, count: int) -> None:
-    """Each of these requests gets no answer, or a 404: there is no way in yet."""
-    seen = evidence.tell(sampling.no_page(ingress, count))
-    assert not seen.problem, seen.problem
-
-
-@then("the product page is served through the ingress, with details and reviews of the book")
-def product_page_is_served(ingress: Ingress, evidence: Evidence) -> None:
-    """A request through the ingress gateway is answered with 200 and the whole page."""
-    seen = evidence.tell(sampling.one_page(ingress))
-    assert not seen.problem, seen.problem
-
-
 @given(parsers.parse("{count:d} product pages show no stars, black stars and red stars by turns"))
 def every_version_is_seen(ingress: Ingress, evidence: Evidence, count: int) -> None:
     """Without a route each version of reviews is among those that are seen: the baseline."""

@@ -36,32 +36,11 @@ from steps.bookinfo.views import (
     sample_all,
     sample_until_decided,
     view,
-    view_of,
 )
 
 #: The versions that traffic is shifted between, by what their pages show.
 SHIFTED = (NO_STARS, RED_STARS)
 REVIEWS = "reviews"
-
-
-def no_page(ingress: Ingress, count: int) -> Observation:
-    """Ask for the product page so often, where nobody is to be served: no answer, or a 404."""
-    responses = [view(ingress, {}) for _ in range(count)]
-    served = [str(response) for response in responses if response.status not in (None, 404)]
-    return Observation(
-        baselines=[f"{len(served)} of {count} requests were served before; e.g. {responses[0]}."],
-        problems=[f"{len(served)} of {count} requests were served: {one}" for one in served[:1]],
-    )
-
-
-def one_page(ingress: Ingress) -> Observation:
-    """View the product page once: it is to be whole, with reviews."""
-    seen = view_of(0.0, view(ingress, {}))
-    whole = not seen.problem and seen.shown in VERSIONS
-    return Observation(
-        results=[f"The product page is served with 200: {seen}."] if whole else [],
-        problems=[] if whole else [str(seen)],
-    )
 
 
 def every_version(ingress: Ingress, count: int, kinds: tuple[str, ...]) -> Observation:
