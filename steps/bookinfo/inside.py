@@ -16,17 +16,20 @@ from steps.bookinfo.readers import ANNA, EVERYONE_ELSE, JASON
 APP, ASKING = "reviews", "v2"
 URL = "http://ratings:9080/ratings/0"
 #: Asks ratings over the pod's own sidecar, each user on connections of their own beside the others.
-#: Arguments: URL, and the users as JSON: name, header, how often, and on how many connections.
+#: Arguments: URL, the seconds after which nobody begins another request, and the users as JSON:
+#: name, header, how often, and on how many connections.
 #: Prints a JSON list: name, status or null, seconds, and what kept it from an answer.
 ASK = """
 import http.client, json, sys, threading, time, urllib.parse
-url, users = urllib.parse.urlsplit(sys.argv[1]), json.loads(sys.argv[2])
-seen = []
+url, users = urllib.parse.urlsplit(sys.argv[1]), json.loads(sys.argv[3])
+seen, deadline = [], time.monotonic() + float(sys.argv[2])
 
 def ask(name, header, turns):
     connection = None
     for _ in turns:
         at = time.monotonic()
+        if at > deadline:
+            break
         try:
             if connection is None:
                 connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
@@ -49,6 +52,10 @@ for thread in threads:
 print(json.dumps(seen), flush=True)
 sys.stdin.readline()  # that all of it has arrived
 """
+#: Seconds after which what is not asked yet is left: where everybody has to wait, some answers tell.
+MOST_SECONDS = 20.0
+#: Connections of everyone else, signed in or not.
+OF_OTHERS = 2
 #: Requests of jason, each of which may take seconds, so all of them at once.
 OF_JASON = 10
 
@@ -79,12 +86,13 @@ def ask_ratings(tutorial: Tutorial, others: int) -> dict[str, list[Answer]]:
     half = others // 2
     users = [
         (JASON, JASON, OF_JASON, OF_JASON),
-        (EVERYONE_ELSE, "", others - half, 1),
-        (EVERYONE_ELSE, ANNA, half, 1),
+        (EVERYONE_ELSE, "", others - half, OF_OTHERS),
+        (EVERYONE_ELSE, ANNA, half, OF_OTHERS),
     ]
     done = tutorial.cluster.exec(
         tutorial.namespace, tutorial.pod_of(APP, ASKING).name, APP,
-        "python3", "-c", ASK, URL, json.dumps(users), acknowledged=True,
+        "python3", "-c", ASK, URL, str(MOST_SECONDS), json.dumps(users),
+        acknowledged=True,
     )  # fmt: skip
     found: dict[str, list[Answer]] = {JASON: [], EVERYONE_ELSE: []}
     for name, status, seconds, error in json.loads(done.stdout):
