@@ -52,5 +52,5 @@ Feature: Deploy Bookinfo
   Scenario: Nothing of Bookinfo is left behind
     Given stage "strict"
     And the cluster holds objects of the tutorial
-    When the namespace of the tutorial is deleted
+    When the namespace of the tutorial is deleted, and those beside it
     Then the cluster holds no object of the tutorial any more

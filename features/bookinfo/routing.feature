@@ -27,10 +27,10 @@ Feature: Request routing
     Then whoever is jason sees black stars, and everyone else no stars
 
   @bookinfo @B1
-  Scenario: Every sidecar has one route to another version of reviews than v1, for the header of the user alone
+  Scenario: Every route of the sidecars to another version of reviews than v1 asks for the header of the user alone
     Given stage "jason-v2"
     When the routes to "reviews" that the sidecars have loaded are read
-    Then each sidecar has one route to "reviews" elsewhere than to "v1", for "end-user"
+    Then each sidecar has routes to "reviews" elsewhere than to "v1" for "end-user" alone
 
   @bookinfo @B1
   Scenario: Reviews v2 is asked for jason alone, by what the pods logged
@@ -54,4 +54,4 @@ Feature: Request routing
       | jason signs in | jason     | black stars |
       | signing out    | nobody    | no stars    |
       | anna signs in  | anna      | no stars    |
-    And axe-core finds nothing wrong on any product page, and all that it asks for was loaded
+    And all that the product page asks for was loaded each time

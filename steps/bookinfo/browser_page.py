@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Page as Tab
 
 from meshproof.analysis.observation import Observation, unless
-from meshproof.probes.page_object import as_users_see, findings, open_page, watch
+from meshproof.probes.page_object import as_users_see, open_page, watch
 from meshproof.signoff.evidence import Evidence
 from meshproof.wording import in_turn
 from steps.bookinfo.product_page import ProductPage, parse_product_page
@@ -20,7 +20,7 @@ NOBODY = "nobody"
 
 @dataclass(frozen=True)
 class Look:
-    """What a browser showed after something was done, and what is wrong with it."""
+    """What a browser showed after something was done, and what failed until then."""
 
     after: str
     page: ProductPage
@@ -46,8 +46,7 @@ def sign_in_and_out(tab: Tab, site: str, evidence: Evidence) -> list[Look]:
 
     def look(after: str) -> None:
         evidence.picture(f"after {after}", tab.screenshot(full_page=True))
-        _, found = findings(tab)
-        looks.append(Look(after, parse_product_page(tab.content()), [*found, *problems]))
+        looks.append(Look(after, parse_product_page(tab.content()), [*problems]))
 
     open_page(tab, site + PATH)
     look("opening")
@@ -79,6 +78,6 @@ def pages_of(looks: Sequence[Look], rows: Sequence[Sequence[str]]) -> Observatio
     )
 
 
-def unsound(looks: Sequence[Look]) -> str:
-    """Say what axe-core found, or what failed to load; empty for nothing."""
+def failed_to_load(looks: Sequence[Look]) -> str:
+    """Say what failed to load; empty for nothing."""
     return in_turn((f"after {one.after}: {in_turn(one.wrong)}" for one in looks if one.wrong), "")

@@ -52,7 +52,7 @@ for thread in threads:
 print(json.dumps(seen), flush=True)
 sys.stdin.readline()  # that all of it has arrived
 """
-#: Seconds after which what is not asked yet is left: where everybody has to wait, some answers tell.
+#: Seconds after which nothing more is asked: where everybody has to wait, some answers tell.
 MOST_SECONDS = 20.0
 #: Connections of everyone else, signed in or not.
 OF_OTHERS = 2

@@ -8,6 +8,8 @@ from pytest_bdd import given, then, when
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.probes.inventory import Item, list_objects
+from meshproof.probes.scratch_namespace import delete_namespaces
+from meshproof.progress import Progress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import listed, number
@@ -52,10 +54,11 @@ def cluster_holds_objects(tutorial: Tutorial, evidence: Evidence) -> None:
     assert not seen.problem, seen.problem
 
 
-@when("the namespace of the tutorial is deleted")
-def namespace_is_deleted(tutorial: Tutorial) -> None:
-    """Delete the namespace, and wait until it is gone."""
-    tutorial.delete()
+@when("the namespace of the tutorial is deleted, and those beside it")
+def namespace_is_deleted(tutorial: Tutorial, progress: Progress, evidence: Evidence) -> None:
+    """Delete the namespace and what scenarios made beside it, and wait until all are gone."""
+    names = delete_namespaces(tutorial.cluster, tutorial.namespace, progress)
+    evidence.observe(f"deleted: {listed(names)}")
 
 
 @then("the cluster holds no object of the tutorial any more")
