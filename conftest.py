@@ -1,6 +1,9 @@
 """The root of the suite: which fixtures and steps there are."""
 
+from steps.found import of_suites
+
 # Each after what it imports: pytest rewrites the assertions of a module as it imports it.
+# What a suite has of its own is found, so that another one changes nothing here.
 pytest_plugins = [
     "fixtures.options",
     "fixtures.run_folder",
@@ -34,21 +37,9 @@ pytest_plugins = [
     "steps.residue",
     "steps.strength",
     "steps.calls",
-    "steps.voting.page",
-    "steps.voting.users",
-    "steps.voting.browser",
-    "steps.voting.identity",
-    "steps.voting.wire",
-    "steps.voting.stores",
-    "steps.voting.isolation_matrix",
-    "steps.voting.shares",
-    "steps.voting.flag",
-    "steps.voting.old_analytics",
-    "steps.voting.old_versions",
-    "steps.voting.votes",
-    "steps.voting.storage",
     "steps.outside",
     "steps.certificates",
     "steps.authorization",
     "steps.routes",
+    *of_suites(),
 ]

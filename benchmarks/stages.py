@@ -47,14 +47,15 @@ def measure_stages(environment: Environment, folder: Path, progress: Progress) -
 
 def place(environment: Environment, name: str, folder: Path, progress: Progress) -> Tutorial:
     """Return the tutorial in an empty namespace of the benchmark's, with a host of its own."""
-    lane = own_lane(name)
+    lane, suite = own_lane(name), default_suite()
     found = Tutorial(
         environment.cluster,
         lane.namespace,
+        suite,
         ingress=environment.loopback,
         host=lane.host,
         progress=progress,
-        manifests=manifests_of(lane, default_suite().manifests, folder / name),
+        manifests=manifests_of(lane, suite.manifests, folder / name),
         pods_since=environment.pods_since,
     )
     found.delete()  # one that a killed benchmark left behind

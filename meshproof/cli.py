@@ -61,6 +61,7 @@ UP_OPTIONS = (
     "ingress_url",
     "timeout_scale",
     "nodes",
+    "suite",
     "namespace",
     "images",
     "hub",
@@ -149,7 +150,7 @@ def down(everything: bool, **typed: Any) -> None:
 
 
 @cli.command()
-@with_options("cluster", "cluster_name", "kube_context", "namespace")
+@with_options("cluster", "cluster_name", "kube_context", "suite", "namespace")
 def clean(**typed: Any) -> None:
     """Take away what runs in --namespace left on a cluster; the cluster stays."""
     options = read_options(typed)
@@ -158,7 +159,7 @@ def clean(**typed: Any) -> None:
 
 
 @cli.command()
-@with_options("cluster", "cluster_name", "kube_context", "namespace", "manifests")
+@with_options("cluster", "cluster_name", "kube_context", "suite", "namespace", "manifests")
 def status(**typed: Any) -> None:
     """Say what is running, and at which stage the namespace is."""
     options = read_options(typed)
@@ -267,7 +268,7 @@ def megabytes(size: int) -> str:
     default="table",
     help="the table alone, with today's names of the modes and who was asked, or for machines",
 )
-@with_options("cluster", "cluster_name", "kube_context", "namespace")
+@with_options("cluster", "cluster_name", "kube_context", "suite", "namespace")
 def check_tls(hosts: tuple[str, ...], client: str | None, output: str, **typed: Any) -> None:
     """Say for each HOST of the mesh whether client and server agree on TLS, asked of the proxies.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_bdd import given, then, when
 
 from meshproof.cluster.objects import namespaces_of
-from meshproof.environment.options import Options
 from meshproof.mesh.analysis import all_known, nothing_else, nothing_found
 from meshproof.probes.scratch_namespace import delete_all
 from meshproof.progress import Progress
@@ -16,12 +17,12 @@ from meshproof.suite.tutorial import Tutorial
 
 @given("no other lane has pods that Istio's analysis would count for this namespace")
 def no_other_lane_has_pods(
-    tutorial: Tutorial, options: Options, lane: Lane, progress: Progress
+    tutorial: Tutorial, tutorials: Sequence[str], lane: Lane, progress: Progress
 ) -> None:
     """Delete the namespaces of the run's other lanes: pods of any namespace fill a subset."""
     # One of another run's may have such a name, too.
-    of_this_run = {*namespaces_of(tutorial.cluster, options.namespace)}
-    others = other_namespaces(lane, options.namespace) & of_this_run
+    of_this_run = {name for one in tutorials for name in namespaces_of(tutorial.cluster, one)}
+    others = other_namespaces(lane, *tutorials) & of_this_run
     delete_all(tutorial.cluster, sorted(others), progress)
 
 

@@ -7,21 +7,22 @@ from collections.abc import Iterator
 import pytest
 from pytest_bdd import given, then, when
 
-from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.pods import PodState
 from meshproof.probes.injection import InjectionProbe, told_of_proxy
 from meshproof.progress import Progress
-from meshproof.run.lanes import Lane
 from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
 
 
 @pytest.fixture
 def injection(
-    cluster: Cluster, lane: Lane, progress: Progress, evidence: Evidence
+    tutorial: Tutorial, progress: Progress, evidence: Evidence
 ) -> Iterator[InjectionProbe]:
     """A namespace beside the tutorial's, gone when the scenario ends."""
+    aside = f"{tutorial.namespace}-injection"
+    commands = tutorial.suite.stages[0].command_lines(aside)
     probe = InjectionProbe(
-        cluster, f"{lane.namespace}-injection", progress=progress, keep=evidence.command
+        tutorial.cluster, aside, commands, progress=progress, keep=evidence.command
     )
     probe.remove(wait=True)
     yield probe

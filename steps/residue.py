@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from pytest_bdd import given, then, when
@@ -11,7 +11,6 @@ from fixtures.traces import Traces
 from fixtures.tutorial import INSTEAD
 from meshproof.cluster.objects import delete
 from meshproof.environment.environment import Environment
-from meshproof.environment.options import Options
 from meshproof.probes.inventory import LEFT_OUT
 from meshproof.probes.residue import as_before, listed_before, volumes_with
 from meshproof.probes.scratch_namespace import delete_namespaces
@@ -52,10 +51,14 @@ def claim_has_had_a_volume(
 
 @when("all namespaces of the tutorial are deleted")
 def namespaces_are_deleted(
-    tutorial: Tutorial, options: Options, progress: Progress, evidence: Evidence, mended: None
+    tutorial: Tutorial,
+    tutorials: Sequence[str],
+    progress: Progress,
+    evidence: Evidence,
+    mended: None,
 ) -> None:
-    """Delete the tutorial's namespace and those beside it."""
-    names = delete_namespaces(tutorial.cluster, options.namespace, progress)
+    """Delete the namespaces of all tutorials of the run and those beside them."""
+    names = delete_namespaces(tutorial.cluster, *tutorials, progress=progress)
     evidence.observe(f"deleted: {listed(names)}")
 
 

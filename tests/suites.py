@@ -19,6 +19,7 @@ STAGES = SUITE.stages
 NAMES = SUITE.stage_names
 DEVIATIONS = deviations()
 MANIFESTS = SUITE.manifests
+BREAKAGES = MANIFESTS / "breakages"
 
 
 def stage_named(name: str) -> Stage:

@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
@@ -44,12 +44,28 @@ API_TIMEOUT = 30.0
 class Owner:
     """A run, by its id, and the namespace that it follows the tutorial in.
 
-    ``parent`` is the run that has started it, where one has.
+    ``parent`` is the run that has started it, where one has; ``also`` are the namespaces that it
+    follows other tutorials in.
     """
 
     run: str
     namespace: str
     parent: str | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def tutorials(self) -> tuple[str, ...]:
+        """All namespaces that it follows a tutorial in."""
+        return (self.namespace, *self.also)
+
+    def following(self, namespace: str) -> Owner:
+        """The same run, where it follows another of its tutorials.
+
+        Raises ``ValueError`` for a namespace that is none of its own.
+        """
+        also = list(self.tutorials)
+        also.remove(namespace)
+        return replace(self, namespace=namespace, also=tuple(also))
 
     @property
     def annotations(self) -> dict[str, str]:

@@ -29,7 +29,7 @@ def pods_of(cluster: Cluster, namespace: str) -> list[PodState]:
 def refuse_anothers(cluster: Cluster, namespace: str, found: Manifest) -> None:
     """Raise ``EnvironmentBroken`` where a namespace is of a run in another one."""
     owner, tutorial = cluster.owner, stated_tutorial(found)
-    if owner and tutorial not in (None, owner.namespace):
+    if owner and tutorial not in (None, *owner.tutorials):
         raise EnvironmentBroken(
             f"The namespace {namespace} was made by a run in {tutorial}: choose another "
             f"with --namespace, or take it away by `meshproof clean --namespace {tutorial}`."

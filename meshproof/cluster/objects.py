@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kubernetes.client.exceptions import ApiException
@@ -136,10 +137,14 @@ def take_over(cluster: Cluster) -> list[str]:
     """
     if cluster.owner is None:
         return []
-    names = namespaces_of(cluster, cluster.owner.namespace)
-    for name in names:
-        cluster.core.patch_namespace(name, {"metadata": cluster.ownership})
-    return names
+    found = []
+    for tutorial in cluster.owner.tutorials:
+        whose = replace(cluster, owner=cluster.owner.following(tutorial))
+        names = namespaces_of(cluster, tutorial)
+        for name in names:
+            cluster.core.patch_namespace(name, {"metadata": whose.ownership})
+        found += names
+    return found
 
 
 def owned(manifest: Mapping[str, Any]) -> bool:

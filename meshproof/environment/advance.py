@@ -17,8 +17,8 @@ from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.progress import Progress
 from meshproof.suite.differences import stage_of
-from meshproof.suite.model import Stage
-from meshproof.suite.registry import default_suite
+from meshproof.suite.model import Stage, Suite
+from meshproof.suite.registry import declared, suite_named
 from meshproof.suite.stages import objects_of_stages
 from meshproof.suite.tutorial import Tutorial
 
@@ -31,11 +31,12 @@ class Place:
     stage: Stage
     page: str
     kubeconfig: str
+    suite: Suite
 
     @property
     def following(self) -> Stage | None:
         """The stage that comes next; None after the last."""
-        stages = default_suite().stages
+        stages = self.suite.stages
         index = stages.index(self.stage) + 1
         return stages[index] if index < len(stages) else None
 
@@ -43,7 +44,9 @@ class Place:
         """Say it, and what can be done next, in lines."""
         told = [
             f"The namespace {self.namespace} is at stage “{self.stage.name}”.",
-            f"page        {self.page}/" if self.stage.served else "page        not served yet",
+            f"page        {self.page}{self.suite.served.path}"
+            if self.stage.served
+            else "page        not served yet",
         ]
         if self.kubeconfig:
             told.append(f"kubectl     export KUBECONFIG={self.kubeconfig}")
@@ -53,14 +56,19 @@ class Place:
         commands = after.command_lines(self.namespace)
         return [
             *told,
-            f"next        `meshproof advance {after.name}`, or in the folder of the manifests:",
+            f"next        `meshproof advance {after.name}{self._of_suite}`, "
+            "or in the folder of the manifests:",
             *(f"            {command}" for command in commands),
         ]
 
+    @property
+    def _of_suite(self) -> str:
+        return "" if self.suite.name == declared()["suite"] else f" --suite {self.suite.name}"
 
-def checked_stage(name: str) -> str:
+
+def checked_stage(name: str, suite: Suite) -> str:
     """Return a stage's name. Raises ``UsageFailure``, naming the stages, for an unknown one."""
-    names = default_suite().stage_names
+    names = suite.stage_names
     if name not in names:
         raise UsageFailure(f"There is no stage “{name}”; the stages are: {', '.join(names)}.")
     return name
@@ -73,7 +81,8 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
     tutorial there, ``StepFailed`` where a command of the tutorial fails, and ``NotConverged``
     where its effect does not come.
     """
-    checked_stage(stage)
+    suite = suite_named(options.suite)
+    checked_stage(stage, suite)
     found = bring_up.up(options, progress)
     owner = new_owner(options.namespace)
     cluster = replace(found.cluster, owner=owner)
@@ -82,6 +91,7 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
         Tutorial(
             cluster,
             options.namespace,
+            suite,
             ingress=found.loopback,
             progress=progress,
             manifests=options.manifests,
@@ -90,9 +100,10 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
     own = options.cluster == "kind"
     return Place(
         options.namespace,
-        default_suite().stage(stage),
+        suite.stage(stage),
         found.loopback,
         str(cluster.kubeconfig) if own else "",
+        suite,
     )
 
 
@@ -104,7 +115,7 @@ def stage_now(cluster: Cluster, options: Options) -> str:
         return f"cannot be seen ({type(error).__name__})"
     if not live:
         return "not there"
-    stages = default_suite().stages
+    stages = suite_named(options.suite).stages
     found = stage_of(live, objects_of_stages(stages, options.namespace, options.manifests))
     return f"at stage “{found}”" if found else "at no stage of these manifests"
 

@@ -28,7 +28,7 @@ def clean_up(cluster: Cluster, namespace: str, progress: Progress) -> list[str]:
             f"A run follows the tutorial in namespace {namespace} ({holder}): wait until it ends; "
             "one that was killed holds it for a minute."
         )
-    names = delete_namespaces(cluster, namespace, progress)
+    names = delete_namespaces(cluster, namespace, progress=progress)
     _, listed = list_objects(cluster)
     found = sorted(outside(listed, namespace))
     for item in found:

@@ -24,6 +24,7 @@ from pydantic_settings import (
 from meshproof.errors import UsageFailure
 from meshproof.paths import ROOT
 from meshproof.signoff.keys import read_private
+from meshproof.suite.registry import declared, suite_named
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -60,7 +61,11 @@ class Options(BaseSettings):
         1.0, ge=1, le=20, description="the factor by which every deadline is longer"
     )
     nodes: int = Field(1, ge=1, le=9, description="the number of nodes of the kind cluster")
-    namespace: str = Field("voting", description="the namespace that the tutorial is followed in")
+    suite: str = Field(declared()["suite"], description="the suite whose tutorial is followed")
+    namespace: str = Field(
+        declared()["suite"],
+        description="the namespace that the tutorial is followed in; by default the suite's name",
+    )
     images: Literal["source", "published"] = Field(
         "source", description="build everything from package registries, or pull published images"
     )
@@ -68,7 +73,8 @@ class Options(BaseSettings):
     tag: str | None = Field(None, description="the tag of the published Istio images")
     node_image: str | None = Field(None, description="a kind node image to use as it is")
     manifests: Path = Field(
-        ROOT / "manifests" / "voting", description="the folder of manifests that are followed"
+        ROOT / "manifests" / declared()["suite"],
+        description="the folder of manifests that are followed; by default the suite's own",
     )
     quick: bool = Field(
         False,
@@ -146,6 +152,11 @@ class Options(BaseSettings):
             raise ValueError(f"the namespace {self.namespace} belongs to the cluster")
         return self
 
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the options that somebody chose, wherever."""
+        return frozenset(self.model_fields_set)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -179,10 +190,15 @@ def read_options(typed: Mapping[str, Any]) -> Options:
     Raises ``UsageFailure`` with one sentence for the first value that cannot be.
     """
     try:
-        return Options(**{name: value for name, value in typed.items() if value is not None})
+        options = Options(**{name: value for name, value in typed.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         where = option_flags(str(first["loc"][0])) + ": " if first["loc"] else ""
         message = str(first["msg"]).removeprefix("Value error, ")
         given = f" (given: {first['input']!r})" if first["loc"] else ""
         raise UsageFailure(f"{where}{message}{given}.") from error
+    if options.suite == declared()["suite"]:
+        return options
+    suite = suite_named(options.suite)
+    its = {"namespace": suite.name, "manifests": suite.manifests}
+    return options.model_copy(update={name: its[name] for name in its.keys() - options.given})

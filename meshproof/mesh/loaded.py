@@ -235,8 +235,27 @@ def _routes(service: Document, ports: Mapping[str, Collection[int]]) -> list[Loa
             # Who has a route of its own to the port gets no further.
             without = () if where else tuple(sorted(name for name, p in served if p == port))
             loaded.append(Loaded(pattern, where or everyone, default=default, without=without))
+            if not mirrored:
+                faults = [rf"(?:{pattern}){told}" for told in _faults(route)]
+                loaded += [Loaded(fault, where or everyone, without=without) for fault in faults]
             served |= {(name, port) for name in where}
     return loaded
+
+
+def _faults(route: Mapping[str, Any]) -> list[str]:
+    """What proxies say of the faults of a route, behind where it leads and before the next one."""
+    same = r'(?:(?!"match": \{).)*?'
+    fault = route.get("fault", {})
+    delay = fault.get("delay", {}).get("fixedDelay")
+    status = fault.get("abort", {}).get("httpStatus")
+    told = []
+    if delay:
+        # Envoy tells seconds, with as many digits as it takes.
+        seconds = re.escape(delay) if re.fullmatch(r"\d+s", delay) else r"[\d.]+s"
+        told.append(rf'{same}"fixed_delay": "{seconds}"')
+    if status:
+        told.append(rf'{same}"http_status": {status}\b')
+    return told
 
 
 def _mirrors(route: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.namespaces import delete_namespace
@@ -12,7 +12,6 @@ from meshproof.mesh.injection import POD, await_injection
 from meshproof.probes.scratch_namespace import make_pod
 from meshproof.process import Completed
 from meshproof.progress import Progress
-from meshproof.suite.registry import default_suite
 
 
 class InjectionProbe:
@@ -22,16 +21,17 @@ class InjectionProbe:
         self,
         cluster: Cluster,
         namespace: str,
+        commands: Sequence[str],
         *,
         progress: Progress,
         keep: Callable[[Completed], None],
     ) -> None:
-        """``keep`` gets each command that is run."""
+        """``commands`` create and label the namespace; ``keep`` gets each that is run."""
         self.cluster = cluster
         self.namespace = namespace
         self.keep = keep
         self._progress = progress
-        self._create, self._label = default_suite().stage("namespace").command_lines(namespace)
+        self._create, self._label = commands
 
     def create(self) -> None:
         """Create the namespace, not labelled for injection."""

@@ -226,11 +226,11 @@ def of_this_run(cluster: Cluster, seen: Mapping[str, str]) -> Own:
     """
     if cluster.owner is None:
         raise EnvironmentBroken("Nothing can be attributed to a run where there is none.")
-    mine = cluster.owner.namespace
-    places = volumes(cluster, mine) | dict(seen)
+    mine = cluster.owner.tutorials
+    places = volumes(cluster, *mine) | dict(seen)
     return Own(
         cluster.owner.run,
-        frozenset(namespaces_of(cluster, mine)),
+        frozenset(name for one in mine for name in namespaces_of(cluster, one)),
         frozenset(places),
         frozenset(filter(None, places.values())),
     )
@@ -266,12 +266,13 @@ def of_others(cluster: Cluster) -> Others:
     """Look at what other runs made; nothing is where the cluster is nobody's in particular."""
     if cluster.owner is None:
         return Others()
-    mine = cluster.owner.namespace
-    foreign = {name: of for name, of in tutorials_of_namespaces(cluster).items() if of != mine}
+    mine = cluster.owner.tutorials
+    whose = tutorials_of_namespaces(cluster)
+    foreign = {name: of for name, of in whose.items() if of not in mine}
     places: dict[str, str] = {}
     for tutorial in sorted({*foreign.values()}):
         places |= volumes(cluster, tutorial)
-    for name in volumes(cluster, mine):
+    for name in volumes(cluster, *mine):
         places.pop(name, None)
     return Others(
         cluster.owner.run,
@@ -330,8 +331,8 @@ def in_nodes(
     )
 
 
-def volumes(cluster: Cluster, name: str, *, going: bool = False) -> dict[str, str]:
-    """Return where the PersistentVolumes of a tutorial's claims are on their nodes, by name.
+def volumes(cluster: Cluster, *names: str, going: bool = False) -> dict[str, str]:
+    """Return where the PersistentVolumes of tutorials' claims are on their nodes, by name.
 
     A volume outlives its claim's namespace, which says whose it was: without it, its name does.
     ``going`` leaves out those that are kept without their claims.
@@ -340,7 +341,8 @@ def volumes(cluster: Cluster, name: str, *, going: bool = False) -> dict[str, st
 
     def belongs(namespace: str) -> bool:
         whose = tutorials.get(namespace)
-        return whose == name or (whose is None and f"{namespace}-".startswith(f"{name}-"))
+        begins = any(f"{namespace}-".startswith(f"{name}-") for name in names)
+        return whose in names or (whose is None and begins)
 
     return {
         volume["metadata"]["name"]: path_on_node(volume["spec"])
@@ -362,9 +364,9 @@ def path_on_node(spec: Mapping[str, Any]) -> str:
 
 
 def take_at_rest(
-    cluster: Cluster, engine: Engine | None, name: str, *, whole: bool = True
+    cluster: Cluster, engine: Engine | None, *names: str, whole: bool = True
 ) -> Inventory:
-    """Look as `take` does once no volume of a tutorial goes any more, and nothing comes or goes.
+    """Look as `take` does once no volume of these tutorials goes, and nothing comes or goes.
 
     Raises as `take` does, and ``NotConverged``.
     """
@@ -372,7 +374,7 @@ def take_at_rest(
 
     def look() -> bool:
         looks.append(take(cluster, engine, whole=whole))
-        return not volumes(cluster, name, going=True) and looks[-2:] == [looks[-1]] * 2
+        return not volumes(cluster, *names, going=True) and looks[-2:] == [looks[-1]] * 2
 
     converge(look, until=bool, what="the cluster is at rest", timeout=VOLUMES_GONE)
     return looks[-1]

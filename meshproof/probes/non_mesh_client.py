@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
@@ -16,6 +16,7 @@ from meshproof.paths import ROOT
 from meshproof.probes.forged_certificate import KeyPair
 from meshproof.probes.scratch_namespace import delete_pod, make_pod, namespace_aside
 from meshproof.progress import Progress
+from meshproof.suite.model import Workload
 from meshproof.waiting import PROXIES_SYNCED, converge
 from meshproof.wording import quoted
 
@@ -70,7 +71,8 @@ json.dump(seen, sys.stdout)
 class Target:
     """One address to ask: a port of a pod, or of a Service.
 
-    ``app`` is whose application would answer, ``protocol`` the port's name.
+    ``app`` is whose application would answer, ``protocol`` the port's name. ``path`` is what an
+    application answers in HTTP whatever becomes of it, where none is known that says more.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Target:
     host: str
     port: int
     protocol: str
+    path: str = ""
 
     def request(self, marker: str, *, tls: bool) -> str:
         """What is sent: a question that any server of this protocol answers at once.
@@ -89,7 +92,8 @@ class Target:
             return "" if tls else marker
         if self.protocol == "redis":
             return f"*2\r\n$4\r\nECHO\r\n${len(marker)}\r\n{marker}\r\n"
-        head = f"GET {PATHS[self.app]}?{marker} HTTP/1.1\r\nHost: {self.app}:{self.port}\r\n"
+        path = PATHS.get(self.app, self.path)
+        head = f"GET {path}?{marker} HTTP/1.1\r\nHost: {self.app}:{self.port}\r\n"
         return f"{head}Connection: close\r\n\r\n"
 
 
@@ -170,13 +174,16 @@ def answered(attempts: Iterable[Attempt]) -> list[str]:
     return [str(attempt) for attempt in attempts if not attempt.refused]
 
 
-def find_targets(cluster: Cluster, namespace: str) -> list[Target]:
-    """Return the targets that a namespace has now."""
+def find_targets(
+    cluster: Cluster, namespace: str, workloads: Iterable[Workload] = ()
+) -> list[Target]:
+    """Return the targets that a namespace has now; of ``workloads`` their health is asked for."""
+    health = {one.app: one.health for one in workloads}
     listed = (
         get(cluster, f"/api/v1/namespaces/{namespace}/{kind}")["items"]
         for kind in ("services", "pods")
     )
-    return targets_of(*listed)
+    return [replace(one, path=health.get(one.app, "")) for one in targets_of(*listed)]
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,8 @@ class OutsideTrials:
         return Observation(baselines=[f"{attempt}."], problems=unless(attempt.served, str(attempt)))
 
     def _try(self, refusals: re.Pattern[str], how: str, *ways: dict[str, Any]) -> Trial:
-        targets = find_targets(self.tutorial.cluster, self.tutorial.namespace)
+        tutorial = self.tutorial
+        targets = find_targets(tutorial.cluster, tutorial.namespace, tutorial.suite.workloads)
         proxied = [pod.name for pod in self.tutorial.pods() if pod.proxied]
 
         before = self.counts.sums(proxied, refusals, PASSED_ON)

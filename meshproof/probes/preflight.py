@@ -47,6 +47,11 @@ from meshproof.wording import listed
 OBJECTS = ROOT / "manifests" / "probes" / "preflight.yaml"
 CLIENT, SERVER, DENIED_NAME = "preflight-client", "preflight-server", "preflight-denied"
 CONTAINER = "baseline"
+#: Create and label the namespace, as every tutorial of Istio's does.
+INJECTED = (
+    "kubectl create namespace {namespace}",
+    "kubectl label namespace {namespace} istio-injection=enabled",
+)
 #: What the client calls, and whether a policy denies it.
 CALLS = {
     Call(SERVER, "http"): False,
@@ -166,7 +171,8 @@ def look(cluster: Cluster, namespace: str, progress: Progress) -> Lacking:
     ``EnvironmentBroken`` and ``ApiException`` where it cannot be found out, ``NotKept`` where
     nothing is injected.
     """
-    place = InjectionProbe(cluster, namespace, progress=progress, keep=lambda _: None)
+    commands = [command.format(namespace=namespace) for command in INJECTED]
+    place = InjectionProbe(cluster, namespace, commands, progress=progress, keep=lambda _: None)
     place.remove(wait=True)  # one that a killed run left behind
     try:
         place.create()

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from meshproof.analysis.observation import Observation
-from meshproof.probes.ingress import Ingress
+from meshproof.analysis.observation import Observation, unless
+from meshproof.mesh.ingress import Gateway
+from meshproof.suite.model import Served
 
 
-def unreachable(ingress: Ingress, count: int) -> Observation:
+def unreachable(ingress: Gateway, page: Served, count: int) -> Observation:
     """Ask for the page so often, where nobody is to be served: no answer, or a 404."""
-    responses = [ingress.view() for _ in range(count)]
-    served = [str(response) for response in responses if response.status not in (None, 404)]
+    answers = [ingress.request("GET", page.path) for _ in range(count)]
+    served = [str(answer) for answer in answers if answer.status not in (None, 404)]
     return Observation(
-        baselines=[f"{len(served)} of {count} requests were served before; e.g. {responses[0]}."],
+        baselines=[f"{len(served)} of {count} requests were served before; e.g. {answers[0]}."],
         problems=[f"{len(served)} of {count} requests were served: {one}" for one in served[:1]],
     )
 
 
-def served(ingress: Ingress, where: str) -> Observation:
+def served(ingress: Gateway, page: Served, where: str) -> Observation:
     """Ask for the page once, and say ``where`` it was served."""
-    response = ingress.view()
-    if response.status != 200:
-        return Observation(problems=[str(response)])
-    return Observation(results=[f"{where}: {response.page}."])
+    answer = ingress.request("GET", page.path)
+    if answer.status != 200:
+        return Observation(problems=[str(answer)])
+    another = f"{answer}, which is another page: it does not hold {page.holds.strip()}"
+    return Observation(
+        results=[f"{where}: {answer}."],
+        problems=unless(page.by(answer.status, answer.body), another),
+    )

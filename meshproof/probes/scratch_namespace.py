@@ -37,12 +37,12 @@ def namespace_aside(cluster: Cluster, name: str, progress: Progress) -> Iterator
         delete_namespace(cluster, name, progress, wait=False)
 
 
-def delete_namespaces(cluster: Cluster, name: str, progress: Progress) -> list[str]:
-    """Delete a tutorial's namespaces, those of its lanes and beside it too; returns their names.
+def delete_namespaces(cluster: Cluster, *tutorials: str, progress: Progress) -> list[str]:
+    """Delete tutorials' namespaces, those of their lanes and beside them too; returns their names.
 
     Raises as `delete_namespace` does.
     """
-    names = namespaces_of(cluster, name)
+    names = [name for one in tutorials for name in namespaces_of(cluster, one)]
     delete_all(cluster, names, progress)
     return names
 

@@ -7,6 +7,7 @@ The first lane has the way in for any host, as the tutorial publishes it; only o
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,24 @@ def lane_number(number: int, namespace: str) -> Lane:
     return own_lane(f"{namespace}-{number + 1}") if number else Lane(namespace)
 
 
+def namespaces_of_suites(names: Sequence[str], namespace: str | None) -> dict[str, str]:
+    """Return the namespace of each suite of a run, by its name.
+
+    ``names`` are in the order of the run. The first suite has ``namespace``, where one was chosen,
+    and each further one a namespace that is told by it and the suite; else they have their names.
+    """
+    first = names[:1]
+    return {
+        name: name if namespace is None else namespace if name in first else f"{namespace}-{name}"
+        for name in names
+    }
+
+
+def further_lane(number: int, namespace: str) -> Lane:
+    """Return a lane of a further suite by its number, from 0, whose host is its own in any case."""
+    return own_lane(lane_number(number, namespace).namespace)
+
+
 def manifests_of(lane: Lane, source: Path, target: Path) -> Path:
     """Return the manifests to follow in a lane: as published, or a copy that leads to its host.
 
@@ -81,6 +100,10 @@ def _led_to(document: dict[str, Any], host: str) -> dict[str, Any]:
     return document
 
 
-def other_namespaces(lane: Lane, namespace: str) -> set[str]:
-    """Return the namespaces that the other lanes of a run may have, whose first this is."""
-    return {lane_number(number, namespace).namespace for number in range(MOST)} - {lane.namespace}
+def other_namespaces(lane: Lane, *namespaces: str) -> set[str]:
+    """Return the namespaces that the other lanes of a run may have, by those of its suites."""
+    return {
+        lane_number(number, namespace).namespace
+        for namespace in namespaces
+        for number in range(MOST)
+    } - {lane.namespace}

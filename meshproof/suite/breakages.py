@@ -21,10 +21,10 @@ import yaml
 from meshproof.cluster.cluster import MENDING, Cluster
 from meshproof.cluster.objects import KINDS, get, patch
 from meshproof.documents import read, read_all
-from meshproof.paths import ROOT
-from meshproof.suite.registry import expectation_ids
+from meshproof.suite.registry import expectation_ids, suites
 
-BREAKAGES = ROOT / "manifests" / "voting" / "breakages"
+#: The folder of a suite's breakages, below that of its manifests.
+FOLDER = "breakages"
 #: Set by the API server; no part of what an object means.
 SERVER_SIDE = ("metadata", "status")
 
@@ -77,9 +77,15 @@ def read_breakage(file: Path) -> Breakage:
     )
 
 
-def all_breakages(folder: Path = BREAKAGES) -> list[Breakage]:
-    """Read all breakages, in the order of the specification."""
-    breakages = [read_breakage(file) for file in folder.glob("*.yaml")]
+def breakages_folders() -> list[Path]:
+    """Return where the breakages of each suite are; a suite may have none."""
+    return [suite.manifests / FOLDER for suite in suites()]
+
+
+def all_breakages(folders: Iterable[Path] | None = None) -> list[Breakage]:
+    """Read all breakages, those of all suites, in the order of the specification."""
+    where = breakages_folders() if folders is None else folders
+    breakages = [read_breakage(file) for folder in where for file in folder.glob("*.yaml")]
     ids = expectation_ids()
     return sorted(breakages, key=lambda one: (ids.index(one.expectation), one.name))
 
@@ -127,12 +133,18 @@ def is_outside(document: Mapping[str, Any]) -> bool:
     return document["kind"] not in (*KINDS, "Pod") or "namespace" in document["metadata"]
 
 
+def manifests_below(folder: Path) -> list[Path]:
+    """Return the manifests of a folder; breakages, which lie in it, are none."""
+    files = sorted(folder.rglob("*.yaml"))
+    return [file for file in files if FOLDER not in file.relative_to(folder).parts]
+
+
 def attribute(manifests: Path, annotations: Mapping[str, str]) -> None:
     """Have the manifests' objects that lie outside of the tutorial's namespace say whose they are.
 
     The namespace says it of what is in it; nobody could tell who left these.
     """
-    for file in [*manifests.glob("kubernetes/*.yaml"), *manifests.glob("istio/*.yaml")]:
+    for file in manifests_below(manifests):
         documents = read_all(file.read_text())
         outside = [document for document in documents if is_outside(document)]
         for document in outside:

@@ -36,18 +36,30 @@ class Stage:
 
     ``commands`` lead to it from the stage before; file names are relative to the suite's
     manifests, and ``{namespace}`` stands for the namespace. ``served`` says that the page
-    answers through the ingress from here on, and ``flagged`` that it does for holders of the
-    feature flag, too, from pods of a version of their own.
+    answers through the ingress from here on. ``also_for`` are the headers of users whom pods of
+    another version answer than everybody else's: the gateway must know these pods, too.
     """
 
     name: str
     commands: tuple[str, ...] = ()
     served: bool = False
-    flagged: bool = False
+    also_for: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def command_lines(self, namespace: str) -> list[str]:
         """The commands as they are typed."""
         return [command.format(namespace=namespace) for command in self.commands]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Served:
+    """How the page is known to be served: it answers 200 at a path, and holds a text."""
+
+    path: str = "/"
+    holds: str = ""
+
+    def by(self, status: int | None, body: str) -> bool:
+        """Whether an answer is the page."""
+        return status == 200 and self.holds in body
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -109,7 +121,8 @@ class Suite:
 
     ``source`` says where the tutorial was published; ``sections`` are the titles of its sections
     by their tags. ``calls`` are those that workloads may make: by the stage, and by who calls, who
-    is called. ``page`` are the ids of the page's elements, which only the suite's own steps know.
+    is called. ``served`` says where the page is and how it is told from others; ``page`` are the
+    ids of its elements, which only the suite's own steps know.
     """
 
     file: Path
@@ -121,6 +134,7 @@ class Suite:
     stages: tuple[Stage, ...]
     workloads: tuple[Workload, ...] = ()
     calls: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    served: Served = Served()
     page: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     deviations: tuple[Deviation, ...] = ()

@@ -24,6 +24,7 @@ from meshproof.cluster.objects import (
 )
 from meshproof.cluster.pods import PodState, older_than, pod_state, unsettled
 from meshproof.errors import EnvironmentBroken, PromiseBroken
+from meshproof.mesh.ingress import NO_UPSTREAM, Answer, Gateway
 from meshproof.mesh.injection import await_injection
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.mesh.loaded import (
@@ -34,12 +35,10 @@ from meshproof.mesh.loaded import (
     not_loaded,
     without_endpoint,
 )
-from meshproof.probes.ingress import FLAG, NO_UPSTREAM, Ingress
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.suite.differences import deviations, stage_of
 from meshproof.suite.model import Stage, Suite
-from meshproof.suite.registry import default_suite
 from meshproof.suite.stages import objects_after, objects_of_stages
 from meshproof.suite.transitions import from_the_beginning, path_to, way_back
 from meshproof.waiting import (
@@ -65,12 +64,12 @@ class Tutorial:
         self,
         cluster: Cluster,
         namespace: str,
+        suite: Suite,
         *,
         progress: Progress,
         ingress: str = "",
         host: str | None = None,
         keep: Callable[[Completed], None] = lambda _: None,
-        suite: Suite | None = None,
         manifests: Path | None = None,
         pods_since: str | None = None,
         others: Sequence[Mapping[str, Objects]] = (),
@@ -93,7 +92,7 @@ class Tutorial:
         self.host = host
         self.progress = progress
         self.keep = keep
-        self.suite = suite or default_suite()
+        self.suite = suite
         self.manifests = manifests or self.suite.manifests
         self.pods_since = pods_since
         self.others = others
@@ -188,29 +187,31 @@ class Tutorial:
         Raises ``NotKept``: both are promised.
         """
         self._await_workloads(stage)
-        if self.suite.stage(stage).flagged:
+        served = self.suite.served
+        if headers := self.suite.stage(stage).also_for:
             # Pods are ready a moment before the gateway knows them. What they answer then, if
             # only that the mesh lets nobody in, is for scenarios to judge.
             converge(
-                lambda: self._user().view(headers=FLAG),
-                until=lambda response: NO_UPSTREAM not in response.body,
-                what="the gateway knows the pods of 2.0",
+                lambda: self._asked(served.path, headers),
+                until=lambda answer: NO_UPSTREAM not in answer.body,
+                what=f"the gateway knows the pods for {listed(headers.values())}",
                 timeout=ROUTE_IN_FORCE,
                 successes=3,
                 promised=True,
             )
         if self.suite.stage(stage).served:
             converge(
-                lambda: self._user().view(),  # a new connection each time
-                until=lambda response: response.status == 200,
+                lambda: self._asked(served.path),
+                until=lambda answer: served.by(answer.status, answer.body),
                 what="the page is served through the ingress",
                 timeout=ROUTE_IN_FORCE,
                 successes=3,
                 promised=True,
             )
 
-    def _user(self) -> Ingress:
-        return Ingress(self.ingress, host=self.host)
+    def _asked(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Ask for a page, on a new connection."""
+        return Gateway(self.ingress, host=self.host).request("GET", path, headers=headers)
 
     def _await_workloads(self, stage: str) -> None:
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"

@@ -213,13 +213,6 @@ def _images() -> list[Recipe]:
         ),
         node.RECIPE,
         *_application_images(),
-        image_recipe(
-            "image-bookinfo",
-            "the Bookinfo application, all components",
-            folder="bookinfo",
-            base="debian",
-            stage=stage_wheels,
-        ),
         _application(loaded()),
     ]
 

@@ -31,10 +31,10 @@ from meshproof.paths import ROOT
 from meshproof.process import run
 from meshproof.run.lanes import Lane
 from meshproof.run.witness import BEAT, CROWD, NAMESPACES, STILL, WINDOW
-from meshproof.suite.breakages import BREAKAGES, altered_manifests, read_breakage
+from meshproof.suite.breakages import altered_manifests, read_breakage
 from meshproof.waiting import SYSTEM_READY, converge
 from meshproof.wording import STRUCK
-from tests.suites import MANIFESTS
+from tests.suites import BREAKAGES, MANIFESTS
 from tests.whole_runs import WholeRuns
 
 pytestmark = pytest.mark.exclusive

@@ -24,6 +24,7 @@ from meshproof.suite.tutorial import Tutorial
 from meshproof.tls.certificates import Held, misnamed, untrusted
 from meshproof.waiting import WORKLOADS_READY, converge
 from tests.authority import Authority, key_pem, new_key, pem_of
+from tests.suites import SUITE
 
 NAMESPACE = "certificates"
 ME = f"spiffe://cluster.local/ns/{NAMESPACE}/sa/default"
@@ -60,7 +61,7 @@ def pod(name: str, secret: str = "") -> Json:
 @pytest.fixture(scope="module")
 def mesh(cluster: Cluster, progress: Progress) -> Iterator[Tutorial]:
     """A namespace with one proxy as it should be and two that are not."""
-    namespace = Tutorial(cluster, NAMESPACE, progress=progress)
+    namespace = Tutorial(cluster, NAMESPACE, SUITE, progress=progress)
     namespace.delete()
     namespace.follow_to("namespace")
     key = new_key()

@@ -11,6 +11,7 @@ from meshproof.environment.options import Options
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
 from meshproof.suite.tutorial import Tutorial
+from tests.suites import SUITE
 
 APP, OTHER = "localhost/voting/app:1.0", "localhost/voting/analytics:1.0"
 
@@ -21,6 +22,7 @@ def tutorial(environment: Environment, lane: Lane, progress: Progress) -> Tutori
     tutorial = Tutorial(
         environment.cluster,
         lane.namespace,
+        SUITE,
         ingress=environment.loopback,
         progress=progress,
         pods_since=environment.pods_since,

@@ -16,7 +16,7 @@ from meshproof.progress import Progress
 from meshproof.run.lanes import manifests_of
 from meshproof.suite.round_trips import go
 from meshproof.suite.tutorial import Tutorial
-from tests.suites import MANIFESTS
+from tests.suites import MANIFESTS, SUITE
 
 #: Ways back over several stages, on which the page is served all the time.
 WAYS = [("cleaned-up", "lock-down"), ("canary", "updated"), ("lock-down", "exposed")]
@@ -42,6 +42,7 @@ def tutorial(
     return Tutorial(
         environment.cluster,
         lane.namespace,
+        SUITE,
         ingress=environment.loopback,
         host=lane.host,
         manifests=manifests_of(lane, MANIFESTS, tmp_path_factory.mktemp("manifests") / "lane"),

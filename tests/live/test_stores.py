@@ -18,6 +18,7 @@ from meshproof.progress import Progress
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
 from steps.voting.stored_rows import STORAGE, Row, amiss, mysql_rows, redis_rows
+from tests.suites import SUITE
 
 #: Both versions beside each other, without a way in: the page is asked for in an app's own pod.
 APPLIED = (
@@ -125,7 +126,7 @@ class Voter:
 @pytest.fixture(scope="module")
 def place(environment: Environment, progress: Progress) -> Iterator[Tutorial]:
     """A namespace with both versions."""
-    namespace = Tutorial(environment.cluster, "stores", progress=progress)
+    namespace = Tutorial(environment.cluster, "stores", SUITE, progress=progress)
     namespace.delete()
     namespace.follow_to("namespace")
     for file in APPLIED:

@@ -21,6 +21,7 @@ from meshproof.tls.check import Table, tls_check
 from meshproof.tls.evaluation import Row
 from meshproof.tls.modes import Status
 from meshproof.waiting import PROXIES_SYNCED, WORKLOADS_READY, converge
+from tests.suites import SUITE
 
 NAMESPACE = "tls-check"
 IMAGE = "localhost/voting/storage:1.0"
@@ -159,7 +160,7 @@ class Field:
 @pytest.fixture(scope="module")
 def field(cluster: Cluster, progress: Progress) -> Iterator[Field]:
     """A namespace with a client and a server in the mesh, one outside of it, and a lost one."""
-    tutorial = Tutorial(cluster, NAMESPACE, progress=progress)
+    tutorial = Tutorial(cluster, NAMESPACE, SUITE, progress=progress)
     tutorial.delete()
     found = Field(cluster)
     labels = {"istio-injection": "enabled"}

@@ -29,7 +29,7 @@ def test_two_runs_at_once_are_both_accepted(
 ) -> None:
     cluster, names = environment.cluster, [lane.namespace, f"{lane.namespace}-b"]
     # This run's own way in for any host is lent to the first of them.
-    delete_namespaces(cluster, lane.namespace, progress)
+    delete_namespaces(cluster, lane.namespace, progress=progress)
 
     def accept(namespace: str) -> Completed:
         return run(

@@ -19,10 +19,10 @@ from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
-from meshproof.suite.breakages import BREAKAGES, altered_manifests, read_breakage
+from meshproof.suite.breakages import altered_manifests, read_breakage
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import SYSTEM_READY, converge
-from tests.suites import MANIFESTS
+from tests.suites import BREAKAGES, MANIFESTS, SUITE
 from tests.whole_runs import WholeRuns
 
 
@@ -88,7 +88,7 @@ def test_a_red_of_the_time_in_which_the_ground_was_struck_is_inconclusive(
     accept: WholeRuns, environment: Environment, lane: Lane, tmp_path: Path
 ) -> None:
     cluster, namespace = environment.cluster, f"{lane.namespace}-whole"
-    Tutorial(cluster, namespace, progress=Progress()).delete()  # an earlier test's
+    Tutorial(cluster, namespace, SUITE, progress=Progress()).delete()  # an earlier test's
     breakage = read_breakage(BREAKAGES / "d3-two-app-pods.yaml")
     manifests = altered_manifests(breakage, MANIFESTS, tmp_path / "manifests")
     with struck(accept):
@@ -137,7 +137,7 @@ def test_what_a_mesh_does_not_let_the_harness_see_is_skipped_and_never_rejected(
 ) -> None:
     # To the run, a mesh whose proxies log no calls, by its own pods: the tutorial's would log.
     cluster, namespace = environment.cluster, f"{lane.namespace}-whole"
-    Tutorial(cluster, f"{namespace}-preflight", progress=Progress()).delete()
+    Tutorial(cluster, f"{namespace}-preflight", SUITE, progress=Progress()).delete()
     with silent(cluster, f"{namespace}-preflight"):
         ended = accept("-m", "T3 or D2")
     assert ended.code == ExitCode.PARTIAL, ended.printed

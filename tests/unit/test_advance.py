@@ -18,7 +18,9 @@ from meshproof.environment.environment import Environment
 from meshproof.environment.options import Options, read_options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.progress import Progress
-from tests.suites import NAMES, STAGES, objects_of_stages
+from meshproof.suite.model import Suite
+from meshproof.suite.registry import suite_named
+from tests.suites import NAMES, STAGES, SUITE, objects_of_stages
 
 #: Who holds what, beside us.
 TAKEN: dict[str, Holder] = {}
@@ -32,7 +34,7 @@ def options() -> Options:
 
 @pytest.mark.parametrize("stage", STAGES[:-1], ids=NAMES[:-1])
 def test_a_place_says_how_to_look_at_it_and_what_is_next(stage: Any) -> None:
-    place = Place("voting", stage, "http://127.0.0.1:4000", "/state/kubeconfig")
+    place = Place("voting", stage, "http://127.0.0.1:4000", "/state/kubeconfig", SUITE)
     lines = place.lines()
     assert lines[0] == f"The namespace voting is at stage “{stage.name}”."
     assert ("http://127.0.0.1:4000/" in lines[1]) is stage.served
@@ -43,7 +45,7 @@ def test_a_place_says_how_to_look_at_it_and_what_is_next(stage: Any) -> None:
 
 
 def test_after_the_last_stage_nothing_is_next() -> None:
-    lines = Place("voting", STAGES[-1], "http://mesh", "").lines()
+    lines = Place("voting", STAGES[-1], "http://mesh", "", SUITE).lines()
     assert lines[1:] == ["page        http://mesh/", "This is the last stage."]
 
 
@@ -53,7 +55,7 @@ def test_an_unknown_stage_is_refused_before_anything_is_brought_up(
     monkeypatch.setattr(bring_up, "up", lambda *_: pytest.fail("brought up"))
     with pytest.raises(UsageFailure, match="no stage “lockdown”; the stages are: namespace, depl"):
         advance(options, "lockdown", progress)
-    assert checked_stage("lock-down") == "lock-down"
+    assert checked_stage("lock-down", SUITE) == "lock-down"
 
 
 @pytest.fixture
@@ -77,8 +79,9 @@ def followed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             done.append("release")
 
     class Followed:
-        def __init__(self, cluster: Cluster, namespace: str, **_: object) -> None:
+        def __init__(self, cluster: Cluster, namespace: str, suite: Suite, **_: object) -> None:
             assert cluster.owner is not None and cluster.owner.namespace == namespace
+            done.append(f"{suite.name} in {namespace}") if suite is not SUITE else None
 
         def follow_to(self, stage: str) -> None:
             done.append(f"follow to {stage}")
@@ -99,7 +102,7 @@ def test_the_namespace_is_held_as_long_as_the_tutorial_is_followed(
         "follow to canary", "release",
     ]  # fmt: skip
     assert place == Place(
-        "voting", STAGES[NAMES.index("canary")], "http://page", "/state/kubeconfig"
+        "voting", STAGES[NAMES.index("canary")], "http://page", "/state/kubeconfig", SUITE
     )
 
 
@@ -117,6 +120,27 @@ def test_beside_a_run_nothing_is_followed(
         advance(options, "canary", progress)
     assert "follow to canary" not in followed
     assert followed[-1] == "release"
+
+
+def test_a_stage_is_looked_for_in_the_suite_that_is_named(
+    followed: list[str], progress: Progress
+) -> None:
+    options = read_options({"suite": "bookinfo"})
+    assert (options.namespace, options.manifests.name) == ("bookinfo", "bookinfo")
+    place = advance(options, "all-v1", progress)
+    assert followed[-3:] == ["bookinfo in bookinfo", "follow to all-v1", "release"]
+    assert place.suite is suite_named("bookinfo")
+    assert "page        http://page/productpage" in place.lines()
+    assert "`meshproof advance jason-v2 --suite bookinfo`" in "".join(place.lines())
+    with pytest.raises(UsageFailure, match="no stage “canary”; the stages are: namespace, depl"):
+        advance(options, "canary", progress)
+
+
+def test_a_namespace_that_is_given_is_no_other_suites() -> None:
+    options = read_options({"suite": "bookinfo", "namespace": "books"})
+    assert (options.namespace, options.manifests.name) == ("books", "bookinfo")
+    with pytest.raises(UsageFailure, match="no suite “shop”; the suites are: voting, bookinfo"):
+        read_options({"suite": "shop"})
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,7 @@ from meshproof.progress import Progress
 from meshproof.suite import tutorial as module
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, NotConverged
+from tests.suites import SUITE
 
 SILENT = EnvironmentBroken("The proxy of pod app does not answer.")
 KEY = ("gateway", "pod")
@@ -24,7 +25,7 @@ def tutorial(monkeypatch: pytest.MonkeyPatch) -> Tutorial:
     monkeypatch.setattr(
         module, "PROXIES_SYNCED", replace(PROXIES_SYNCED, seconds=0.05, interval=0.001)
     )
-    return Tutorial(cast("Cluster", None), "voting", progress=Progress(lambda _: None))
+    return Tutorial(cast("Cluster", None), "voting", SUITE, progress=Progress(lambda _: None))
 
 
 def told(

@@ -18,7 +18,7 @@ from benchmarks.page import page
 from benchmarks.sampling import RATE, REFUSED
 from benchmarks.suite import BREAKAGES, read_tests
 from meshproof.errors import UsageFailure
-from meshproof.suite.breakages import BREAKAGES as FOLDER
+from tests.suites import BREAKAGES as SUITE_BREAKAGES
 
 MACHINE = Machine(2, "a processor", 23.5, "6.1")
 FIGURES = [
@@ -144,7 +144,7 @@ def test_what_wrk_prints_is_read() -> None:
 
 
 def test_the_breakages_that_are_measured_are_there() -> None:
-    assert not {*BREAKAGES} - {file.stem for file in FOLDER.glob("*.yaml")}
+    assert not {*BREAKAGES} - {file.stem for file in SUITE_BREAKAGES.glob("*.yaml")}
 
 
 def test_bad_input_ends_before_anything_is_measured(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from meshproof.probes.injection import InjectionProbe
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.waiting import NotConverged, Timeout
-from tests.suites import stage_named
+from tests.suites import STAGES, stage_named
 
 NAMESPACE = "voting-injection"
 CREATE, LABEL = (
@@ -88,7 +88,9 @@ def kept() -> list[Completed]:
 @pytest.fixture
 def probe(namespace: Namespace, kept: list[Completed], progress: Progress) -> InjectionProbe:
     cluster = cast("Cluster", namespace)
-    return InjectionProbe(cluster, NAMESPACE, progress=progress, keep=kept.append)
+    return InjectionProbe(
+        cluster, NAMESPACE, STAGES[0].command_lines(NAMESPACE), progress=progress, keep=kept.append
+    )
 
 
 def test_the_namespace_is_made_and_labelled_as_the_tutorial_says(

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from meshproof.documents import read_all
-from meshproof.run.lanes import Lane, lane_number, manifests_of
+from meshproof.run.lanes import (
+    Lane,
+    further_lane,
+    lane_number,
+    manifests_of,
+    namespaces_of_suites,
+    other_namespaces,
+)
 from meshproof.suite.breakages import Breakage, all_breakages, altered_manifests
 from tests.suites import MANIFESTS
 
@@ -94,3 +101,25 @@ def test_a_copy_is_made_once(tmp_path: Path) -> None:
     (copy / "marker").touch()
     assert manifests_of(lane, MANIFESTS, tmp_path / "copy") == copy
     assert (copy / "marker").exists()
+
+
+def test_a_run_of_one_suite_is_in_its_namespace_or_the_one_that_was_chosen() -> None:
+    assert namespaces_of_suites(["bookinfo"], None) == {"bookinfo": "bookinfo"}
+    assert namespaces_of_suites(["bookinfo"], "books") == {"bookinfo": "books"}
+
+
+def test_each_further_suite_has_a_namespace_that_is_told_by_its_name() -> None:
+    both = ["voting", "bookinfo"]
+    assert namespaces_of_suites(both, None) == {"voting": "voting", "bookinfo": "bookinfo"}
+    assert namespaces_of_suites(both, "a") == {"voting": "a", "bookinfo": "a-bookinfo"}
+
+
+def test_every_lane_of_a_further_suite_has_a_host_of_its_own() -> None:
+    assert further_lane(0, "bookinfo") == Lane("bookinfo", "bookinfo.localhost")
+    assert further_lane(1, "bookinfo") == Lane("bookinfo-2", "bookinfo-2.localhost")
+
+
+def test_the_other_namespaces_of_a_run_are_those_of_all_its_suites() -> None:
+    others = other_namespaces(Lane("bookinfo"), "voting", "bookinfo")
+    assert {"voting", "voting-2", "bookinfo-2"} < others
+    assert "bookinfo" not in others

@@ -16,6 +16,7 @@ from kubernetes.client.exceptions import ApiException
 
 import fixtures.environment
 from fixtures.environment import BringUp
+from fixtures.scenarios import SUITES
 from meshproof.cluster.cluster import RUN, RUN_VARIABLE, TUTORIAL, Cluster, Owner, new_owner
 from meshproof.cluster.lease import ANY_HOST, DURATION, Leases, holder_of, living, of_namespace
 from meshproof.environment import bring_up as bringing
@@ -29,6 +30,7 @@ from meshproof.mesh.way_in import Occupant
 from meshproof.probes.inventory import Item
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
+from meshproof.suite.registry import suites
 from meshproof.waiting import NotConverged, Timeout
 
 NAME = of_namespace("voting")
@@ -234,7 +236,9 @@ def test_what_a_run_has_goes_where_what_was_put_back_failed(
 
 def bring_up(namespace: str, lanes: int = 0) -> BringUp:
     plugins = SimpleNamespace(getplugin=lambda name: None)
-    config: Any = SimpleNamespace(pluginmanager=plugins, getoption=lambda *_: lanes)
+    config: Any = SimpleNamespace(
+        pluginmanager=plugins, getoption=lambda *_: lanes, stash=pytest.Stash()
+    )
     os.environ[RUN_VARIABLE] = ""  # no other run has started this one
     return BringUp(config, Options.model_validate({"namespace": namespace}))
 
@@ -311,6 +315,16 @@ def test_a_gateway_for_any_host_that_no_run_has_is_named_where_it_is_in_the_way(
     asked.needs_any_host = True
     with pytest.raises(EnvironmentBroken, match="Gateway voting-app-gateway in namespace voting"):
         asked._claim(cluster)
+
+
+@pytest.mark.usefixtures("taken_over")
+def test_each_suite_of_a_run_holds_its_own_namespace(cluster: Cluster) -> None:
+    run, other = bring_up("voting"), bring_up("voting-bookinfo")
+    run.config.stash[SUITES] = suites()
+    run._claim(cluster)
+    assert run.owner.tutorials == ("voting", "voting-bookinfo")
+    with pytest.raises(EnvironmentBroken, match="in namespace voting-bookinfo "):
+        other._claim(cluster)
 
 
 @pytest.mark.usefixtures("taken_over")

@@ -81,6 +81,49 @@ def test_copies_for_a_whole_service_must_be_gone_once_nothing_asks_for_them() ->
     assert dropped.pattern.endswith('"runtime_fraction"')
 
 
+def with_fault(**fault: Any) -> dict[str, Any]:
+    return {**ROUTE, "spec": {"http": [{"fault": fault, "route": [{"destination": DESTINATION}]}]}}
+
+
+def dump_with(fault: str, of: str = CLUSTER) -> str:
+    """Two routes, of which the second has a fault, as Envoy tells of them."""
+    config = f'"typed_per_filter_config": {{"envoy.filters.http.fault": {{{fault}}}}}'
+    first = f'{{"match": {{"prefix": "/"}}, "route": {{"cluster": "{CLUSTER}"}}}}'
+    return f'{first}, {{"match": {{"prefix": "/"}}, "route": {{"cluster": "{of}"}}, {config}}}'
+
+
+DELAY = '"delay": {"fixed_delay": "7s", "percentage": {}}'
+ABORT = '"abort": {"http_status": 500, "percentage": {}}'
+
+
+@pytest.mark.parametrize(
+    ("fault", "has", "lacks"),
+    [
+        ({"delay": {"fixedDelay": "7s"}}, DELAY, [ABORT, DELAY.replace("7s", "2s")]),
+        ({"abort": {"httpStatus": 500}}, ABORT, [DELAY, ABORT.replace("500", "503")]),
+        ({"delay": {"fixedDelay": "100ms"}}, DELAY.replace("7s", "0.100s"), [ABORT]),
+    ],
+)
+def test_a_fault_is_loaded_where_the_route_to_the_subset_has_it(
+    fault: dict[str, Any], has: str, lacks: list[str]
+) -> None:
+    _, injected = awaited(with_fault(**fault))
+    assert injected.holds(dump_with(has), "voting")
+    assert not any(injected.holds(dump_with(other), "voting") for other in lacks)
+    assert not injected.holds(dump_with(has, of=CLUSTER.replace("voting.svc", "b.svc")), "voting")
+
+
+def test_a_fault_that_another_takes_the_place_of_is_awaited_to_go() -> None:
+    delayed, aborted = (
+        with_fault(**fault)
+        for fault in ({"delay": {"fixedDelay": "7s"}}, {"abort": {"httpStatus": 500}})
+    )
+    came, went = change([delayed], [aborted])
+    assert came.holds(dump_with(ABORT), "voting") and not came.gone
+    assert went.gone and not went.holds(dump_with(DELAY), "voting")
+    assert went.holds(dump_with(ABORT), "voting")
+
+
 def test_the_route_of_a_gateway_concerns_the_gateway_alone() -> None:
     service = {**ROUTE, "spec": {**ROUTE["spec"], "gateways": ["voting-app-gateway"]}}
     (wanted,) = awaited(service)

@@ -23,8 +23,7 @@ from meshproof.errors import ExitCode
 from meshproof.paths import ROOT
 from meshproof.signoff.allure_report import RESULTS
 from meshproof.signoff.document import read
-from meshproof.suite.breakages import BREAKAGES
-from tests.suites import IDS
+from tests.suites import BREAKAGES, IDS
 
 #: What takes longest, each with what is left out of it: all its scenarios, or some of them.
 ALL_LEFT_OUT = {"A1", "A3", "A4", "C7"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from meshproof.errors import ExitCode
+from meshproof.suite.model import Served
 from meshproof.suite.reading import SuiteInvalid, read_suite, read_suites
 
 #: A whole suite; line 1 is that of its name.
@@ -33,6 +34,7 @@ workloads:
 calls:
   open:
     till 1.0: [till 1.0]
+served: {path: /shop, holds: Welcome}
 images:
 - name: localhost/shop:1.0
   recipe: image-redis
@@ -74,6 +76,21 @@ def test_a_suite_is_what_its_file_says(write: Write) -> None:
     assert suite.arrows() == suite.arrows("open") == {("till 1.0", "till 1.0")}
     assert suite.features.name == "shop"
     assert suite.manifests.name == "shop"
+    assert suite.served == Served("/shop", "Welcome")
+
+
+def test_a_page_is_the_suites_where_it_is_200_and_holds_its_text() -> None:
+    page = Served("/shop", "Welcome")
+    assert page.by(200, "<h1>Welcome</h1>")
+    assert not page.by(200, "<h1>It works!</h1>")
+    assert not page.by(503, "<h1>Welcome</h1>")
+    assert not page.by(None, "")
+    assert Served().by(200, "anything")
+
+
+def test_a_suite_that_says_nothing_of_its_page_is_served_at_the_root(write: Write) -> None:
+    text = WHOLE.replace("served: {path: /shop, holds: Welcome}\n", "")
+    assert read_suite(write(text)).served == Served("/", "")
 
 
 def test_an_unknown_stage_is_answered_with_those_that_there_are(write: Write) -> None:
@@ -93,10 +110,10 @@ def test_an_unknown_stage_is_answered_with_those_that_there_are(write: Write) ->
         ("served: true", 'served: "yes"', 15, "“served” is \"yes\", and should be true or false"),
         ("name: shop", "name: 3", 1, "“name” is 3, and should be text, in quotes where it looks"
          " like something else"),
-        ("[S1]", "S1", 30, "“expectations” is \"S1\", and should be a list"),
+        ("[S1]", "S1", 31, "“expectations” is \"S1\", and should be a list"),
         ("section: deploy", "section: depoly", 8, "there is no section “depoly”; “deploy” is"
          " close"),
-        ("[S1]", "[X]", 30, "there is no expectation “X”; there are: S1"),
+        ("[S1]", "[X]", 31, "there is no expectation “X”; there are: S1"),
         ("- name: open\n", "- name: namespace\n", 14, "“namespace” is the name of an earlier one of"
          " the stages, too"),
         ("stages:\n", "stages:\n- name: early\n", 12, "no command leads to stage “early”;"
@@ -110,7 +127,7 @@ def test_an_unknown_stage_is_answered_with_those_that_there_are(write: Write) ->
          " close"),
         ("[till 1.0]", "[till 2.0]", 22, "there is no workload “till 2.0”; “till 1.0” is close"),
         ("port: 80", "port: a", 19, "“port” is \"a\", and should be a whole number"),
-        ("recipe: image-redis", "recipe: image-shop\n  folder: shop", 26, "there is no"
+        ("recipe: image-redis", "recipe: image-shop\n  folder: shop", 27, "there is no"
          " images/shop/Dockerfile to build localhost/shop:1.0 by"),
         ("title:", "name: twice\ntitle:", 2, "“name” stands twice"),
         ("title: A", "title: [A", 3, "this is no YAML: did not find expected ',' or ']'"),

@@ -36,7 +36,7 @@ from meshproof.signoff.verdict import Outcome
 from meshproof.signoff.verification import verify
 from meshproof.suite.tutorial import StepFailed
 from meshproof.waiting import WORKLOADS_READY, NotConverged, NotKept
-from tests.suites import IDS, NAMES
+from tests.suites import IDS, NAMES, SUITE
 
 # What one phase of a scenario says.
 
@@ -113,7 +113,7 @@ UP_TO, ON_TO = 'stage "{}"', 'the tutorial goes on to stage "{}"'
 def test_the_stages_of_a_scenario_are_those_that_its_steps_name(
     steps: list[str], stages: tuple[int, int]
 ) -> None:
-    assert stages_followed(stages_named(steps)) == stages
+    assert stages_followed(stages_named(steps), SUITE) == stages
 
 
 def test_scenarios_run_in_the_order_of_their_stages(ran: dict[str, Ran]) -> None:

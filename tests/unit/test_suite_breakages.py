@@ -27,7 +27,6 @@ from meshproof.probes.inventory import Item
 from meshproof.signoff.secrets import pattern_of, secrets_of
 from meshproof.suite import breakages
 from meshproof.suite.breakages import (
-    BREAKAGES,
     Breakage,
     all_breakages,
     altered,
@@ -39,6 +38,7 @@ from meshproof.suite.breakages import (
     is_outside,
     read_breakage,
 )
+from tests.suites import BREAKAGES
 
 MANIFESTS = ROOT / "manifests" / "voting"
 COMMITTED = all_breakages()
@@ -123,7 +123,7 @@ def test_what_is_not_a_whole_breakage_is_refused_by_name(
 def test_all_breakages_come_in_the_order_of_the_specification(tmp_path: Path) -> None:
     for name, of in (("d3-few", "D3"), ("a1-first", "A1"), ("d3-again", "D3")):
         write(tmp_path / f"{name}.yaml", {**WHOLE, "expectation": of})
-    assert [m.name for m in all_breakages(tmp_path)] == ["d3-again", "d3-few", "a1-first"]
+    assert [m.name for m in all_breakages([tmp_path])] == ["d3-again", "d3-few", "a1-first"]
 
 
 def test_a_reason_may_span_lines() -> None:

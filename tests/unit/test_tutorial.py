@@ -19,8 +19,8 @@ from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
 from meshproof.cluster.objects import Objects, owned, path_of
 from meshproof.cluster.pods import PodState
 from meshproof.errors import EnvironmentBroken, PromiseBroken
+from meshproof.mesh.ingress import Answer
 from meshproof.mesh.loaded import Loaded, change
-from meshproof.probes.ingress import Response
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.suite import tutorial as module
@@ -29,7 +29,7 @@ from meshproof.suite.model import Stage
 from meshproof.suite.stages import applied_documents, deleted_keys, objects_after, objects_of_stages
 from meshproof.suite.tutorial import StepFailed, Tutorial
 from meshproof.waiting import NotConverged, Timeout
-from tests.suites import MANIFESTS, NAMES, STAGES, stage_named
+from tests.suites import MANIFESTS, NAMES, STAGES, SUITE, stage_named
 
 NAMESPACE = "elsewhere"
 #: When each pod was made.
@@ -55,6 +55,7 @@ class World:
         self.waited: list[str] = []
         self.failing = ""
         self.statuses = [200]
+        self.page = f"<p{SUITE.served.holds}>"
         self.flagged = ["down for a moment"]
         self.viewed: list[str] = []
         self.stopping: list[dict[str, Any]] = []
@@ -170,15 +171,17 @@ class World:
         running = [self.pod(d) for d in deployments for _ in range(d["spec"]["replicas"])]
         return {"items": [*running, *self.stopping]}
 
-    def view(self, headers: Mapping[str, str] | None = None) -> Response:
+    def request(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """What the ingress answers, the last answer for ever; those with the flag, apart."""
+        assert (method, path) == ("GET", SUITE.served.path)
         if headers:
+            assert headers == {"Cookie": "featureflag=on"}
             body = self.flagged.pop(0) if len(self.flagged) > 1 else self.flagged[0]
             self.viewed.append(body)
-            return Response("GET", INGRESS, 503, body, "", 0.0)
+            return Answer("GET", INGRESS, 503, body, "", 0.0)
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         self.waited.append(f"page {status}")
-        return Response("GET", INGRESS, status, "", "", 0.0)
+        return Answer("GET", INGRESS, status, self.page, "", 0.0)
 
 
 def stored(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,7 +200,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(module, "delete", world.delete)
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
     monkeypatch.setattr(module, "objects_of_stages", objects_of)
-    monkeypatch.setattr(module, "Ingress", lambda url, host: {(INGRESS, None): world}[url, host])
+    monkeypatch.setattr(module, "Gateway", lambda url, host: {(INGRESS, None): world}[url, host])
     for name in ("NAMESPACE_GONE", "ROUTE_IN_FORCE", "WORKLOADS_READY"):
         monkeypatch.setattr(module, name, replace(AT_ONCE, seconds=0.5))
     monkeypatch.setattr(namespaces, "NAMESPACE_GONE", replace(AT_ONCE, seconds=0.5))
@@ -215,7 +218,12 @@ def kept() -> list[Completed]:
 @pytest.fixture
 def tutorial(world: World, kept: list[Completed], progress: Progress) -> Tutorial:
     return Tutorial(
-        cast("Cluster", world), NAMESPACE, ingress=INGRESS, progress=progress, keep=kept.append
+        cast("Cluster", world),
+        NAMESPACE,
+        SUITE,
+        ingress=INGRESS,
+        progress=progress,
+        keep=kept.append,
     )
 
 
@@ -550,6 +558,13 @@ def test_a_page_that_is_never_served_says_what_was(world: World, tutorial: Tutor
     world.is_at(SERVED[0].name)
     world.statuses = [503]
     with pytest.raises(NotConverged, match="HTTP 503"):
+        tutorial.settle(SERVED[0].name)
+
+
+def test_another_page_than_the_suites_is_not_served(world: World, tutorial: Tutorial) -> None:
+    world.is_at(SERVED[0].name)
+    world.page = "<p>It works!</p>"
+    with pytest.raises(NotConverged, match="the page is served through the ingress"):
         tutorial.settle(SERVED[0].name)
 
 

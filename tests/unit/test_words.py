@@ -28,8 +28,8 @@ STILL = {
     "meshproof/probes/plaintext_canary.py",
     "meshproof/probes/pod_exec.py",
 }
-#: Ids that are everybody's words, too.
-COMMON = {"host", "problem", "reset", "status", "version"}
+#: Ids and names of apps that are everybody's words, too.
+COMMON = {"details", "host", "problem", "reset", "status", "version"}
 
 
 def words_of(suite: Suite) -> set[str]:
@@ -44,7 +44,8 @@ def words_of(suite: Suite) -> set[str]:
     images |= {image.recipe for image in suite.images if image.folder}
     ids = set(suite.page) - COMMON
     page = {form for one in ids for form in (f'"{one}"', f'#{one}"', f"/{one}/")}
-    return {workload.app for workload in suite.workloads} | files | images | page
+    apps = {workload.app for workload in suite.workloads} - COMMON
+    return apps | files | images | page
 
 
 def readers() -> Iterator[Path]:

@@ -14,6 +14,8 @@ from meshproof.paths import ROOT
 
 FOLDER = ROOT / "manifests" / "bookinfo"
 WORKLOADS = "platform/kube/bookinfo.yaml"
+#: The one file that the sample does not have.
+STRICT = "networking/peer-authentication-strict.yaml"
 #: As Istio's sample calls them, and what each states, in the order of what kubectl prints.
 PUBLISHED = {
     WORKLOADS: [
@@ -73,9 +75,15 @@ def destinations(file: str) -> Iterator[tuple[str, str]]:
                 yield each["destination"]["host"], each["destination"]["subset"]
 
 
-def test_files_are_the_published_ones() -> None:
+def test_files_are_the_published_ones_and_one_of_our_own() -> None:
     found = {file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*") if file.is_file()}
-    assert found == set(PUBLISHED)
+    assert {file for file in found if not file.startswith("breakages/")} == {*PUBLISHED, STRICT}
+
+
+def test_our_own_file_demands_mutual_tls_of_everybody() -> None:
+    (policy,) = stated(STRICT)
+    assert (policy["kind"], policy["metadata"]["name"]) == ("PeerAuthentication", "default")
+    assert policy["spec"] == {"mtls": {"mode": "STRICT"}}
 
 
 @pytest.mark.parametrize("file", PUBLISHED)
@@ -84,7 +92,7 @@ def test_each_file_states_the_published_objects(file: str) -> None:
     assert found == PUBLISHED[file]
 
 
-@pytest.mark.parametrize("file", PUBLISHED)
+@pytest.mark.parametrize("file", [*PUBLISHED, STRICT])
 def test_every_object_carries_the_label_of_its_owner(file: str) -> None:
     for each in stated(file):
         assert each["metadata"]["labels"].items() >= OWNED.items()

@@ -1,0 +1,56 @@
+Feature: Deploy Bookinfo
+  All components of Bookinfo run in a namespace of the mesh, reviews in three
+  versions, and users reach the product page through the ingress gateway.
+
+  @bookinfo @B1
+  Scenario: Bookinfo's file creates exactly what the tutorial lists
+    Given stage "namespace"
+    And the objects of the namespace are listed
+    When the tutorial goes on to stage "deployed"
+    Then the command with "platform/kube/bookinfo.yaml" printed
+      """
+      service/details created
+      serviceaccount/bookinfo-details created
+      deployment.apps/details-v1 created
+      service/ratings created
+      serviceaccount/bookinfo-ratings created
+      deployment.apps/ratings-v1 created
+      service/reviews created
+      serviceaccount/bookinfo-reviews created
+      deployment.apps/reviews-v1 created
+      deployment.apps/reviews-v2 created
+      deployment.apps/reviews-v3 created
+      service/productpage created
+      serviceaccount/bookinfo-productpage created
+      deployment.apps/productpage-v1 created
+      """
+    And the namespace has no new objects but those printed as created
+
+  @bookinfo @B1
+  Scenario: Every component of Bookinfo runs with a proxy, reviews in three versions
+    Given stage "deployed"
+    When the pods are listed
+    Then there are exactly these pods
+      | app         | version | pods |
+      | productpage | v1      | 1    |
+      | details     | v1      | 1    |
+      | reviews     | v1      | 1    |
+      | reviews     | v2      | 1    |
+      | reviews     | v3      | 1    |
+      | ratings     | v1      | 1    |
+    And every pod is 2/2, Running and was never restarted
+    And every proxy is in sync with istiod
+
+  @bookinfo @B1
+  Scenario: Bookinfo's Gateway and VirtualService open the way to the product page
+    Given stage "deployed"
+    And 20 requests through the ingress get no page
+    When the tutorial goes on to stage "exposed"
+    Then the page is served through the ingress
+
+  @bookinfo @B3 @last @long
+  Scenario: Nothing of Bookinfo is left behind
+    Given stage "strict"
+    And the cluster holds objects of the tutorial
+    When the namespace of the tutorial is deleted, and those beside it
+    Then the cluster holds no object of the tutorial any more

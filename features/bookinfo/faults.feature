@@ -1,0 +1,55 @@
+Feature: Fault injection
+  Calls of ratings are delayed, and then aborted, for the user jason alone.
+
+  @bookinfo @B2
+  Scenario: A delay of 7 seconds is met by jason's calls of ratings, and by nobody else's
+    Given stage "jason-v2"
+    And ratings answer jason with 200 at once, and everyone else too
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When the tutorial goes on to stage "ratings-delayed"
+    Then ratings answer jason with 200 after 7 seconds
+    And ratings answer everyone else with 200 at once meanwhile
+
+  @bookinfo @B2
+  Scenario: While ratings are delayed for jason, his page alone lacks its reviews
+    Given stage "ratings-delayed"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    And samples of jason that notice a leak of 10 % with 99 % confidence
+    When product pages of everyone else are sampled while jason waits for his
+    Then every page of jason shows no reviews
+    And every page of everyone else shows no stars
+    And every page of everyone else comes within 3 seconds
+
+  @bookinfo @B2 @finding
+  Scenario: The product page does not wait as long as ratings are delayed
+    Given stage "ratings-delayed"
+    When 10 product pages of jason are viewed at once
+    Then each of these pages shows no reviews after 6 seconds
+
+  @bookinfo @B2
+  Scenario: An abort with status 500 is met by jason's calls of ratings, and by nobody else's
+    Given stage "ratings-aborted"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When ratings are asked as jason, and as everyone else meanwhile
+    Then ratings answered jason with 500 at once
+    And ratings answered everyone else with 200 at once
+
+  @bookinfo @B2
+  Scenario: While ratings are aborted for jason, his page alone says that they are unavailable
+    Given stage "ratings-aborted"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When product pages of jason and of everyone else are sampled in turn through the ingress
+    Then every page of jason shows no ratings
+    And every page of everyone else shows no stars
+
+  @bookinfo @B2
+  Scenario: Aborted calls end in the mesh and never come to ratings, by what the pods logged
+    Given stage "ratings-aborted"
+    When 20 product pages are viewed by jason, and as many by another user
+    Then the pods logged so many requests for either user, and none for anybody else
+      | workload   | jason | another user |
+      | details v1 | 20    | 20           |
+      | reviews v1 | 0     | 20           |
+      | reviews v2 | 20    | 0            |
+      | reviews v3 | 0     | 0            |
+      | ratings v1 | 0     | 0            |

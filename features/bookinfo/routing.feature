@@ -1,0 +1,57 @@
+Feature: Request routing
+  All users get reviews v1, without stars, until the user jason is routed to v2,
+  with black stars.
+
+  @bookinfo @B1
+  Scenario: Once routes lead all components to v1, all users get reviews v1
+    Given stage "subsets"
+    And 90 product pages show no stars, black stars and red stars by turns
+    And stage "all-v1"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When product pages of jason and of everyone else are sampled in turn through the ingress
+    Then every page of jason shows no stars
+    And every page of everyone else shows no stars
+
+  @bookinfo @B1
+  Scenario: Jason gets reviews v2, and everyone else v1
+    Given stage "jason-v2"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When product pages of jason and of everyone else are sampled in turn through the ingress
+    Then every page of jason shows black stars
+    And every page of everyone else shows no stars
+
+  @bookinfo @B1
+  Scenario: Nothing but signing in as jason leads to reviews v2
+    Given stage "jason-v2"
+    When the product page is viewed 3 times in every way of being jason or coming close
+    Then whoever is jason sees black stars, and everyone else no stars
+
+  @bookinfo @B1
+  Scenario: Every route of the sidecars to another version of reviews than v1 asks for the header of the user alone
+    Given stage "jason-v2"
+    When the routes to "reviews" that the sidecars have loaded are read
+    Then each sidecar has routes to "reviews" elsewhere than to "v1" for "end-user" alone
+
+  @bookinfo @B1
+  Scenario: Reviews v2 is asked for jason alone, by what the pods logged
+    Given stage "jason-v2"
+    When 20 product pages are viewed by jason, and as many by another user
+    Then the pods logged so many requests for either user, and none for anybody else
+      | workload   | jason | another user |
+      | details v1 | 20    | 20           |
+      | reviews v1 | 0     | 20           |
+      | reviews v2 | 20    | 0            |
+      | reviews v3 | 0     | 0            |
+      | ratings v1 | 20    | 0            |
+
+  @bookinfo @B1
+  Scenario: In a browser, black stars come with signing in as jason and go with signing out
+    Given stage "jason-v2"
+    When jason signs in by the page's form in a browser, signs out, and anna signs in
+    Then the browser showed these product pages
+      | after          | signed in | reviews     |
+      | opening        | nobody    | no stars    |
+      | jason signs in | jason     | black stars |
+      | signing out    | nobody    | no stars    |
+      | anna signs in  | anna      | no stars    |
+    And all that the product page asks for was loaded each time

@@ -1,0 +1,88 @@
+Feature: Traffic shifting
+  Half of all users get reviews v3, with red stars, and then all of them, in the
+  end by mutual TLS alone.
+
+  @bookinfo @B3
+  Scenario: Half of all pages are of reviews v1, and half of v3
+    Given stage "half-v3"
+    And samples that tell even shares from 60/40
+    When product pages are sampled through the ingress until the shares of their stars are decided
+    Then every sampled page shows no stars or red stars
+    And no stars and red stars come in even shares
+    And the pods of reviews logged just as many requests as pages showed their stars
+
+  @bookinfo @B3
+  Scenario: In the end all users get reviews v3
+    Given stage "all-v3"
+    And samples that notice a leak of 1 % with 99.9 % confidence
+    When product pages of jason and of everyone else are sampled in turn through the ingress
+    Then every page of jason shows red stars
+    And every page of everyone else shows red stars
+
+  @bookinfo @B3
+  Scenario: In the end every route of the sidecars to reviews leads to v3
+    Given stage "all-v3"
+    When the routes to "reviews" that the sidecars have loaded are read
+    Then every route to "reviews" leads to version "v3"
+
+  @bookinfo @B1 @B2 @B3
+  Scenario: No view of the product page is lost while traffic is routed, disturbed and shifted
+    Given stage "subsets"
+    And readers and jason view the product page throughout
+    When the tutorial goes on to stage "strict"
+    Then no view of the product page failed
+    And readers saw no stars alone from "all-v1" until "half-v3" began
+    And readers saw red stars alone from "all-v3" on
+
+  @bookinfo @B3
+  Scenario: Before mutual TLS is demanded, tls-check shows that it is automatic
+    Given stage "all-v3"
+    When tls-check is run for "productpage, details, reviews, ratings"
+    Then tls-check prints these rows
+      | HOST:PORT                                      | STATUS | SERVER    | CLIENT | AUTHN POLICY | DESTINATION RULE        |
+      | productpage.{namespace}.svc.cluster.local:9080 | AUTO   | mTLS/HTTP | -      | -            | productpage/{namespace} |
+      | details.{namespace}.svc.cluster.local:9080     | AUTO   | mTLS/HTTP | -      | -            | details/{namespace}     |
+      | reviews.{namespace}.svc.cluster.local:9080     | AUTO   | mTLS/HTTP | -      | -            | reviews/{namespace}     |
+      | ratings.{namespace}.svc.cluster.local:9080     | AUTO   | mTLS/HTTP | -      | -            | ratings/{namespace}     |
+
+  @bookinfo @B3
+  Scenario: Where mutual TLS is demanded, tls-check shows it on both sides of every service
+    Given stage "strict"
+    When tls-check is run for "productpage, details, reviews, ratings"
+    Then tls-check prints these rows
+      | HOST:PORT                                      | STATUS | SERVER | CLIENT | AUTHN POLICY        | DESTINATION RULE        |
+      | productpage.{namespace}.svc.cluster.local:9080 | OK     | mTLS   | mTLS   | default/{namespace} | productpage/{namespace} |
+      | details.{namespace}.svc.cluster.local:9080     | OK     | mTLS   | mTLS   | default/{namespace} | details/{namespace}     |
+      | reviews.{namespace}.svc.cluster.local:9080     | OK     | mTLS   | mTLS   | default/{namespace} | reviews/{namespace}     |
+      | ratings.{namespace}.svc.cluster.local:9080     | OK     | mTLS   | mTLS   | default/{namespace} | ratings/{namespace}     |
+
+  @bookinfo @B3
+  Scenario: Where mutual TLS is demanded, reviews v3 alone is asked for all users, by what the pods logged
+    Given stage "strict"
+    When 20 product pages are viewed by jason, and as many by another user
+    Then the pods logged so many requests for either user, and none for anybody else
+      | workload   | jason | another user |
+      | details v1 | 20    | 20           |
+      | reviews v1 | 0     | 0            |
+      | reviews v2 | 0     | 0            |
+      | reviews v3 | 20    | 20           |
+      | ratings v1 | 20    | 20           |
+
+  @bookinfo @B3 @needs-access-log
+  Scenario: Where mutual TLS is demanded, each call for a page carries its caller's own identity
+    Given stage "strict"
+    When 20 product pages are viewed by jason, and as many by another user
+    Then the proxies logged exactly these callers of the pods
+      | caller               | server         | as                                                                        |
+      | istio-ingressgateway | productpage v1 | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
+      | productpage v1       | details v1     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-productpage                  |
+      | productpage v1       | reviews v3     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-productpage                  |
+      | reviews v3           | ratings v1     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-reviews                      |
+
+  @bookinfo @B3 @needs-request-counts @needs-refusal-counts
+  Scenario: Once mutual TLS is demanded, a client outside the mesh is refused by all of Bookinfo
+    Given stage "all-v3"
+    And a client outside the mesh is served in plain text by every pod and every Service
+    When the tutorial goes on to stage "strict"
+    Then the client outside the mesh is refused in plain text without a response
+    And the servers' proxies count every attempt as refused, and pass no byte on

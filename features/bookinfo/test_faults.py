@@ -1,0 +1,5 @@
+"""The scenarios of `faults.feature`."""
+
+from pytest_bdd import scenarios
+
+scenarios("bookinfo/faults.feature")

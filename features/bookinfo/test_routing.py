@@ -1,0 +1,5 @@
+"""The scenarios of `routing.feature`."""
+
+from pytest_bdd import scenarios
+
+scenarios("bookinfo/routing.feature")

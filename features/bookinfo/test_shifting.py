@@ -1,0 +1,5 @@
+"""The scenarios of `shifting.feature`."""
+
+from pytest_bdd import scenarios
+
+scenarios("bookinfo/shifting.feature")

@@ -1,0 +1,1 @@
+"""Steps that Bookinfo alone needs, and what they look with."""

@@ -1,0 +1,124 @@
+"""Users who go on viewing the product page while the tutorial goes on, and what they see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+
+from meshproof.analysis.observation import Observation, unless
+from meshproof.analysis.timeline import Request, Timeline
+from meshproof.probes.ingress import Ingress, Response
+from meshproof.probes.steady import SteadyTraffic, User
+from meshproof.wording import NAMED, in_turn, number
+from steps.bookinfo.product_page import NO_RATINGS, NO_REVIEWS, parse_product_page
+from steps.bookinfo.readers import ANNA, JASON, signed_in
+from steps.bookinfo.views import view
+
+#: Requests a second, of each user.
+PACE = 6.0
+#: Requests of each user that must tell of what the last step led to.
+REQUESTS_OF_EACH = 10
+READER = "a reader"
+#: Who views the page: on a connection that is kept, or on new ones.
+USERS = (
+    User(f"{READER}, on a kept connection", PACE),
+    User(f"{READER}, on new connections", PACE, signed_in(ANNA), fresh=True),
+    User(f"{JASON}, on a kept connection", PACE, signed_in(JASON)),
+    User(f"{JASON}, on new connections", PACE, signed_in(JASON), fresh=True),
+)
+
+
+class ProductPageTraffic(SteadyTraffic):
+    """Steady traffic that views the product page alone."""
+
+    def _ask(self, user: User, kept: Ingress, vote: str) -> Request:
+        del vote
+        at = self.now()
+        with closing(self._user()) if user.fresh else nullcontext(kept) as ingress:
+            return request_of(at, user.name, view(ingress, user.headers))
+
+
+@contextmanager
+def reading_on(url: str, host: str | None = None) -> Iterator[ProductPageTraffic]:
+    """Have users who view the product page, and end at the latest here."""
+    traffic = ProductPageTraffic(url, host)
+    try:
+        yield traffic
+    finally:
+        traffic.end()
+
+
+def begin(traffic: SteadyTraffic) -> None:
+    """Have all of them begin, and wait until each was answered."""
+    for user in USERS:
+        traffic.begin(user)
+    traffic.await_requests()
+
+
+def request_of(at: float, user: str, response: Response) -> Request:
+    """Write one view down; a reader's that lacks reviews, ratings or details is not served.
+
+    The faults are for jason, so his page is served whatever it says of his reviews.
+    """
+    shown = pod = problem = ""
+    try:
+        if response.status != 200:
+            raise ValueError(str(response))
+        page = parse_product_page(response.body)
+        shown, pod = page.shown, page.pod or "nobody"
+        lacks = not page.details or (user.startswith(READER) and shown in (NO_REVIEWS, NO_RATINGS))
+        problem = f"not a whole page: {page}" if lacks else ""
+    except ValueError as error:
+        problem = str(error)
+    return Request(
+        at, response.seconds, user, response.method, response.status, shown, pod, "", "", "",
+        problem,
+    )  # fmt: skip
+
+
+def ended(traffic: SteadyTraffic) -> Timeline:
+    """End the users, once they have told of what the last step led to, too."""
+    traffic.end(after=REQUESTS_OF_EACH)
+    return traffic.timeline()
+
+
+def lived_through(timeline: Timeline) -> Observation:
+    """Every view, written down, and what each step was like."""
+    failures = "".join(f"{line}\n" for line in timeline.failures())
+    return Observation(
+        details=timeline.summary(),
+        texts={"timeline": timeline.table(), "views that failed": failures},
+    )
+
+
+def all_served(timeline: Timeline) -> Observation:
+    """Hold all views against failures."""
+    failures, count = timeline.failures(), len(timeline.requests)
+    return Observation(
+        results=[
+            f"{len(failures)} of {count} views failed, in {number(len(timeline.steps), 'step')}."
+        ],
+        problems=unless(
+            count and timeline.steps and not failures,
+            f"{len(failures)} of {count} views failed: {in_turn(failures, most=NAMED)}",
+        ),
+    )
+
+
+def readers_saw(timeline: Timeline, shown: str, after: str, until: str = "") -> Observation:
+    """Hold what readers saw once a stage was in force, until another began, if one is named."""
+    begin = timeline.entered(after)[1]
+    end = timeline.entered(until)[0] if until else math.inf
+    views = [one for one in timeline.between(begin, end) if one.user.startswith(READER)]
+    others = [one for one in views if one.version != shown]
+    span = f"after “{after}”" + (f" and before “{until}”" if until else "")
+    return Observation(
+        results=[f"{len(others)} of {number(len(views), 'page')} of readers {span} were other "
+                 f"than {shown}."],
+        problems=unless(views and not others, _others(views, others, span)),
+    )  # fmt: skip
+
+
+def _others(views: Sequence[Request], others: Sequence[Request], span: str) -> str:
+    return f"{span} {len(others)} of {len(views)} were other: {in_turn(others, most=NAMED)}"

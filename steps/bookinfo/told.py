@@ -1,0 +1,196 @@
+"""Who asked which pod, by what the pods and their proxies logged themselves."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from meshproof.analysis.observation import Observation, unless
+from meshproof.errors import PromiseBroken
+from meshproof.mesh.access_log import AccessLog, Call, acquaintances, seconds_since
+from meshproof.mesh.authority import mesh_config, trust_domain
+from meshproof.probes.capture import places
+from meshproof.probes.ingress import Ingress
+from meshproof.suite.tutorial import Tutorial
+from meshproof.waiting import LOGS_WRITTEN, converge
+from meshproof.wording import by_name, number
+from steps.bookinfo.readers import EVERYONE_ELSE, JASON, reader, signed_in
+from steps.bookinfo.views import view
+
+#: The components that are asked for each page, or for its reviews.
+ASKED = ("details", "reviews", "ratings")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A request as a component logged it: when, by its own clock, and for whom."""
+
+    time: str
+    end_user: str
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """Pages that were viewed: since when (this machine's clock), and so many by each user.
+
+    ``marker`` is the name of who viewed one before all others, and in the path of that view.
+    """
+
+    begun: float
+    marker: str
+    reader: str
+    pages: int
+
+
+def view_by_both(ingress: Ingress, pages: int) -> Viewed:
+    """View the page as jason and as another user, so often each, in turn.
+
+    Raises ``PromiseBroken`` where one view is not answered with 200.
+    """
+    viewed = Viewed(time.monotonic(), reader(), reader(), pages)
+    first = view(ingress, signed_in(viewed.marker), f"?{viewed.marker}")
+    rest = [view(ingress, signed_in(name)) for _ in range(pages) for name in (JASON, viewed.reader)]
+    failed = [one for one in (first, *rest) if one.status != 200]
+    if failed:
+        raise PromiseBroken(f"{len(failed)} of {len(rest) + 1} views failed: {failed[0]}")
+    return viewed
+
+
+def entries_in(log: str) -> list[Entry]:
+    """Read the requests that a component logged; other lines are left out."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [
+        Entry(line["time"], line.get("end_user") or "")
+        for line in lines
+        if line.get("event") == "request"
+    ]
+
+
+def logged(tutorial: Tutorial, apps: Collection[str], begun: float) -> dict[str, list[Entry]]:
+    """Read what the pods of some apps logged since a moment, by workload."""
+    found: dict[str, list[Entry]] = {}
+    for pod in tutorial.pods():
+        if pod.app in apps:
+            log = tutorial.cluster.core.read_namespaced_pod_log(
+                pod.name, tutorial.namespace, container=pod.app, since_seconds=seconds_since(begun)
+            )
+            found.setdefault(pod.workload, []).extend(entries_in(str(log)))
+    return found
+
+
+def since_marker(entries: Mapping[str, Sequence[Entry]], marker: str) -> dict[str, list[Entry]]:
+    """Leave out what was logged before the first that was logged for the marker, and all of its."""
+    first = min(
+        (one.time for logged in entries.values() for one in logged if one.end_user == marker),
+        default="",
+    )
+    return {
+        workload: [one for one in logged if one.time >= first and one.end_user != marker]
+        for workload, logged in entries.items()
+    }
+
+
+def requests_of(tutorial: Tutorial, viewed: Viewed, rows: Sequence[Sequence[str]]) -> Observation:
+    """Hold what each workload logged for each user against rows: workload, jason, everyone else.
+
+    Raises ``NotConverged`` where they log less.
+    """
+    wanted = {workload: (int(his), int(others)) for workload, his, others in rows}
+    least = sum(map(sum, wanted.values()))
+
+    def look() -> dict[str, list[Entry]]:
+        return since_marker(logged(tutorial, ASKED, viewed.begun), viewed.marker)
+
+    entries = converge(
+        look,
+        until=lambda found: sum(map(len, found.values())) >= least,
+        what=f"the pods have logged {least} requests",
+        timeout=LOGS_WRITTEN,
+        promised=True,
+    ).value
+    return held_against(entries, viewed.reader, wanted)
+
+
+def held_against(
+    entries: Mapping[str, Iterable[Entry]], name: str, wanted: Mapping[str, tuple[int, int]]
+) -> Observation:
+    """Hold how often each workload was asked for jason, and for who has a name, against numbers."""
+    asked = {workload: Counter(one.end_user for one in logged)
+             for workload, logged in sorted(entries.items())}  # fmt: skip
+    seen = {workload: (users[JASON], users[name]) for workload, users in asked.items()}
+    nobodys = sum(users.total() - users[JASON] - users[name] for users in asked.values())
+    lines = [f"{workload}: {his} for {JASON}, {others} for {EVERYONE_ELSE}"
+             for workload, (his, others) in seen.items()]  # fmt: skip
+    told = "; ".join(lines)
+    return Observation(
+        results=[f"The pods logged: {told}."],
+        problems=[
+            *unless(seen == dict(wanted), told),
+            *unless(not nobodys, f"{number(nobodys, 'request')} that nobody made"),
+        ],
+    )
+
+
+def served_as_shown(
+    entries: Mapping[str, Iterable[Entry]], name: str, shown: Mapping[str, int]
+) -> Observation:
+    """Hold how often each version of reviews was asked for who has a name against their pages."""
+    asked = {
+        workload.rpartition(" ")[2]: sum(one.end_user == name for one in logged)
+        for workload, logged in sorted(entries.items())
+    }
+    told = f"asked: {by_name(asked)}; pages: {by_name(dict(sorted(shown.items())))}"
+    wrong = {version for version, count in asked.items() if count != shown.get(version, 0)}
+    return Observation(
+        results=[f"The pods of reviews logged as many requests as pages showed their stars: "
+                 f"{by_name(asked)}."],
+        problems=unless(asked and not wrong and shown.keys() <= asked.keys(), told),
+    )  # fmt: skip
+
+
+def callers_seen(
+    tutorial: Tutorial, access_log: AccessLog, viewed: Viewed, rows: Sequence[Sequence[str]]
+) -> Observation:
+    """Hold the calls that the servers' proxies logged against rows: caller, server and identity.
+
+    ``{namespace}`` and ``{domain}`` in it stand for those of the mesh. Raises ``NotConverged``
+    where the proxies do not log as many calls.
+    """
+    place = {"namespace": tutorial.namespace, "domain": trust_domain(mesh_config(tutorial.cluster))}
+    expected = {
+        (caller, server, "HTTP", identity.format(**place)) for caller, server, identity in rows
+    }
+    by_address = {one.address: one.workload for one in places(tutorial.cluster, tutorial.namespace)}
+    by_pod = {pod.name: pod.workload for pod in tutorial.pods()}
+    # Each page is one call along each arrow.
+    least = (2 * viewed.pages + 1) * len({server for _, server, _ in rows})
+
+    def look() -> list[Call]:
+        calls = access_log.calls(by_pod, seconds_since(viewed.begun))
+        # By the proxies' own clocks: from the first of these calls on.
+        begun = min(call.start for call in calls if viewed.marker in call.path)
+        return [call for call in calls if call.start >= begun]
+
+    calls = converge(
+        look,
+        until=lambda calls: len(calls) >= least,
+        what=f"the proxies have logged {least} calls",
+        timeout=LOGS_WRITTEN,
+        promised=True,
+    ).value
+    seen = acquaintances(calls, by_address, by_pod)
+    lines = [
+        f"{caller} → {server}, {protocol}: {times} as {identity or 'nobody'}"
+        for (caller, server, protocol, identity), times in sorted(seen.items())
+    ]
+    return Observation(
+        results=[
+            f"{number(sum(seen.values()), 'call')} over {number(len(seen), 'arrow')}; "
+            f"{len(set(seen) ^ expected)} by a caller or as an identity not expected, or missing."
+        ],
+        details=lines,
+        problems=unless(set(seen) == expected, "; ".join(lines)),
+    )
