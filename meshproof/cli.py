@@ -223,15 +223,15 @@ def images_group() -> None:
 
 @images_group.command("list")
 def list_images() -> None:
-    """List them: the name in the manifests, what it is, what it is built by, and its size."""
+    """List them: the name in the manifests, what it is, its recipe's key, and its size if built."""
     engine = answering()
     table = Table(box=None)
-    for heading in ("image", "what it is", "recipe", "key", "size", "built"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("image", "what it is", "key", "size", "built"):
+        table.add_column(heading, overflow="fold", no_wrap=heading != "what it is")
     for one in listed_images(workshop(engine, Progress()), engine):
         size = megabytes(one.size) if one.built else ""
         built = "yes" if one.built else "no"
-        table.add_row(one.name, one.about, one.recipe, one.key, size, built)
+        table.add_row(one.name, one.about, one.key, size, built)
     Console(markup=False).print(table)
     if engine is None:
         click.echo("No container engine answers: images are not looked at.")

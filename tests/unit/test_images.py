@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import yaml
 from kubernetes.client.exceptions import ApiException
 
+from meshproof import cli
 from meshproof.cluster import namespaces
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.images import PULL_SECRET, Images, is_file, login_of_file, login_of_secret
@@ -23,7 +25,7 @@ from meshproof.environment import images as pushing
 from meshproof.environment.environment import Environment, deviations_told
 from meshproof.environment.images import listed_images, push_images
 from meshproof.environment.options import read_options
-from meshproof.errors import EnvironmentBroken, UsageFailure
+from meshproof.errors import EnvironmentBroken, ExitCode, UsageFailure
 from meshproof.paths import ROOT, cache_dir
 from meshproof.probes import scratch_namespace
 from meshproof.probes.non_mesh_client import CLIENT
@@ -43,6 +45,9 @@ from meshproof.supply.registries import (
 )
 from meshproof.supply.workshop import Workshop
 from tests.suites import MANIFESTS, SUITE
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Command
 
 HOST = "registry.example.org:5000"
 DIGEST = "sha256:" + "1f" * 32
@@ -504,3 +509,25 @@ def test_a_probes_pod_without_an_image_is_told_at_once(monkeypatch: pytest.Monke
     with pytest.raises(EnvironmentBroken, match=r"ErrImagePull: .*401 Unauthorized"):
         make_pod(as_cluster(server), "voting-aside", CLIENT, "outside-client")
     assert time.monotonic() - begun < 10
+
+
+# The command.
+
+
+@pytest.mark.parametrize("given", ["team", "https://registry.example.org"])
+def test_what_is_no_registry_is_refused_before_anything_is_built(
+    given: str, meshproof: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert meshproof("images", "push", given) == ExitCode.USAGE
+    assert f"“{given}” is no registry" in capsys.readouterr().err
+
+
+def test_images_are_listed_where_no_engine_answers(
+    meshproof: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "answering", lambda: None)
+    assert meshproof("images", "list") == 0
+    printed = capsys.readouterr().out
+    for name in loaded():
+        assert re.search(rf"^ ?{re.escape(name)} .* [0-9a-f]{{16}} +no", printed, re.MULTILINE)
+    assert "No container engine answers" in printed
