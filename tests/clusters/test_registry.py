@@ -291,7 +291,9 @@ def test_all_images_are_pushed_and_named_with_their_digests(
         assert DIGEST.fullmatch(digest)
 
 
-def test_who_pulls_without_a_login_is_told_what_the_node_was(accept: Callable[..., Ended]) -> None:
+def test_who_pulls_without_a_login_is_told_what_the_node_was(
+    accept: Callable[..., Ended], place: Place
+) -> None:
     ended = accept("-m", "D3")
     assert ended.code == ExitCode.ENVIRONMENT, ended.printed
     assert ended.signoff["verdict"] == "inconclusive", ended.printed
@@ -300,8 +302,8 @@ def test_who_pulls_without_a_login_is_told_what_the_node_was(accept: Callable[..
         ended.printed,
     )
     assert told, ended.printed
-    assert f"{place.name}/voting/" in told[2]
-    assert "no basic auth credentials" in told[2]
+    assert f"{place.name}/voting/" in told[2], ended.printed
+    assert "no basic auth credentials" in told[2], ended.printed
     assert ended.seconds < AT_ONCE, ended.printed
 
 
