@@ -20,6 +20,7 @@ from meshproof.environment import bring_up, take_down
 from meshproof.environment.advance import advance, stage_now
 from meshproof.environment.doctor import doctor as doctor_of
 from meshproof.environment.environment import workshop
+from meshproof.environment.images import listed_images, push_images
 from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options, option_flags, read_options
 from meshproof.environment.reach import reach
@@ -50,6 +51,7 @@ from meshproof.suite.listing import listing
 from meshproof.suite.registry import suites
 from meshproof.supply.catalogue import recipes
 from meshproof.supply.kept import SHARED, kept, prune, size_of
+from meshproof.supply.registries import checked_registry
 from meshproof.tls.check import tls_check
 from meshproof.tls.table import render, render_json
 
@@ -59,6 +61,9 @@ UP_OPTIONS = (
     "cluster_name",
     "kube_context",
     "ingress_url",
+    "registry",
+    "pull_secret",
+    "registry_ca",
     "timeout_scale",
     "nodes",
     "suite",
@@ -159,7 +164,10 @@ def clean(**typed: Any) -> None:
 
 
 @cli.command()
-@with_options("cluster", "cluster_name", "kube_context", "suite", "namespace", "manifests")
+@with_options(
+    "cluster", "cluster_name", "kube_context", "suite", "namespace", "manifests",
+    "registry", "pull_secret", "registry_ca",
+)  # fmt: skip
 def status(**typed: Any) -> None:
     """Say what is running, and at which stage the namespace is."""
     options = read_options(typed)
@@ -207,6 +215,44 @@ def build(names: tuple[str, ...], **typed: Any) -> None:
     shop.provide(*names)
     for name in names:
         click.echo(shop.image(name) if known[name].image else str(shop.folder(name)))
+
+
+@cli.group("images")
+def images_group() -> None:
+    """The images that suites need, for clusters whose nodes cannot be loaded with them."""
+
+
+@images_group.command("list")
+def list_images() -> None:
+    """List them: the name in the manifests, what it is, its recipe's key, and its size if built."""
+    engine = answering()
+    table = Table(box=None)
+    for heading in ("image", "what it is", "key", "size", "built"):
+        table.add_column(heading, overflow="fold", no_wrap=heading != "what it is")
+    for one in listed_images(workshop(engine, Progress()), engine):
+        size = megabytes(one.size) if one.built else ""
+        built = "yes" if one.built else "no"
+        table.add_row(one.name, one.about, one.key, size, built)
+    Console(markup=False).print(table)
+    if engine is None:
+        click.echo("No container engine answers: images are not looked at.")
+
+
+@images_group.command("push")
+@click.argument("registry")
+@with_options("registry_ca", "install")
+def push(registry: str, **typed: Any) -> None:
+    """Push them to REGISTRY (HOST[:PORT][/PATH]), and print each name there with its digest.
+
+    What is missing is built. Whoever has logged in there by `docker login` is let in.
+    """
+    options, progress = read_options(typed), Progress()
+    checked_registry(registry)
+    engine = ensure_engine(this_machine(), install=options.install, progress=progress)
+    shop = workshop(engine, progress)
+    bring_up.require_programs(shop, this_machine(), options, progress)
+    for name, digest in push_images(shop, registry, options.registry_ca, progress):
+        click.echo(f"{name}@{digest}")
 
 
 @cli.command("cache")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -94,9 +95,13 @@ class Authority:
         )
 
     def issue_for_host(self, host: str, key: Key) -> x509.Certificate:
-        """A server's certificate by its name in DNS."""
+        """A server's certificate by its name in DNS, or by its address."""
         now = datetime.now(UTC)
-        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        try:
+            name: x509.GeneralName = x509.IPAddress(ip_address(host))
+        except ValueError:
+            name = x509.DNSName(host)
+        names = x509.SubjectAlternativeName([name])
         return self._sign(
             key,
             x509.Name([]),

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from kubernetes import client, config
 
 from meshproof.cluster.execution import execute
+from meshproof.cluster.images import Images
 from meshproof.cluster.websockets import open_in_time
 from meshproof.process import CommandFailed, Completed, run
 from meshproof.timeouts import stretched
@@ -113,18 +114,25 @@ def _reach_by_no_proxy(host: str) -> None:
 class Cluster:
     """A cluster by its own kubeconfig, and the folder of the programs that belong to it.
 
-    ``owner`` is the run that uses it, where one does: what it makes carries its id.
+    ``owner`` is the run that uses it, where one does: what it makes carries its id. ``images`` is
+    where its nodes pull the suites' images from; None where they have them.
     """
 
     name: str
     kubeconfig: Path
     tools: Path
     owner: Owner | None = None
+    images: Images | None = None
 
     @property
     def ownership(self) -> dict[str, dict[str, str]]:
         """The metadata of what is made here: the harness's label, and the run's id."""
         return {"labels": OWNED, "annotations": self.owner.annotations if self.owner else {}}
+
+    def applied(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Return a manifest as it is applied here: with the names that its images have here."""
+        found: dict[str, Any] = self.images.exchanged(manifest) if self.images else manifest
+        return found
 
     @property
     def environment(self) -> dict[str, str]:

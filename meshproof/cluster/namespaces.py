@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.cluster import OWNED, Cluster
+from meshproof.cluster.images import (
+    PULL_SECRET,
+    SECRETS_PLACE,
+    is_file,
+    login_of_file,
+    login_of_secret,
+)
 from meshproof.cluster.objects import (
+    PROBE,
     Manifest,
     get,
     is_probe,
@@ -24,6 +35,45 @@ def pods_of(cluster: Cluster, namespace: str) -> list[PodState]:
     """Return a namespace's pods, without those that a scenario adds for a look."""
     items = get(cluster, f"/api/v1/namespaces/{namespace}/pods")["items"]
     return [pod_state(item) for item in items if not is_probe(item)]
+
+
+def give_pull_secret(cluster: Cluster, namespace: str) -> None:
+    """Have what nodes log in to the registry with in a namespace; nothing where they need not.
+
+    Raises ``EnvironmentBroken`` where it is not to be had.
+    """
+    if cluster.images and cluster.images.pull_secret:
+        metadata = {"name": PULL_SECRET, "labels": {**OWNED, **PROBE}}
+        secret = {"metadata": metadata, **login(cluster, cluster.images.pull_secret)}
+        try:
+            cluster.core.create_namespaced_secret(namespace, secret)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+            cluster.core.replace_namespaced_secret(PULL_SECRET, namespace, secret)
+
+
+def login(cluster: Cluster, pull_secret: str) -> dict[str, Any]:
+    """Return the type and the data of the Secret that nodes log in to the registry with.
+
+    Raises ``EnvironmentBroken`` where it is not to be had, or is no such Secret.
+    """
+    what = f"--pull-secret {pull_secret}"
+    try:
+        if is_file(pull_secret):
+            return login_of_file(Path(pull_secret))
+        path = f"/api/v1/namespaces/{SECRETS_PLACE}/secrets/{pull_secret}"
+        return login_of_secret(get(cluster, path))
+    except ValueError as error:
+        raise EnvironmentBroken(f"{what} {error}.") from error
+    except ApiException as error:
+        if error.status not in (403, 404):
+            raise
+        why = "is not there" if error.status == 404 else "may not be read by this user"
+        raise EnvironmentBroken(
+            f"{what}: the Secret {pull_secret} in the namespace {SECRETS_PLACE} {why}; "
+            "give one that is, or a file of Docker's configuration."
+        ) from error
 
 
 def refuse_anothers(cluster: Cluster, namespace: str, found: Manifest) -> None:

@@ -7,17 +7,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from meshproof.errors import EnvironmentBroken
+
 #: The container that Istio injects.
 PROXY = "istio-proxy"
 #: What the scheduler says where the cluster has no room; a claim, say, is the manifests' affair.
 NO_ROOM = re.compile(r"Insufficient |Too many pods|untolerated taint|nodes available\b")
 
 
+#: What a node says of a container whose image it does not get. It goes on trying, each time later.
+NOT_PULLED = {
+    "ErrImagePull",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "RegistryUnavailable",
+}
+
+
 @dataclass(frozen=True)
 class PodState:
     """One pod: ``ready`` of ``containers`` are, native sidecars counted, as in the READY column.
 
-    ``no_room`` is what the scheduler says where no node has room for it, empty otherwise.
+    ``no_room`` is what the scheduler says where no node has room for it, empty otherwise;
+    ``not_pulled`` what its node says where it does not get an image.
     """
 
     name: str
@@ -30,6 +44,7 @@ class PodState:
     proxied: bool
     stopping: bool
     no_room: str = ""
+    not_pulled: str = ""
 
     @property
     def workload(self) -> str:
@@ -71,6 +86,7 @@ def pod_state(pod: Mapping[str, Any]) -> PodState:
         proxied=PROXY in names,
         stopping="deletionTimestamp" in metadata,
         no_room=_no_room(status),
+        not_pulled=_not_pulled(status),
     )
 
 
@@ -80,6 +96,43 @@ def _no_room(status: Mapping[str, Any]) -> str:
         if condition.get("reason") == "Unschedulable" and NO_ROOM.search(message):
             return message
     return ""
+
+
+def _not_pulled(status: Mapping[str, Any]) -> str:
+    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+    for container in containers:
+        waiting = container.get("state", {}).get("waiting") or {}
+        if waiting.get("reason") in NOT_PULLED:
+            message = " ".join(str(waiting.get("message", "")).split())
+            image = str(container.get("image", ""))
+            which = "" if image in message else f"{image}: "
+            return f"{waiting['reason']}: {which}{message}".rstrip(": ")
+    return ""
+
+
+def refuse_hopeless(pods: Sequence[PodState], namespace: str) -> None:
+    """Raise ``EnvironmentBroken`` for a pod that does not come as its node gets no image for it.
+
+    It is said at once: the node tries again, but seldom, and says the same.
+    """
+    for pod in pods:
+        if pod.not_pulled and not pod.stopping:
+            raise EnvironmentBroken(
+                f"The cluster does not get an image for pod {pod.name} in {namespace}: "
+                f"{pod.not_pulled.rstrip('.')}. Put the images where it can pull them (`meshproof "
+                "images push REGISTRY`, --registry and --pull-secret), or into its nodes."
+            )
+
+
+def no_room(pods: Sequence[PodState], namespace: str) -> EnvironmentBroken | None:
+    """Say that no node has room for one of these pods; None where the scheduler does not."""
+    for pod in pods:
+        if pod.no_room:
+            return EnvironmentBroken(
+                f"The cluster has no room for pod {pod.name} in {namespace}: "
+                f"{pod.no_room} Give it more, or take away what else runs there."
+            )
+    return None
 
 
 def unsettled(pods: Sequence[PodState], deployments: Sequence[Mapping[str, Any]]) -> list[str]:

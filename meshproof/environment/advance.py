@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
@@ -13,9 +15,11 @@ from meshproof.cluster.cluster import Cluster, new_owner
 from meshproof.cluster.lease import ANY_HOST, Leases, of_namespace
 from meshproof.cluster.objects import live_objects, take_over
 from meshproof.environment import bring_up
+from meshproof.environment.images import from_registry
 from meshproof.environment.options import Options
-from meshproof.errors import EnvironmentBroken, UsageFailure
+from meshproof.errors import EnvironmentBroken, MeshproofError, UsageFailure
 from meshproof.progress import Progress
+from meshproof.run.lanes import Lane, manifests_of
 from meshproof.suite.differences import stage_of
 from meshproof.suite.model import Stage, Suite
 from meshproof.suite.registry import declared, suite_named
@@ -86,7 +90,10 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
     found = bring_up.up(options, progress)
     owner = new_owner(options.namespace)
     cluster = replace(found.cluster, owner=owner)
-    with _held(Leases(cluster, owner), options.namespace):
+    with (
+        _held(Leases(cluster, owner), options.namespace),
+        _followed(cluster, options) as manifests,
+    ):
         take_over(cluster)
         Tutorial(
             cluster,
@@ -94,7 +101,7 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
             suite,
             ingress=found.loopback,
             progress=progress,
-            manifests=options.manifests,
+            manifests=manifests,
             pods_since=found.pods_since,
         ).follow_to(stage)
     own = options.cluster == "kind"
@@ -111,13 +118,25 @@ def stage_now(cluster: Cluster, options: Options) -> str:
     """Say which stage the namespace is at, by its objects and the manifests. Raises nothing."""
     try:
         live = live_objects(cluster, options.namespace)
+        there = from_registry(cluster, options, Progress(lambda _: None))
     except (ApiException, HTTPError) as error:
         return f"cannot be seen ({type(error).__name__})"
+    except MeshproofError as error:
+        return f"cannot be seen ({error.sentence})"
     if not live:
         return "not there"
     stages = suite_named(options.suite).stages
-    found = stage_of(live, objects_of_stages(stages, options.namespace, options.manifests))
+    with _followed(there, options) as manifests:
+        found = stage_of(live, objects_of_stages(stages, options.namespace, manifests))
     return f"at stage “{found}”" if found else "at no stage of these manifests"
+
+
+@contextmanager
+def _followed(cluster: Cluster, options: Options) -> Iterator[Path]:
+    """The manifests that are followed: a copy for a while, where images come from a registry."""
+    with tempfile.TemporaryDirectory(prefix="meshproof-") as folder:
+        lane = Lane(options.namespace)
+        yield manifests_of(lane, options.manifests, Path(folder) / "manifests", cluster.images)
 
 
 @contextmanager

@@ -87,18 +87,25 @@ def facts(environment: Environment) -> dict[str, Any]:
         if engine:
             found["engine"] = engine.version
             asked["kind"] = pool.submit(kind_version, environment.cluster.tools)
-            if storage:
+            if storage and not environment.cluster.images:  # else the engine need not have it
                 asked["mysql"] = pool.submit(mariadb_version, engine, storage)
     return {
         "kubernetes": environment.cluster.version,
         "cluster": environment.cluster.name,
         **mesh.result(),
         "images": environment.images,
-        "deviations": [one.text for one in deviations_of(built=environment.built)],
+        "deviations": deviations_told(environment),
         **found,
         **{name: answer.result() for name, answer in asked.items()},
         **({"deadlines": factor_told()} if factor_told() else {}),
     }
+
+
+def deviations_told(environment: Environment) -> list[str]:
+    """What is tested that is not the tutorial's own or not the default, each in a sentence."""
+    images = environment.cluster.images
+    listed = [one.text for one in deviations_of(built=environment.built)]
+    return [*listed, images.told] if images else listed
 
 
 def kind_version(tools: Path) -> str:

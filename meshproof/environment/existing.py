@@ -23,6 +23,7 @@ from meshproof.environment.environment import (
     load_application,
     workshop,
 )
+from meshproof.environment.images import from_registry
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, MeshproofError, UsageFailure
 from meshproof.mesh.istio import Istio
@@ -94,9 +95,10 @@ def use_existing(options: Options, progress: Progress) -> Environment:
             "Service has one, or say by --ingress-url where it answers."
         )
     engine = answering()
-    images: dict[str, str] = {}
+    cluster = from_registry(cluster, options, progress)
+    images = cluster.images.digests if cluster.images else {}
     pods_since: str | None = None
-    if engine:
+    if engine and not cluster.images:
         name = (options.kube_context or "").removeprefix("kind-")
         kind = KindCluster(
             name, engine=engine, tools=cluster.tools, machine=this_machine(), progress=progress

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from cryptography.x509 import load_pem_x509_certificates
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
@@ -21,10 +22,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from meshproof.cluster.images import is_file, login_of_file
 from meshproof.errors import UsageFailure
 from meshproof.paths import ROOT
 from meshproof.signoff.keys import read_private
 from meshproof.suite.registry import declared, suite_named
+from meshproof.supply.registries import registry_name
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -57,6 +60,17 @@ class Options(BaseSettings):
         None, description="where the existing cluster's ingress gateway answers, if not at its own"
         " address on port 80",
     )  # fmt: skip
+    registry: str | None = Field(
+        None, description="where the existing cluster's nodes pull the suites' images from; "
+        "`meshproof images push` puts them there",
+    )  # fmt: skip
+    pull_secret: str | None = Field(
+        None, description="what nodes log in to the registry with: a Secret in the namespace "
+        "default, or a file of Docker's configuration",
+    )  # fmt: skip
+    registry_ca: Path | None = Field(
+        None, description="a certificate, in PEM, by which this machine trusts the registry"
+    )
     timeout_scale: float = Field(
         1.0, ge=1, le=20, description="the factor by which every deadline is longer"
     )
@@ -127,6 +141,29 @@ class Options(BaseSettings):
             raise ValueError("must be http:// with a host and, where it needs one, a port")
         return f"http://{parts.netloc}"
 
+    @field_validator("registry")
+    @classmethod
+    def _is_a_registry(cls, value: str | None) -> str | None:
+        return registry_name(value) if value else None
+
+    @field_validator("registry_ca")
+    @classmethod
+    def _is_a_certificate(cls, value: Path | None) -> Path | None:
+        try:
+            if value:
+                load_pem_x509_certificates(value.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ValueError("must be a file that holds a certificate in PEM") from error
+        return value.absolute() if value else None
+
+    @field_validator("pull_secret")
+    @classmethod
+    def _lets_in(cls, value: str | None) -> str | None:
+        if not value or not is_file(value):
+            return value
+        login_of_file(Path(value))
+        return str(Path(value).absolute())
+
     @field_validator("sign_key")
     @classmethod
     def _can_sign(cls, value: Path | None) -> Path | None:
@@ -144,6 +181,12 @@ class Options(BaseSettings):
             raise ValueError("--enforce skips nothing, and --quick leaves scenarios out")
         if self.cluster == "kind" and self.ingress_url:
             raise ValueError("--ingress-url goes with --cluster existing")
+        if self.cluster == "kind" and self.registry:
+            raise ValueError(
+                "--registry goes with --cluster existing: kind's nodes have the images"
+            )
+        if self.pull_secret and not self.registry:
+            raise ValueError("--pull-secret goes with --registry")
         if self.images == "published" and not (self.hub and self.tag and self.node_image):
             raise ValueError("--images published needs --hub, --tag and --node-image")
         if self.images == "source" and (self.hub or self.tag or self.node_image):

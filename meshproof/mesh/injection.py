@@ -13,7 +13,7 @@ POD = ROOT / "manifests" / "probes" / "probe-pod.yaml"
 
 def injected_containers(cluster: Cluster, namespace: str) -> list[str]:
     """Name the containers that a pod made now would get, by a dry run of the API server."""
-    manifest = read(POD.read_text())
+    manifest = cluster.applied(read(POD.read_text()))
     manifest["metadata"]["name"] = "dry-run"
     pod = cluster.core.create_namespaced_pod(namespace, manifest, dry_run="All")
     return [c.name for c in [*pod.spec.containers, *(pod.spec.init_containers or [])]]

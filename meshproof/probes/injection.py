@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.namespaces import delete_namespace
+from meshproof.cluster.namespaces import delete_namespace, give_pull_secret
 from meshproof.cluster.pods import PodState
 from meshproof.mesh.injection import POD, await_injection
 from meshproof.probes.scratch_namespace import make_pod
@@ -37,6 +37,7 @@ class InjectionProbe:
         """Create the namespace, not labelled for injection."""
         self._run(self._create)
         self.cluster.core.patch_namespace(self.namespace, {"metadata": self.cluster.ownership})
+        give_pull_secret(self.cluster, self.namespace)
 
     def label(self) -> None:
         """Label the namespace as the tutorial does, and wait until pods are admitted by it."""

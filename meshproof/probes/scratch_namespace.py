@@ -10,13 +10,14 @@ from pathlib import Path
 from kubernetes import client
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.namespaces import delete_namespace
+from meshproof.cluster.namespaces import delete_namespace, give_pull_secret
 from meshproof.cluster.objects import get, namespaces_of
-from meshproof.cluster.pods import PodState, pod_state
+from meshproof.cluster.pods import PodState, no_room, pod_state, refuse_hopeless
 from meshproof.documents import read
+from meshproof.errors import EnvironmentBroken
 from meshproof.paths import ROOT
 from meshproof.progress import Progress
-from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, converge
+from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, NotConverged, converge
 
 BASELINE = ROOT / "manifests" / "probes" / "probe-baseline.yaml"
 BASELINE_POD = "probe-baseline"
@@ -32,6 +33,7 @@ def namespace_aside(cluster: Cluster, name: str, progress: Progress) -> Iterator
     delete_namespace(cluster, name, progress)
     cluster.core.create_namespace({"metadata": {"name": name, **cluster.ownership}})
     try:
+        give_pull_secret(cluster, name)
         yield name
     finally:
         delete_namespace(cluster, name, progress, wait=False)
@@ -89,17 +91,30 @@ def make_pod(
 ) -> PodState:
     """Make a pod of a manifest and return its state once it runs.
 
-    ``app`` is its label of that name, instead of what the manifest says. Raises ``NotConverged``.
+    ``app`` is its label of that name, instead of what the manifest says. Raises ``NotConverged``,
+    and ``EnvironmentBroken`` where the cluster has no room for it, or no image.
     """
-    manifest = read(file.read_text())
+    manifest = cluster.applied(read(file.read_text()))
     manifest["metadata"]["name"] = name
     if app:
         manifest["metadata"]["labels"]["app"] = app
     cluster.core.create_namespaced_pod(namespace, manifest)
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"
-    return converge(
-        lambda: pod_state(get(cluster, path)),
-        until=lambda pod: pod.settled,
-        what=f"pod {name} runs",
-        timeout=WORKLOADS_READY,
-    ).value
+    seen: list[PodState] = []
+
+    def look() -> PodState:
+        seen[:] = [pod_state(get(cluster, path))]
+        refuse_hopeless(seen, namespace)
+        return seen[0]
+
+    try:
+        return converge(
+            look,
+            until=lambda pod: pod.settled,
+            what=f"pod {name} runs",
+            timeout=WORKLOADS_READY,
+        ).value
+    except NotConverged as late:
+        if full := no_room(seen, namespace):
+            raise EnvironmentBroken(full.sentence, str(late)) from late
+        raise

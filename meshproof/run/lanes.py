@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from meshproof.cluster.images import Images
 from meshproof.documents import read_all
 
 #: Every name below it is this machine itself, for browsers without being told so (RFC 6761).
@@ -67,13 +68,14 @@ def further_lane(number: int, namespace: str) -> Lane:
     return own_lane(lane_number(number, namespace).namespace)
 
 
-def manifests_of(lane: Lane, source: Path, target: Path) -> Path:
+def manifests_of(lane: Lane, source: Path, target: Path, images: Images | None = None) -> Path:
     """Return the manifests to follow in a lane: as published, or a copy that leads to its host.
 
     In the copy, made in ``target`` where it is not there yet, Gateways and their VirtualServices
-    that are for any host are for the lane's alone.
+    that are for any host are for the lane's alone, and images have the names that they have in a
+    registry, where there are ``images`` of one.
     """
-    if lane.host is None:
+    if lane.host is None and images is None:
         return source
     if not target.exists():
         partial = target.with_name(f"{target.name}.partial")
@@ -81,13 +83,17 @@ def manifests_of(lane: Lane, source: Path, target: Path) -> Path:
         for file in partial.rglob("*.yaml"):
             documents = read_all(file.read_text())
             led = [_led_to(document, lane.host) for document in documents]
+            if images:
+                led = images.exchanged(led)
             if led != documents:
                 file.write_text(yaml.safe_dump_all(led, sort_keys=False))
         partial.rename(target)
     return target
 
 
-def _led_to(document: dict[str, Any], host: str) -> dict[str, Any]:
+def _led_to(document: dict[str, Any], host: str | None) -> dict[str, Any]:
+    if host is None:
+        return document
     spec = document.get("spec", {})  # a Secret has none
     if document["kind"] == "VirtualService" and "gateways" in spec and spec["hosts"] == ANY_HOST:
         return {**document, "spec": {**spec, "hosts": [host]}}

@@ -11,7 +11,12 @@ from typing import Any
 import yaml
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.namespaces import delete_namespace, pods_of, refuse_anothers
+from meshproof.cluster.namespaces import (
+    delete_namespace,
+    give_pull_secret,
+    pods_of,
+    refuse_anothers,
+)
 from meshproof.cluster.objects import (
     Manifest,
     Objects,
@@ -22,7 +27,14 @@ from meshproof.cluster.objects import (
     path_of,
     whole,
 )
-from meshproof.cluster.pods import PodState, older_than, pod_state, unsettled
+from meshproof.cluster.pods import (
+    PodState,
+    no_room,
+    older_than,
+    pod_state,
+    refuse_hopeless,
+    unsettled,
+)
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.ingress import NO_UPSTREAM, Answer, Gateway
 from meshproof.mesh.injection import await_injection
@@ -119,6 +131,7 @@ class Tutorial:
             )
         if live:
             refuse_anothers(self.cluster, self.namespace, live["Namespace", self.namespace])
+            give_pull_secret(self.cluster, self.namespace)
         if live and self._outdated():
             self.progress.note("starting over: pods are older than their node's start or images")
             route = from_the_beginning(target, self.suite.stage_names)
@@ -219,6 +232,7 @@ class Tutorial:
 
         def look() -> list[str]:
             pods[:] = self.pods()
+            refuse_hopeless(pods, self.namespace)
             return unsettled(pods, get(self.cluster, deployments)["items"])
 
         try:
@@ -230,12 +244,8 @@ class Tutorial:
                 promised=True,
             )
         except NotKept as late:
-            if without := [pod for pod in pods if pod.no_room]:
-                raise EnvironmentBroken(
-                    f"The cluster has no room for pod {without[0].name} in {self.namespace}: "
-                    f"{without[0].no_room} Give it more, or take away what else runs there.",
-                    str(late),
-                ) from late
+            if full := no_room(pods, self.namespace):
+                raise EnvironmentBroken(full.sentence, str(late)) from late
             raise
 
     def await_change(self, before: Objects, now: Objects) -> None:
@@ -391,6 +401,7 @@ class Tutorial:
                     self.cluster.core.patch_namespace(
                         self.namespace, {"metadata": self.cluster.ownership}
                     )
+                    give_pull_secret(self.cluster, self.namespace)
                 if line.startswith("kubectl label namespace"):
                     await_injection(self.cluster, self.namespace)
             with self.mark(f"{stage.name}: wait for its pods and the page"):

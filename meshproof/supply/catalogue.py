@@ -148,6 +148,8 @@ def _aside() -> list[Recipe]:
         npm.ALLURE,
         go_recipe("actionlint", "actionlint, which checks the workflows"),
         go_recipe("dsse", "another implementation of DSSE, which reads our envelopes", ["."]),
+        go_recipe("crane", "crane, which pushes images to a registry and asks for their digests"),
+        go_recipe("registry", "a registry, which the tests push images to", ["."]),
     ]
 
 

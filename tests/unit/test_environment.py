@@ -8,6 +8,8 @@ from unittest.mock import Mock
 
 import pytest
 
+from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.images import Images
 from meshproof.cluster.kind import KindCluster
 from meshproof.engine.engine import Engine
 from meshproof.engine.machine import Machine
@@ -226,7 +228,7 @@ def test_what_is_cut_out_of_a_kubeconfig_is_the_processs_alone(
 class Theirs:
     """A cluster of somebody else's that answers."""
 
-    version, tools = "v1.35.0", Path("tools")
+    version, tools, images = "v1.35.0", Path("tools"), None
 
 
 @pytest.fixture
@@ -274,6 +276,27 @@ def test_what_is_loaded_into_somebody_elses_kind_cluster_is_not_noted_there(
     assert loaded.call_args.args[1].name == "theirs"
     assert loaded.call_args.kwargs == {"foreign": theirs}
     assert (found.pods_since is not None) is lacked
+
+
+def test_nothing_is_loaded_where_images_come_from_a_registry(
+    theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, digest = "localhost/voting/app:1.0", "sha256:" + "1f" * 32
+    pulling = Cluster("theirs", Path("kubeconfig"), Path("bin"), images=Images(
+        "registry.example.org", {image: f"registry.example.org/voting/app:1.0@{digest}"}
+    ))  # fmt: skip
+    loaded = Mock()
+    asked = Mock(return_value=pulling)
+    monkeypatch.setattr(foreign, "answering", Mock(return_value=Engine("docker", "docker")))
+    monkeypatch.setattr(KindCluster, "containers", lambda self: ["a node"])
+    monkeypatch.setattr(foreign, "load_application", loaded)
+    monkeypatch.setattr(foreign, "from_registry", asked)
+    monkeypatch.setenv("MESHPROOF_INGRESS_URL", "http://127.0.0.1:8080")
+    found = bring_up.up(existing(), progress)
+    assert asked.call_args.args[0] is theirs
+    assert found.cluster is pulling
+    assert found.images == {image: digest}
+    assert not loaded.called
 
 
 def test_an_existing_cluster_is_never_taken_down(progress: Progress) -> None:

@@ -8,11 +8,14 @@ import pytest
 from meshproof.cluster.pods import (
     PodState,
     container_names,
+    no_room,
     older_than,
     pod_state,
     pods_table,
+    refuse_hopeless,
     unsettled,
 )
+from meshproof.errors import EnvironmentBroken
 
 NAME = "voting-app-1-0-5c4-x7k2p"
 SETTLED = PodState(
@@ -61,6 +64,44 @@ def test_a_pod_without_room_is_the_clusters_affair(reason: str, message: str, to
     condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
     state = pod_state(pod(phase="Pending", conditions=[condition]))
     assert state.no_room == (message if told else "")
+
+
+NEVER = 'Back-off pulling image "registry.example.org/app:1": ErrImagePull: not found'
+
+
+@pytest.mark.parametrize("kind", ["initContainerStatuses", "containerStatuses"])
+@pytest.mark.parametrize(
+    ("reason", "message", "told"),
+    [
+        ("ImagePullBackOff", NEVER, f"ImagePullBackOff: {NEVER}"),
+        ("ErrImagePull", "401\nUnauthorized", "ErrImagePull: APP: 401 Unauthorized"),
+        ("ErrImageNeverPull", "", "ErrImageNeverPull: APP"),
+        ("ContainerCreating", "", ""),
+        ("CrashLoopBackOff", "back-off 10s restarting", ""),
+    ],
+)
+def test_an_image_that_a_node_does_not_get_is_told(
+    kind: str, reason: str, message: str, told: str
+) -> None:
+    image = "registry.example.org/app:1"
+    waiting = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
+    status = {**container("voting-app", ready=False), "image": image, "state": waiting}
+    state = pod_state(pod(phase="Pending", **{kind: [status]}))
+    assert state.not_pulled == told.replace("APP", image)
+    if told:
+        with pytest.raises(EnvironmentBroken) as caught:
+            refuse_hopeless([SETTLED, state], "voting")
+        assert state.not_pulled in caught.value.sentence
+        assert f"pod {NAME} in voting" in caught.value.sentence
+    refuse_hopeless([SETTLED, replace(state, stopping=True)], "voting")
+
+
+def test_what_is_said_of_a_cluster_without_room() -> None:
+    assert no_room([SETTLED], "voting") is None
+    full = no_room([SETTLED, replace(SETTLED, no_room="Too many pods.")], "voting")
+    assert full
+    assert "no room for pod" in full.sentence
+    assert "Too many pods." in full.sentence
 
 
 def deployment(replicas: int | None = 3, **status: Any) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class World:
         self.flagged = ["down for a moment"]
         self.viewed: list[str] = []
         self.stopping: list[dict[str, Any]] = []
+        self.images = None
         self.core = SimpleNamespace(
             patch_namespace=self.patch_namespace,
             delete_namespace=self.delete_namespace,

@@ -1,0 +1,326 @@
+"""Images from a registry: pushed to one that wants a login and has a certificate of our own, and
+pulled from it by a cluster whose nodes have none of them (`tox run -e clusters`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from meshproof.cluster.kind import KindCluster
+from meshproof.engine.engine import Engine
+from meshproof.engine.machine import this_machine
+from meshproof.engine.provision import ensure_engine
+from meshproof.environment.environment import link_tools, workshop
+from meshproof.errors import ExitCode
+from meshproof.mesh.istio import OPERATOR, Istio, MeshSource
+from meshproof.paths import ROOT, state_dir
+from meshproof.process import Completed, run
+from meshproof.progress import Progress
+from meshproof.supply.catalogue import loaded
+from meshproof.supply.registries import DIGEST
+from meshproof.supply.workshop import Workshop
+from meshproof.waiting import Timeout, converge
+from tests.authority import Authority, key_pem, new_key, pem_of
+
+NAME = "registry"
+USER, PASSWORD = "tester", "only for this test"
+#: bcrypt's hash of that password, as `htpasswd -B` makes it.
+HASH = "$2b$05$AU5IPNDXVKhrq68B8Ns/ju0PLDVaY104DJztJXvypLzDqm55JflZ6"
+LISTENING = Timeout("listening", 20, 0.1, "the registry listens within a second")
+#: Seconds; pushing compresses all layers, and a run of five scenarios takes two minutes.
+RUN_TIMEOUT = 600.0
+#: Seconds from the start of a run of one scenario to its end; waiting in vain would take 120 more.
+AT_ONCE = 100.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A registry, and what a client of it needs: a login, and the certificate to trust."""
+
+    host: str
+    ca: Path
+    login: Path
+    certificate: Path
+    key: Path
+
+    @property
+    def name(self) -> str:
+        """Where images are pushed to."""
+        return f"{self.host}/team"
+
+    def environment(self, *, logged_in: bool = True) -> dict[str, str]:
+        """Of a client, whether or not it has logged in; no proxy stands between."""
+        home = self.login.parent if logged_in else self.login.parent / "nobody"
+        host = self.host.partition(":")[0]
+        direct = ",".join(filter(None, [os.environ.get("NO_PROXY"), host]))
+        return {"DOCKER_CONFIG": str(home), "NO_PROXY": direct, "no_proxy": direct}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return ensure_engine(this_machine(), install=False, progress=Progress())
+
+
+@pytest.fixture(scope="module")
+def shop(engine: Engine) -> Workshop:
+    shop = workshop(engine, Progress())
+    shop.provide("node", "registry", "crane")
+    return shop
+
+
+@pytest.fixture(scope="module")
+def kind(engine: Engine, shop: Workshop) -> Iterator[KindCluster]:
+    """A cluster with our Istio, and without the application's images in its nodes."""
+    tools = link_tools(shop, state_dir() / "clusters" / NAME / "bin")
+    kind = KindCluster(
+        NAME, engine=engine, tools=tools, machine=this_machine(), progress=Progress()
+    )
+    kind.delete()  # one that a killed run left
+    try:
+        kind.ensure(nodes=1, image=shop.image("node"))
+        istio = Istio(kind.cluster, progress=Progress())
+        istio.ensure(MeshSource(OPERATOR, hub=None, tag=None), shop.key("node"), kind.address())
+        kind.await_system()
+        yield kind
+    finally:
+        kind.delete()
+        shutil.rmtree(state_dir() / "clusters" / NAME, ignore_errors=True)
+
+
+def gateway_of(engine: Engine) -> str:
+    """The address by which nodes and this machine reach a port of this machine."""
+    networks = json.loads(engine.run("network", "inspect", "kind").stdout)
+    addresses = re.findall(r'"[gG]ateway": ?"(\d+\.\d+\.\d+\.\d+)"', json.dumps(networks))
+    return str(addresses[0])
+
+
+@pytest.fixture(scope="module")
+def place(
+    engine: Engine, kind: KindCluster, shop: Workshop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """The registry, running; nodes trust it by a hosts.toml of their containerd."""
+    folder = tmp_path_factory.mktemp("registry")
+    address = gateway_of(engine)
+    with socket.socket() as free:
+        free.bind((address, 0))
+        host = f"{address}:{free.getsockname()[1]}"
+    authority, key = Authority.root("a registry of a test"), new_key()
+    (folder / "nobody").mkdir()
+    place = Place(host, *(folder / name for name in ("ca.pem", "config.json", "own.pem", "key")))
+    place.ca.write_bytes(pem_of(authority.certificate))
+    place.certificate.write_bytes(pem_of(authority.issue_for_host(address, key)))
+    place.key.write_bytes(key_pem(key))
+    auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    place.login.write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+    trust_in_nodes(kind, engine, place)
+    with serving(shop.folder("registry") / "bin" / "registry", place, folder):
+        yield place
+
+
+def trust_in_nodes(kind: KindCluster, engine: Engine, place: Place) -> None:
+    """Have containerd in each node trust the registry."""
+    folder = f"/etc/containerd/certs.d/{place.host}"
+    hosts = f'server = "https://{place.host}"\n[host."https://{place.host}"]\nca = "{folder}/ca"\n'
+    for node in kind.containers():
+        engine.run("exec", node.name, "mkdir", "-p", folder)
+        for name, text in (("ca", place.ca.read_text()), ("hosts.toml", hosts)):
+            command = [engine.command, "exec", "-i", node.name, "tee", f"{folder}/{name}"]
+            run(command, stdin=text, env=engine.environment)
+
+
+@contextmanager
+def serving(program: Path, place: Place, folder: Path) -> Iterator[None]:
+    """Have the registry run, with TLS and basic auth."""
+    (folder / "htpasswd").write_text(f"{USER}:{HASH}\n")
+    tls = {"certificate": str(place.certificate), "key": str(place.key)}
+    configuration = {
+        "version": "0.1",
+        "log": {"level": "warn"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "images")}},
+        "http": {"addr": place.host, "tls": tls},
+        "auth": {"htpasswd": {"realm": "a test", "path": str(folder / "htpasswd")}},
+    }
+    (folder / "registry.yaml").write_text(yaml.safe_dump(configuration))
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [program, "serve", folder / "registry.yaml"],
+            env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        address, _, port = place.host.rpartition(":")
+        converge(
+            lambda: socket.create_connection((address, int(port)), timeout=1).close(),
+            until=lambda _: process.poll() is None,
+            what="the registry listens",
+            timeout=LISTENING,
+        )
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+#: Runs `meshproof` with arguments, as a client that has logged in or not.
+Command = Callable[..., Completed]
+
+
+@pytest.fixture
+def meshproof(place: Place) -> Command:
+    def command(*arguments: str, logged_in: bool = True) -> Completed:
+        program = Path(sys.executable).with_name("meshproof")
+        return run(
+            [program, *arguments],
+            check=False,
+            timeout=RUN_TIMEOUT,
+            env=place.environment(logged_in=logged_in),
+        )
+
+    return command
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that has ended: its exit code, what it printed, its sign-off, and the seconds."""
+
+    code: int
+    printed: str
+    signoff: dict[str, Any]
+    seconds: float
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What the sign-off says was tested."""
+        found: dict[str, Any] = self.signoff["environment"]
+        return found
+
+
+@pytest.fixture
+def accept(kind: KindCluster, place: Place, tmp_path: Path) -> Callable[..., Ended]:
+    """Runs scenarios on the cluster as one that exists, with images of the registry."""
+
+    def accept(*arguments: str, logged_in: bool = True) -> Ended:
+        reports, begun = tmp_path / "reports", time.monotonic()
+        shutil.rmtree(reports, ignore_errors=True)
+        where = {
+            "cluster": "existing",
+            "kube-context": f"kind-{NAME}",
+            "ingress-url": f"http://127.0.0.1:{kind.loopback_port()}",
+            "registry": place.name,
+            "registry-ca": place.ca,
+            "reports": reports,
+        }
+        options = [f"--{name}={value}" for name, value in where.items()]
+        done = run(
+            [sys.executable, "acceptance.py", "features", "-p", "no:cacheprovider",
+             "--no-allure-report", *options, *arguments],
+            check=False,
+            cwd=ROOT,
+            timeout=RUN_TIMEOUT,
+            env={**place.environment(logged_in=logged_in), "KUBECONFIG": str(kind.kubeconfig)},
+        )  # fmt: skip
+        signoff = json.loads((reports / "signoff.json").read_text())
+        return Ended(done.exit_code, done.transcript(), signoff, time.monotonic() - begun)
+
+    return accept
+
+
+def in_nodes(kind: KindCluster, engine: Engine) -> str:
+    """The names of all images that the nodes have."""
+    ctr = ("ctr", "--namespace=k8s.io", "images", "list", "--quiet")
+    return "\n".join(engine.run("exec", node.name, *ctr).stdout for node in kind.containers())
+
+
+def test_who_has_not_logged_in_or_does_not_trust_it_pushes_nothing(
+    meshproof: Command, place: Place
+) -> None:
+    ca = f"--registry-ca={place.ca}"
+    refused = meshproof("images", "push", place.name, ca, logged_in=False)
+    assert refused.exit_code == ExitCode.ENVIRONMENT, refused.transcript()
+    assert f"docker login {place.host}" in refused.transcript()
+    doubted = meshproof("images", "push", place.name)
+    assert doubted.exit_code == ExitCode.ENVIRONMENT, doubted.transcript()
+    assert "not trusted here: give the certificate" in doubted.transcript()
+
+
+def test_a_registry_that_is_not_there_is_said_before_a_run_begins(
+    meshproof: Command, place: Place
+) -> None:
+    gone = meshproof("images", "push", f"{place.host.partition(':')[0]}:1/team")
+    assert gone.exit_code == ExitCode.ENVIRONMENT, gone.transcript()
+    assert "cannot be reached from here" in gone.transcript()
+    none = meshproof("images", "push", "https://registry.example.org")
+    assert none.exit_code == ExitCode.USAGE, none.transcript()
+    assert "is no registry" in none.transcript()
+
+
+def test_a_run_names_the_image_that_the_registry_lacks(accept: Callable[..., Ended]) -> None:
+    ended = accept("-m", "D1")
+    assert ended.code == ExitCode.ENVIRONMENT, ended.printed
+    assert ended.signoff["verdict"] == "inconclusive", ended.printed
+    assert re.search(r"The registry \S+ has no image \S+:1\.0-[0-9a-f]{16}: ", ended.printed)
+
+
+def test_all_images_are_pushed_and_named_with_their_digests(
+    meshproof: Command, place: Place
+) -> None:
+    done = meshproof("images", "push", place.name, f"--registry-ca={place.ca}")
+    assert done.exit_code == 0, done.transcript()
+    lines = done.stdout.split()
+    assert len(lines) == len(loaded()), done.transcript()
+    for name, line in zip(loaded(), lines, strict=True):
+        pushed, _, digest = line.partition("@")
+        assert pushed.startswith(f"{place.name}/{name.removeprefix('localhost/')}-")
+        assert DIGEST.fullmatch(digest)
+
+
+def test_who_pulls_without_a_login_is_told_what_the_node_was(
+    accept: Callable[..., Ended], place: Place
+) -> None:
+    ended = accept("-m", "D3")
+    assert ended.code == ExitCode.ENVIRONMENT, ended.printed
+    assert ended.signoff["verdict"] == "inconclusive", ended.printed
+    told = re.search(
+        r"does not get an image for pod \S+ in \S+: (ErrImagePull|ImagePullBackOff): (.+)",
+        ended.printed,
+    )
+    assert told, ended.printed
+    assert f"{place.name}/voting/" in told[2], ended.printed
+    assert "no basic auth credentials" in told[2], ended.printed
+    assert ended.seconds < AT_ONCE, ended.printed
+
+
+def test_the_tutorial_is_followed_with_images_of_the_registry(
+    accept: Callable[..., Ended], kind: KindCluster, engine: Engine, place: Place
+) -> None:
+    assert "voting" not in in_nodes(kind, engine)
+    ended = accept("-m", "D1 or D3 or D5 or D7", f"--pull-secret={place.login}")
+    assert ended.code == ExitCode.ACCEPTED, ended.printed
+    rows = {row["id"]: row["verdict"] for row in ended.signoff["expectations"]}
+    assert {rows[name] for name in ("D1", "D3", "D5", "D7")} == {"accepted"}, ended.printed
+    assert ended.environment["images"].keys() == loaded().keys()
+    assert all(map(DIGEST.fullmatch, ended.environment["images"].values()))
+    assert f"pulled from {place.name} with a Secret" in ended.environment["deviations"][-1]
+    there = in_nodes(kind, engine).split()
+    # What D1 to D7 need: step 1, and the pods of probes.
+    for name in ("app:1.0", "analytics:1.0", "storage:1.0"):
+        digest = ended.environment["images"][f"localhost/voting/{name}"]
+        assert f"{place.name}/voting/{name.partition(':')[0]}@{digest}" in there
+    assert not any(name.startswith("localhost/voting") for name in there)
