@@ -45,7 +45,7 @@ from meshproof.signoff.gate import (
     unmet,
 )
 from meshproof.signoff.keys import generate, public_file, read_public
-from meshproof.signoff.verification import folder_of, verify
+from meshproof.signoff.verification import folder_of, read_signoff, verify
 from meshproof.suite.coverage import declared_expectations, declared_sections
 from meshproof.suite.listing import listing
 from meshproof.suite.registry import suites
@@ -411,11 +411,7 @@ def verify_signoff(
         commit=commit_of(commit) if commit else None,
         max_age=age_of(max_age) if max_age else None,
     )
-    manifests: Path | None = read_options(typed).manifests
-    if manifests and not manifests.is_dir():
-        if manifests != Options.model_fields["manifests"].default:
-            raise UsageFailure(f"There is no folder {manifests} of manifests to compare with.")
-        manifests = None
+    manifests = _manifests_to_compare(file, read_options(typed))
     found = verify(file, read_public(key), manifests, [read_public(each) for each in decision_keys])
     now, failing = datetime.now(UTC), list(found.differences)
     if found.signoff:
@@ -431,6 +427,25 @@ def verify_signoff(
             click.echo(f"Decision: {decision}.")
     if failing:
         raise SystemExit(ExitCode.REJECTED)
+
+
+def _manifests_to_compare(file: Path, options: Options) -> dict[str, Path] | None:
+    """The manifests that a sign-off says that it is of; None where the checkout has none.
+
+    Those that are named stand for its first suite's. Raises ``UsageFailure`` where they are not
+    there.
+    """
+    signoff = read_signoff(folder_of(file) / SIGNOFF)
+    of = (signoff.suites if signoff else ()) or (options.suite,)
+    folders = {suite.name: suite.manifests for suite in suites() if suite.name in of}
+    if "manifests" in options.given:
+        if not options.manifests.is_dir():
+            raise UsageFailure(
+                f"There is no folder {options.manifests} of manifests to compare with."
+            )
+        folders[next(iter(folders), of[0])] = options.manifests
+    there = all(folder.is_dir() for folder in folders.values())
+    return folders if folders and there else None
 
 
 @cli.command("sign-off")

@@ -93,6 +93,13 @@ class Attested(BaseModel):
         return json.dumps(self.scope, ensure_ascii=False)
 
     @property
+    def suites(self) -> tuple[str, ...]:
+        """The names of the suites that it is of; empty where it does not say."""
+        with suppress(ValidationError):
+            return tuple(ScopePart.model_validate(self.scope).suites)
+        return ()
+
+    @property
     def images(self) -> dict[str, str]:
         """The sha256 of each image's configuration; Podman leaves the algorithm out."""
         images: dict[str, str] = self.environment.get("images", {})
@@ -162,17 +169,26 @@ def digests_of_reports(folder: Path) -> dict[str, str | None]:
     return {name: _digest_of_file(folder / name, follow=False) for name in names}
 
 
-def digests_of_manifests(folder: Path) -> dict[str, str | None]:
-    """Return the digests of all files of a manifests folder; links to files are followed."""
+def digests_of_manifests(folders: Mapping[str, Path]) -> dict[str, str | None]:
+    """Return the digests of all files of manifests folders; links to files are followed.
+
+    ``folders`` are those of a run's suites, by their names, which the names of the files begin with
+    where there are several.
+    """
+    several = len(folders) > 1
     return {
-        str(PurePosixPath(MANIFESTS, name)): _digest_of_file(folder / name, follow=True)
+        str(PurePosixPath(MANIFESTS, suite if several else "", name)): _digest_of_file(
+            folder / name, follow=True
+        )
+        for suite, folder in folders.items()
         for name in _below(folder, ".")
     }
 
 
-def sign(reports: Path, manifests: Path, key: Path) -> str:
+def sign(reports: Path, manifests: Mapping[str, Path], key: Path) -> str:
     """Sign what a run left in ``reports`` and write the attestation beside it.
 
+    ``manifests`` are the folders that were followed, by the names of the run's suites.
     Returns the id of the key. Raises ``UsageFailure`` where the key cannot be read, and
     ``NotSigned`` where something that is to be signed cannot be, or the attestation not written.
     """
@@ -201,7 +217,7 @@ def write_sealed(path: Path, made: Mapping[str, Any], signer: CryptoSigner) -> N
         raise NotSigned(f"{path} cannot be written ({error.strerror}).") from error
 
 
-def attest(reports: Path, manifests: Path, key: Path) -> str:
+def attest(reports: Path, manifests: Mapping[str, Path], key: Path) -> str:
     """Sign what a run left in ``reports``; returns the sentence that says so, or why not."""
     try:
         keyid = sign(reports, manifests, key)

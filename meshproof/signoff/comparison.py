@@ -130,6 +130,12 @@ def left_out(old: SignOff, new: SignOff) -> set[str]:
         }
     if new.scope.selection not in (None, old.scope.selection):
         excused |= {row.id for row in new.expectations if row.verdict is Verdict.OUT_OF_SCOPE}
+    if new.scope.suites and new.scope.suites != old.scope.suites:
+        excused |= {
+            row.id
+            for row in new.expectations
+            if row.verdict is Verdict.OUT_OF_SCOPE and row.suite not in new.scope.suites
+        }
     return excused
 
 

@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from meshproof.errors import UsageFailure
 from meshproof.signoff.findings import State, state_of
 from meshproof.signoff.verdict import Outcome, Verdict, count, of_expectation, overall
+from meshproof.wording import listed
 
 #: Major.minor: a reader of one major version can read all of its minor versions.
-VERSION = "1.2"
+VERSION = "1.3"
 FILE = "signoff.json"
 #: Levels of lists and objects within each other; a sign-off has ten.
 DEEPEST = 50
@@ -93,6 +94,7 @@ class ExpectationRow(_Part):
     rests_on: list[str] = Field(
         [], description="names of the `deviations` that it rests on; since 1.2"
     )
+    suite: str = Field("", description="the name of the suite whose promise it is; since 1.3")
 
 
 class DeviationRow(_Part):
@@ -102,6 +104,16 @@ class DeviationRow(_Part):
     text: str = Field(description="what is other; as in environment.deviations")
     why: str = Field(description="the reason; empty where it is not known")
     expectations: list[str] = Field(description="ids of those that rest on it")
+    suite: str = Field("", description="the name of the suite that says so; since 1.3")
+
+
+class SuitePart(_Part):
+    """A suite that the run is of, and the verdict over what of it is in scope."""
+
+    name: str
+    title: str = Field(description="of its tutorial")
+    source: str = Field(description="where that was published")
+    verdict: Verdict
 
 
 class UnseenRow(_Part):
@@ -158,6 +170,7 @@ class ScopePart(_Part):
     sections: list[str]
     also: list[str] = Field(description="single expectations of other sections")
     selection: str | None = Field(description="what the user selected, as typed; null: everything")
+    suites: list[str] = Field([], description="names of the suites that it is of; since 1.3")
     quick: QuickPart | None = Field(
         None, description="what --quick made less of the run; null: a full one (since 1.1)"
     )
@@ -165,6 +178,8 @@ class ScopePart(_Part):
     def __str__(self) -> str:
         """Return it in a line."""
         over = self.selection or f"sections {', '.join([*self.sections, *self.also])}"
+        if self.suites and not self.selection:
+            over = f"suite{'s'[: len(self.suites) > 1]} {listed(self.suites)}, {over}"
         return f"{over} with --quick" if self.quick else over
 
 
@@ -186,6 +201,9 @@ class SignOff(_Part):
     version: str = Field(pattern=r"^1\.\d+$", description="of this format, major.minor")
     verdict: Verdict
     scope: ScopePart
+    suites: list[SuitePart] = Field(
+        [], description="those that the run is of, each with its own verdict; since 1.3"
+    )
     expectations: list[ExpectationRow]
     findings: list[FindingRow] = Field([], description="none of them has a vote; since 1.2")
     deviations: list[DeviationRow] = Field(
@@ -209,6 +227,29 @@ class SignOff(_Part):
 def resting_on(identifier: str, deviations: Sequence[DeviationRow]) -> list[str]:
     """Return the names of the deviations that an expectation rests on."""
     return [one.name for one in deviations if identifier in one.expectations]
+
+
+def verdict_of_suite(
+    name: str,
+    rows: Sequence[ExpectationRow],
+    *,
+    interrupted: bool,
+    differences: Sequence[str],
+    quick: bool,
+) -> Verdict:
+    """Return the verdict over what of one suite is in scope, by the rows of all."""
+    own = [row for row in rows if row.suite == name]
+    verdicts = {row.verdict for row in own}
+    if verdicts <= {Verdict.OUT_OF_SCOPE}:
+        return Verdict.OUT_OF_SCOPE
+    outcomes = {one.node: one.outcome for row in own for one in row.scenarios}
+    return overall(
+        verdicts,
+        count(outcomes.values(), len(outcomes)),
+        interrupted=interrupted,
+        differences=differences,
+        quick=quick,
+    )
 
 
 def unseen_rows(rows: Sequence[ExpectationRow]) -> list[UnseenRow]:
@@ -337,6 +378,7 @@ def contradictions(document: SignOff) -> list[str]:
     if quick != due_quick and (quick or due_quick.left_out or due_quick.weakened):
         found.append("what it says of --quick is not what its scenarios say")
     found += _unseen_amiss(document)
+    found += _suites_amiss(document)
     for row in document.expectations:
         if row.rests_on != resting_on(row.id, document.deviations):
             found.append(f"what {row.id} rests on is not what its deviations say")
@@ -365,6 +407,21 @@ def contradictions(document: SignOff) -> list[str]:
     if document.verdict is not due:
         found.append(f"the verdict is “{document.verdict}”, and its rows make it “{due}”")
     return found
+
+
+def _suites_amiss(document: SignOff) -> Iterator[str]:
+    if [one.name for one in document.suites] != document.scope.suites:
+        yield "its suites are not those of its scope"
+    for one in document.suites:
+        due = verdict_of_suite(
+            one.name,
+            document.expectations,
+            interrupted=document.interrupted,
+            differences=document.reconciliation.differences,
+            quick=document.scope.quick is not None,
+        )
+        if one.verdict is not due:
+            yield f"the suite {one.name} is “{one.verdict}”, and its rows make it “{due}”"
 
 
 def _unseen_amiss(document: SignOff) -> Iterator[str]:

@@ -26,7 +26,8 @@ from meshproof.signoff.document import (
 from meshproof.signoff.findings import State
 from meshproof.signoff.templating import template
 from meshproof.signoff.verdict import Outcome, Verdict
-from meshproof.suite.registry import default_suite, expectation_ids, sections
+from meshproof.suite.model import Suite
+from meshproof.suite.registry import default_suite, expectation_ids, sections, suites
 from meshproof.wording import NOTICED, SAMPLES_TAKEN, STRUCK, in_a_line, number
 
 #: Bytes; what is kept free below the promised 5 MB is for the page itself.
@@ -112,15 +113,39 @@ def shown_of(document: SignOff) -> dict[str, ScenarioRow]:
     return scenarios_of(document) | {one.scenario.node: one.scenario for one in document.findings}
 
 
-def stops_of(document: SignOff) -> list[Stop]:
-    """Return the stages, each with the expectations whose last scenario ends at it."""
-    names = default_suite().stage_names
+def suites_in(document: SignOff) -> list[Suite]:
+    """Return the suites that a sign-off is of; before version 1.3 there was but the default one."""
+    return [one for one in suites() if one.name in document.scope.suites] or [default_suite()]
+
+
+def stops_of(document: SignOff, suite: Suite) -> list[Stop]:
+    """Return a suite's stages, each with the expectations whose last scenario ends at it."""
+    names, own = suite.stage_names, {one.id for one in suite.expectations}
     ends: dict[str, list[ExpectationRow]] = {name: [] for name in names}
     for row in document.expectations:
+        if row.id not in own:
+            continue
         stages = [stage for one in row.scenarios for stage in one.stages[-1:] if stage in ends]
         if stages:
             ends[max(stages, key=names.index)].append(row)
     return [Stop(name, rows) for name, rows in ends.items()]
+
+
+def tables_of(document: SignOff) -> list[tuple[str, list[Line]]]:
+    """Return the lines of each suite under its heading; in one table where there are not several.
+
+    What is of none of the suites, and so out of scope, has no line then.
+    """
+    lines = lines_of(document)
+    if len(document.suites) < 2:
+        return [("", lines)]
+    return [
+        (
+            f"{part.name}: {part.verdict} {SIGNS[part.verdict]} — {part.title} ({part.source})",
+            [line for line in lines if line.row.suite == part.name],
+        )
+        for part in document.suites
+    ]
 
 
 def lines_of(document: SignOff) -> list[Line]:
@@ -310,12 +335,14 @@ def page(document: SignOff, reports: Path) -> str:
         meaning=MEANINGS[document.verdict],
         scope=str(document.scope),
         arguments=arguments_of(document),
+        title=" · ".join(suite.title for suite in suites_in(document)),
         sections=[
             (title, [row for row in document.expectations if row.section == name])
             for name, title in sections().items()
         ],
-        lines=lines_of(document),
-        stops=stops_of(document),
+        tables=tables_of(document),
+        paths=[(suite, stops_of(document, suite)) for suite in suites_in(document)],
+        whole_suites=whole_suites(document),
         numbers={node: number for number, node in enumerate(scenarios, 1)},
         pieces=show(scenarios, reports),
         findings_in_short=findings_in_short(document),
@@ -332,6 +359,12 @@ def arguments_of(document: SignOff) -> str:
     return " ".join(filter(None, [document.scope.selection, quick]))
 
 
+def whole_suites(document: SignOff) -> list[str]:
+    """Return the suites that were run whole where others were not run at all; else none."""
+    named = document.scope.suites
+    return [] if document.scope.selection or len(named) == len(suites()) else list(named)
+
+
 def facts_of(document: SignOff) -> dict[str, str]:
     """Return the facts of the environment that fit into a line each."""
     return {k: v for k, v in document.environment.items() if isinstance(v, str)}
@@ -345,6 +378,7 @@ def summary(document: SignOff) -> str:
         meaning=MEANINGS[document.verdict],
         scope=str(document.scope),
         lines=lines_of(document),
+        tables=tables_of(document),
         broken=[
             one
             for one in scenarios.values()

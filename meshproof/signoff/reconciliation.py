@@ -57,15 +57,14 @@ def reconcile(
     reports: Path,
     *,
     junit: Path,
-    manifests: Path,
-    manifests_sha256: str,
+    manifests: Mapping[Path, str],
 ) -> Reconciliation:
     """Hold the reports that were written against what was collected (pytest's node ids) and ran.
 
     ``junit`` is the JUnit report, which may be elsewhere. No report may hold a secret of the
-    ``manifests``, either, and these must still have the digest (`tree_digest`) that they had as
-    the run began: it is their digests that are signed. A file with a secret in it is moved out of
-    the reports at once.
+    ``manifests``, either, and these folders must still have the digests (`tree_digest`) that they
+    had as the run began: it is their digests that are signed. A file with a secret in it is moved
+    out of the reports at once.
     """
     ran = {r.node: r.outcome for r in results if r.outcome is not Outcome.MISSING}
     differences = named("Collected, and no result came", set(collected) - ran.keys())
@@ -82,14 +81,15 @@ def reconcile(
         differences += compared(report.name, ran, cases)
     differences += changed(piece for result in results for piece in result.evidence)
     try:
-        if tree_digest(manifests) != manifests_sha256:
+        if any(tree_digest(folder) != sha256 for folder, sha256 in manifests.items()):
             differences.append("The manifests are not those with which the run began")
     except OSError as error:
         differences.append(f"The manifests cannot be read any more: {error}")
     found = Leaks()
     try:
         said = {r.node: "\n".join([r.message, *r.observations]) for r in results}
-        found = leaks(reports, said, secrets_of(manifests))
+        secrets = [secret for folder in manifests for secret in secrets_of(folder)]
+        found = leaks(reports, said, secrets)
     except (OSError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError) as error:
         differences.append(f"The reports cannot be searched for secrets: {error}")
     differences += [*found.sentences, *withhold(reports, found.files)]

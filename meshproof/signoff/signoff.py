@@ -21,10 +21,12 @@ from meshproof.signoff.document import (
     ScenarioRow,
     ScopePart,
     SignOff,
+    SuitePart,
     WeakenedSample,
     quick_part,
     resting_on,
     unseen_rows,
+    verdict_of_suite,
 )
 from meshproof.signoff.evidence import Kept
 from meshproof.signoff.findings import state_of, told
@@ -32,7 +34,7 @@ from meshproof.signoff.reconciliation import Reconciliation
 from meshproof.signoff.verdict import Outcome, ScenarioResult, count, of_expectation, overall
 from meshproof.suite.deviations import described
 from meshproof.suite.model import Expectation
-from meshproof.suite.registry import expectations
+from meshproof.suite.registry import expectations, suite_named, suites
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,15 @@ class Scope:
     """What the verdict is over: what the suite covers, or what was selected.
 
     ``sections`` are covered whole; ``also`` are single expectations of other sections. ``quick``
-    says that what takes longest was left out, and less was sampled.
+    says that what takes longest was left out, and less was sampled. ``suites`` are the names of
+    those that the run is of.
     """
 
     sections: tuple[str, ...]
     selection: str | None
     also: tuple[str, ...] = ()
     quick: bool = False
+    suites: tuple[str, ...] = ()
 
     def holds(self, expectation: Expectation, results: Sequence[ScenarioResult]) -> bool:
         """Whether an expectation, with these scenarios and findings, is in scope."""
@@ -83,10 +87,18 @@ def sign_off(run: Run) -> SignOff:
     results = found.cleared(run.results)
     votes = [result for result in results if not result.finding]
     findings = [result for result in results if result.finding]
+    said_by = {one.text: suite.name for suite in suites() for one in suite.deviations}
     deviations = [
-        DeviationRow(name=one.name, text=one.text, why=one.why, expectations=list(one.expectations))
+        DeviationRow(
+            name=one.name,
+            text=one.text,
+            why=one.why,
+            expectations=list(one.expectations),
+            suite=said_by.get(one.text, ""),
+        )
         for one in described(run.environment.get("deviations", ()))
     ]
+    promised_by = {one.id: suite.name for suite in suites() for one in suite.expectations}
     for expectation in expectations():
         carrying = [result for result in results if expectation.id in result.ids]
         proving = [result for result in carrying if not result.finding]
@@ -102,6 +114,7 @@ def sign_off(run: Run) -> SignOff:
             verdict=verdict,
             scenarios=[_scenario(result, run.reports) for result in proving],
             rests_on=resting_on(expectation.id, deviations),
+            suite=promised_by[expectation.id],
         ))  # fmt: skip
     counts = count((result.outcome for result in votes), run.collected - len(findings))
     verdict = overall(
@@ -119,7 +132,23 @@ def sign_off(run: Run) -> SignOff:
             also=list(run.scope.also),
             selection=run.scope.selection,
             quick=quick_part(rows) if run.scope.quick else None,
+            suites=list(run.scope.suites),
         ),
+        suites=[
+            SuitePart(
+                name=suite.name,
+                title=suite.title,
+                source=suite.source,
+                verdict=verdict_of_suite(
+                    suite.name,
+                    rows,
+                    interrupted=run.interrupted,
+                    differences=found.differences,
+                    quick=run.scope.quick,
+                ),
+            )
+            for suite in map(suite_named, run.scope.suites)
+        ],
         expectations=rows,
         findings=[_finding(result, run.reports) for result in findings],
         deviations=deviations,

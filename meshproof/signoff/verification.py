@@ -33,6 +33,7 @@ from meshproof.signoff.attestation import (
 )
 from meshproof.signoff.decisions import Decision, contradictions, files_of, read_decision
 from meshproof.signoff.envelope import Sealed, read
+from meshproof.wording import listed
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,14 @@ class Subjects:
 def verify(
     file: Path,
     key: SSlibKey | None,
-    manifests: Path | None,
+    manifests: Mapping[str, Path] | None,
     decision_keys: Sequence[SSlibKey] | None = (),
 ) -> Verification:
     """Verify ``signoff.json``, or the folder that it is in, and everything that was signed with it.
 
-    ``key`` is whose signature it should have, None where that is not looked at. ``manifests`` is
-    the folder that the signed manifests are compared with, None for no comparison. Decisions that
+    ``key`` is whose signature it should have, None where that is not looked at. ``manifests`` are
+    the folders that the signed manifests are compared with, by the names of the suites that the
+    sign-off is of, None for no comparison. Decisions that
     lie beside must be signed with one of ``decision_keys``, or with ``key``; None: they are not
     looked at.
 
@@ -106,7 +108,8 @@ def verify(
         looked_at.append(f"Not compared: {len(subjects.manifests)} manifests.")
     else:
         found += differences(subjects.manifests, digests_of_manifests(manifests))
-        looked_at.append(f"Compared with {manifests}: {len(subjects.manifests)} manifests.")
+        folders = listed([str(folder) for folder in manifests.values()])
+        looked_at.append(f"Compared with {folders}: {len(subjects.manifests)} manifests.")
     decisions: list[Decision] = []
     if key and decision_keys is not None:
         decisions, faults_of_decisions = _decisions(folder, [key, *decision_keys], signoff)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from meshproof import __version__
@@ -10,31 +11,49 @@ from meshproof.engine.machine import this_machine
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import ROOT
 from meshproof.process import run
-from meshproof.suite.registry import declared, expectation_ids, sections
+from meshproof.suite.registry import declared, expectation_ids, suites
 
 
-def declared_sections() -> tuple[str, ...]:
+def declared_sections(of: Collection[str] | None = None) -> tuple[str, ...]:
     """Return the sections that are covered whole, in the specification's order.
 
-    Raises ``ValueError`` for one that the specification does not have.
+    ``of`` names the suites that are meant; without it all are. Raises ``ValueError`` for a suite
+    that is not there, and for a section that its suite does not have.
     """
-    return _declared("sections", tuple(sections()))
+    table: Mapping[str, Sequence[str]] = declared()["sections"]
+    known = {suite.name: tuple(suite.sections) for suite in suites()}
+    _refuse_unknown("suites", table.keys() - known.keys())
+    for name, tags in table.items():
+        _refuse_unknown("sections", {*tags} - {*known[name]})
+    return tuple(
+        tag
+        for name, tags in known.items()
+        if of is None or name in of
+        for tag in tags
+        if tag in table.get(name, ())
+    )
 
 
-def declared_expectations() -> tuple[str, ...]:
+def declared_expectations(of: Collection[str] | None = None) -> tuple[str, ...]:
     """Return the single expectations that are covered beside those sections.
 
-    Raises ``ValueError`` for one that the specification does not have.
+    ``of`` names the suites that are meant; without it all are. Raises ``ValueError`` for one that
+    no suite has.
     """
-    return _declared("expectations", expectation_ids())
+    named = declared()["expectations"]
+    _refuse_unknown("expectations", {*named} - {*expectation_ids()})
+    return tuple(
+        one.id
+        for suite in suites()
+        if of is None or suite.name in of
+        for one in suite.expectations
+        if one.id in named
+    )
 
 
-def _declared(key: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    table = declared()
-    unknown = set(table[key]) - set(known)
+def _refuse_unknown(key: str, unknown: Collection[str]) -> None:
     if unknown:
         raise ValueError(f"pyproject.toml declares unknown {key}: {', '.join(sorted(unknown))}")
-    return tuple(name for name in known if name in table[key])
 
 
 def provenance(manifests: Path, manifests_sha256: str) -> dict[str, str]:
@@ -48,6 +67,17 @@ def provenance(manifests: Path, manifests_sha256: str) -> dict[str, str]:
         "manifests": f"{manifests.name}, sha256:{manifests_sha256}",
         "machine": f"{machine.distribution} {machine.codename}, {machine.cores} cores, "
         f"{machine.memory / 2**30:.1f} GiB, cgroup v{machine.cgroup}",
+    }
+
+
+def provenance_of_manifests(followed: Mapping[str, tuple[Path, str]]) -> dict[str, str]:
+    """Say which manifests were followed, by the names of suites: their folders and digests.
+
+    Those of a run's first suite are just called manifests.
+    """
+    return {
+        f"manifests of {name}" if place else "manifests": f"{folder.name}, sha256:{sha256}"
+        for place, (name, (folder, sha256)) in enumerate(followed.items())
     }
 
 

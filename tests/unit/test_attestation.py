@@ -91,7 +91,7 @@ class Release:
     key: SSlibKey
 
     def verified(self) -> Verification:
-        return verify(self.reports / "signoff.json", self.key, self.manifests)
+        return verify(self.reports / "signoff.json", self.key, {"voting": self.manifests})
 
     @property
     def differences(self) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def make(
     run = Run(results, len(results), scope, ENVIRONMENT, 0.0, 1.0)
     write(sign_off(run), reports)
     key = generate(folder / "key")
-    sign(reports, manifests, folder / "key")
+    sign(reports, {"voting": manifests}, folder / "key")
     return Release(reports, manifests, folder / "key", key)
 
 
@@ -212,7 +212,7 @@ def test_as_it_was_signed_nothing_differs(release: Release) -> None:
         "Compared with signoff.json alone: 2 images.",
         f"Compared with {release.manifests}: 2 manifests.",
     )
-    assert verify(release.reports, release.key, release.manifests) == found
+    assert verify(release.reports, release.key, {"voting": release.manifests}) == found
 
 
 def test_the_signature_is_ed25519_over_the_encoding_of_dsse(release: Release) -> None:
@@ -323,7 +323,7 @@ def test_a_quick_run_that_is_passed_off_as_a_full_one_is_found(quick: Release) -
 
 def test_the_same_run_gives_the_same_attestation(release: Release) -> None:
     before = release.attestation.read_bytes()
-    sign(release.reports, release.manifests, release.private)
+    sign(release.reports, {"voting": release.manifests}, release.private)
     assert release.attestation.read_bytes() == before
 
 
@@ -331,15 +331,15 @@ def test_what_a_run_without_an_environment_left_is_signed_too(tmp_path: Path) ->
     (tmp_path / "manifests").mkdir()
     write(sign_off(Run((), 0, Scope((), None), {}, 0.0, 1.0)), tmp_path)
     key = generate(tmp_path / "key")
-    sign(tmp_path, tmp_path / "manifests", tmp_path / "key")
-    assert verify(tmp_path, key, tmp_path / "manifests").differences == ()
+    sign(tmp_path, {"voting": tmp_path / "manifests"}, tmp_path / "key")
+    assert verify(tmp_path, key, {"voting": tmp_path / "manifests"}).differences == ()
 
 
 # What cannot be signed.
 
 
 def unsigned(release: Release, *, reason: str) -> None:
-    said = attest(release.reports, release.manifests, release.private)
+    said = attest(release.reports, {"voting": release.manifests}, release.private)
     assert said.startswith("The sign-off could not be signed: ")
     assert re.search(reason, said), said
     assert "\n" not in said
@@ -461,7 +461,7 @@ def test_a_name_that_is_no_text_is_found_and_can_be_printed(release: Release) ->
 @pytest.mark.parametrize("name", ["signoff.html", "signoff.md", "junit.xml"])
 def test_a_report_that_was_added_is_found(release: Release, name: str) -> None:
     (release.reports / name).unlink()
-    sign(release.reports, release.manifests, release.private)
+    sign(release.reports, {"voting": release.manifests}, release.private)
     assert not release.differences
     (release.reports / name).write_bytes(FILES[name])
     assert release.differences == (f"{name} was added: it was not signed.",)
@@ -472,7 +472,7 @@ def test_the_evidence_as_a_whole_may_be_missing_or_added(release: Release) -> No
     assert set(release.differences) == {
         f"{name} is missing." for name in FILES if name.startswith("evidence/")
     }
-    sign(release.reports, release.manifests, release.private)
+    sign(release.reports, {"voting": release.manifests}, release.private)
     assert not release.differences
     shutil.move(release.reports / "elsewhere", release.reports / "evidence")
     assert set(release.differences) == {
@@ -499,7 +499,7 @@ def test_a_link_that_leads_nowhere_is_found_where_nothing_was_signed(
     release: Release, name: str, tmp_path: Path
 ) -> None:
     shutil.move(release.reports / name, tmp_path / "moved")
-    sign(release.reports, release.manifests, release.private)
+    sign(release.reports, {"voting": release.manifests}, release.private)
     assert not release.differences
     (release.reports / name).symlink_to("nowhere")
     assert release.differences == (f"{name} is not a file that can be read.",)
@@ -563,11 +563,11 @@ def test_manifests_that_are_not_compared_are_said_to_be_so(release: Release) -> 
 
 
 def test_a_manifest_may_be_a_link_to_a_file(release: Release, tmp_path: Path) -> None:
-    before = digests_of_manifests(release.manifests)
+    before = digests_of_manifests({"voting": release.manifests})
     file = release.manifests / "istio" / "gateway.yaml"
     shutil.move(file, tmp_path / "elsewhere.yaml")
     file.symlink_to(tmp_path / "elsewhere.yaml")
-    assert digests_of_manifests(release.manifests) == before
+    assert digests_of_manifests({"voting": release.manifests}) == before
 
 
 # What differs is found: attestation and signature.
@@ -652,7 +652,7 @@ def test_what_is_no_attestation_is_told(kept: Release, content: bytes) -> None:
 
 def test_another_key_is_found(release: Release, tmp_path: Path) -> None:
     other = generate(tmp_path / "other")
-    found = verify(release.reports, other, release.manifests)
+    found = verify(release.reports, other, {"voting": release.manifests})
     assert found.differences == (
         f"attestation.dsse.json is signed with {release.key.keyid}, not with the given key, "
         f"{other.keyid}.",
@@ -662,7 +662,7 @@ def test_another_key_is_found(release: Release, tmp_path: Path) -> None:
 
 def test_another_key_that_claims_to_be_this_one_is_found(release: Release, tmp_path: Path) -> None:
     generate(tmp_path / "other")
-    sign(release.reports, release.manifests, tmp_path / "other")
+    sign(release.reports, {"voting": release.manifests}, tmp_path / "other")
     envelope = release.envelope()
     envelope["signatures"][0]["keyid"] = release.key.keyid
     release.attestation.write_text(json.dumps(envelope))
@@ -719,7 +719,7 @@ def test_the_library_that_insists_on_ids_verifies_it(release: Release) -> None:
 def test_a_signature_from_another_report_is_found(release: Release) -> None:
     before = release.envelope()
     release.edit_signoff(lambda document: document.update(verdict="accepted"))
-    sign(release.reports, release.manifests, release.private)
+    sign(release.reports, {"voting": release.manifests}, release.private)
     assert not release.differences
     after = {**release.envelope(), "signatures": before["signatures"]}
     release.attestation.write_text(json.dumps(after))
@@ -730,7 +730,7 @@ def test_a_signature_from_another_report_is_found(release: Release) -> None:
 def test_the_attestation_of_another_report_is_found(release: Release, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = make(tmp_path / "other", RESULTS[:1])
-    sign(other.reports, other.manifests, release.private)
+    sign(other.reports, {"voting": other.manifests}, release.private)
     shutil.copy(other.attestation, release.attestation)
     assert release.differences == (
         "signoff.json was changed.",

@@ -39,7 +39,7 @@ def test_this_release_covers_something_and_nothing_twice() -> None:
 
 
 def test_sections_come_in_the_order_of_the_specification(declare: Callable[[str], None]) -> None:
-    declare('sections = ["mtls", "deploy", "update"]')
+    declare('sections = {voting = ["mtls", "deploy", "update"]}')
     assert declared_sections() == ("deploy", "update", "mtls")
 
 
@@ -52,11 +52,31 @@ def test_expectations_come_in_the_order_of_the_specification(
 
 
 def test_an_unknown_section_or_expectation_is_named(declare: Callable[[str], None]) -> None:
-    declare('sections = ["deploy", "undeploy"]\nexpectations = ["A2", "A99"]')
+    declare('sections = {voting = ["deploy", "undeploy"]}\nexpectations = ["A2", "A99"]')
     with pytest.raises(ValueError, match="unknown sections: undeploy"):
         declared_sections()
     with pytest.raises(ValueError, match="unknown expectations: A99"):
         declared_expectations()
+
+
+def test_what_is_covered_is_declared_by_suite(declare: Callable[[str], None]) -> None:
+    declare(
+        'sections = {bookinfo = ["bookinfo"], voting = ["deploy"]}\nexpectations = ["B1", "A2"]'
+    )
+    assert declared_sections() == ("deploy", "bookinfo")
+    assert declared_sections(["bookinfo"]) == ("bookinfo",)
+    assert declared_expectations(["bookinfo"]) == ("B1",)
+
+
+def test_a_suite_that_is_not_there_and_another_suites_section_are_named(
+    declare: Callable[[str], None],
+) -> None:
+    declare('sections = {shop = ["deploy"]}')
+    with pytest.raises(ValueError, match="unknown suites: shop"):
+        declared_sections()
+    declare('sections = {bookinfo = ["deploy"]}')
+    with pytest.raises(ValueError, match="unknown sections: deploy"):
+        declared_sections()
 
 
 # Which suite a run is of.

@@ -57,7 +57,7 @@ def signed(keys: Path, run: Run) -> Path:
     reports = keys / "reports"
     (keys / "manifests").mkdir(exist_ok=True)
     write(sign_off(run), reports)
-    sign(reports, keys / "manifests", keys / "run")
+    sign(reports, {"voting": keys / "manifests"}, keys / "run")
     return reports
 
 
@@ -140,7 +140,7 @@ def test_a_sign_off_that_contradicts_itself_meets_no_condition(keys: Path) -> No
     document = json.loads((reports / "signoff.json").read_text())
     document["verdict"] = "accepted"
     (reports / "signoff.json").write_text(json.dumps(document))
-    sign(reports, keys / "manifests", keys / "run")
+    sign(reports, {"voting": keys / "manifests"}, keys / "run")
     assert verified(keys).exit_code == 0
     found = verified(keys, *GATE)
     assert found.exit_code == 1

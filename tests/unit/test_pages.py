@@ -34,7 +34,7 @@ from meshproof.signoff.reconciliation import Reconciliation
 from meshproof.signoff.signoff import Run, Scope, sign_off
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
 from meshproof.wording import STRUCK
-from tests.suites import DEVIATIONS, IDS
+from tests.suites import DEVIATIONS, IDS, SUITE
 
 NASTY = "<script>alert('x')</script> & | `tick` *"
 DEVIATION = "behind the name mysql is Debian's MariaDB"
@@ -263,7 +263,7 @@ def test_a_stage_shows_the_worst_of_its_expectations(tmp_path: Path) -> None:
         result("b", "D2", stages=("deployed",), outcome=Outcome.FAILED),
         result("c", "D3"),
     )
-    stops = {stop.name: stop for stop in stops_of(found)}
+    stops = {stop.name: stop for stop in stops_of(found, SUITE)}
     assert [row.id for row in stops["deployed"].rows] == ["D1", "D2"]
     assert stops["deployed"].verdict is Verdict.REJECTED
     assert stops["canary"].verdict is Verdict.OUT_OF_SCOPE

@@ -73,8 +73,7 @@ def held(
         results,
         reports,
         junit=reports / "junit.xml",
-        manifests=reports,
-        manifests_sha256=before or tree_digest(reports),
+        manifests={reports: before or tree_digest(reports)},
     )
 
 

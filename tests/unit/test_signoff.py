@@ -50,7 +50,7 @@ def test_the_documents_fields() -> None:
     }  # fmt: skip
     assert document["verdict"] == "accepted"
     assert document["scope"] == {
-        "sections": ["deploy"], "also": [], "selection": None, "quick": None,
+        "sections": ["deploy"], "also": [], "selection": None, "quick": None, "suites": [],
     }  # fmt: skip
     assert document["counts"] == {
         "collected": 9, "passed": 9, "failed": 0, "skipped": 0, "errors": 0,
@@ -66,7 +66,7 @@ def test_every_expectation_is_listed_once_in_the_order_of_the_specification() ->
     assert [row["id"] for row in document["expectations"]] == list(IDS)
     for row, expectation in zip(document["expectations"], EXPECTATIONS, strict=True):
         assert row.keys() == {
-            "id", "section", "expectation", "verdict", "scenarios", "rests_on",
+            "id", "section", "expectation", "verdict", "scenarios", "rests_on", "suite",
         }  # fmt: skip
         assert (row["section"], row["expectation"]) == (expectation.section, expectation.promise)
 
