@@ -15,7 +15,9 @@ from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 
 
-@given("no other lane has pods that Istio's analysis would count for this namespace")
+@given(
+    "the namespaces of the run's other lanes, whose pods Istio's analysis would count, are deleted"
+)
 def no_other_lane_has_pods(
     tutorial: Tutorial, tutorials: Sequence[str], lane: Lane, progress: Progress
 ) -> None:

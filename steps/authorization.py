@@ -22,7 +22,7 @@ def policies_are_read(tutorial: Tutorial, evidence: Evidence) -> Admitted:
 
 @then(
     parsers.parse(
-        'the policies let in the callers of the diagram, the gateway to "{app}", and nobody else'
+        'the policies allow only the diagram\'s callers, and the ingress gateway for "{app}"'
     )
 )
 def just_the_diagrams_callers(

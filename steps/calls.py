@@ -21,14 +21,18 @@ def new_calls(tutorial: Tutorial) -> Iterator[NewCalls]:
         yield NewCalls(tutorial, services)
 
 
-@given(parsers.parse('"{server}" answers a new connection from "{client}"'))
+@given(parsers.parse('"{server}" answers a request from "{client}" on a new connection with 200'))
 def server_answers(new_calls: NewCalls, evidence: Evidence, server: str, client: str) -> None:
     """A call by a name that leads to the server alone is answered with 200: the baseline."""
     seen = evidence.tell(new_calls.answered(client, server))
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('"{server}" denies a new connection from "{client}" and counts the denial'))
+@then(
+    parsers.parse(
+        '"{server}" denies a request from "{client}" on a new connection with 403 and counts it'
+    )
+)
 def server_denies(
     new_calls: NewCalls, proxy_counts: ProxyCounts, evidence: Evidence, server: str, client: str
 ) -> None:

@@ -31,7 +31,9 @@ def connections() -> Iterator[ExitStack]:
         yield stack
 
 
-@given("the root that the namespace trusts has certified istiod", target_fixture="roots")
+@given(
+    "istiod's certificate chains to the root CA that the namespace is given", target_fixture="roots"
+)
 def root_has_certified_istiod(tutorial: Tutorial, evidence: Evidence) -> Roots:
     """Read the root that the namespace is told to trust; istiod proves itself by it in TLS."""
     return checks.root_of(tutorial, evidence.tell)
@@ -43,21 +45,21 @@ def certificates_are_read(tutorial: Tutorial, evidence: Evidence) -> list[Held]:
     return checks.read_held(tutorial, evidence.tell)
 
 
-@then("every certificate is certified by the trusted root, the only one that its proxy trusts")
+@then("every certificate chains to the root CA of istiod, and its proxy trusts no other root")
 def every_certificate_is_of_the_root(held: list[Held], roots: Roots, evidence: Evidence) -> None:
     """Each chains to the root that istiod proved itself by, and its proxy trusts no other."""
     seen = evidence.tell(checks.of_root(held, roots))
     assert not seen.problem, seen.problem
 
 
-@then("every certificate names its pod's own service account alone, for both ends of a call")
+@then("every certificate holds its pod's own identity alone, for client and server authentication")
 def every_certificate_names_its_account(held: list[Held], evidence: Evidence) -> None:
     """Each names what the API server states for the pod, and can be shown by client and server."""
     seen = evidence.tell(checks.of_own_account(held))
     assert not seen.problem, seen.problem
 
 
-@then("every certificate is good for a day at most, and not overdue for renewal")
+@then("every certificate has a lifetime of 24 hours at most, and is not overdue for renewal")
 def every_certificate_is_in_time(held: list[Held], evidence: Evidence) -> None:
     """Each has Istio's lifetime, and so much of it left that it was renewed in time."""
     seen = evidence.tell(checks.in_time(held))
@@ -71,7 +73,7 @@ def no_two_certificates_share(held: list[Held], evidence: Evidence) -> None:
     assert not seen.problem, seen.problem
 
 
-@then("no proxy is told to renew its certificate at another time than Istio's own")
+@then("no proxy overrides the time at which Istio renews certificates by default")
 def no_proxy_is_told_when_to_renew(held: list[Held], evidence: Evidence) -> None:
     """Each proxy renews after half of a certificate's life, as nothing tells it otherwise."""
     seen = evidence.tell(checks.told_when_to_renew(held))
@@ -109,7 +111,7 @@ def proxies_have_renewed(brief: Tutorial, evidence: Evidence) -> Renewed:
     return checks.renewed_both(brief, evidence.tell)
 
 
-@then("every certificate was renewed about half of its life before its end, with a new key")
+@then("every certificate was renewed with about half of its lifetime left, and with a new key")
 def every_certificate_was_renewed_in_time(renewed: Renewed, evidence: Evidence) -> None:
     """No certificate came close to its end, and none kept its key."""
     seen = evidence.tell(checks.renewed_in_time(renewed))

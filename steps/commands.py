@@ -21,7 +21,10 @@ from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 
 
-@then(parsers.parse('the command with "{file}" printed'), target_fixture="printed")
+@then(
+    parsers.parse('the command with "{file}" printed exactly these lines, in this order'),
+    target_fixture="printed",
+)
 def command_printed(
     commands: list[Completed], evidence: Evidence, file: str, docstring: str
 ) -> list[str]:
@@ -31,7 +34,7 @@ def command_printed(
     return first_output_of(commands, file)
 
 
-@then(parsers.parse('the commands with "{file}" printed in all'))
+@then(parsers.parse('the commands with "{file}" printed exactly these lines, in any order'))
 def commands_printed(
     commands: list[Completed], evidence: Evidence, file: str, docstring: str
 ) -> None:

@@ -59,7 +59,7 @@ def client_is_served_in_plain_text(trials: OutsideTrials, evidence: Evidence) ->
     assert not seen.problem, seen.problem
 
 
-@given("a client outside the mesh is answered in TLS with a certificate of the mesh")
+@given("a client outside the mesh with a certificate of the mesh is answered in TLS everywhere")
 def client_is_answered_with_certificate(trials: OutsideTrials, evidence: Evidence) -> None:
     """The same client is let in everywhere by a certificate of the mesh: the baseline."""
     seen = evidence.tell(trials.with_mesh_certificate().let_in(SERVING))
@@ -83,7 +83,7 @@ def client_asks_in_plain_text(trials: OutsideTrials) -> Trial:
 
 
 @then(
-    "the client outside the mesh is refused in plain text without a response",
+    "plain text from the client outside the mesh gets no byte back from any pod or Service",
     target_fixture="trial",
 )
 def client_is_refused_in_plain_text(trials: OutsideTrials, evidence: Evidence) -> Trial:
@@ -94,7 +94,7 @@ def client_is_refused_in_plain_text(trials: OutsideTrials, evidence: Evidence) -
 
 
 @when(
-    "the client outside the mesh shows no certificate, and a self-made one with the app's identity",
+    "the client outside the mesh connects in TLS without a certificate, and with a forged one",
     target_fixture="trial",
 )
 def client_shows_no_certificate_of_the_mesh(trials: OutsideTrials) -> Trial:
@@ -102,14 +102,14 @@ def client_shows_no_certificate_of_the_mesh(trials: OutsideTrials) -> Trial:
     return trials.without_mesh_certificate()
 
 
-@then("every connection of the client outside the mesh is refused without a response")
+@then("every connection of the client outside the mesh is accepted by TCP and gets no byte back")
 def every_connection_is_refused(trial: Trial, evidence: Evidence) -> None:
     """The client connects each time, and receives not a byte."""
     seen = evidence.tell(trial.without_response())
     assert not seen.problem, seen.problem
 
 
-@then("the servers' proxies count every attempt as refused, and pass no byte on")
+@then("the servers' proxies count every attempt as refused by mutual TLS, and pass no byte on")
 def every_attempt_is_counted(trial: Trial, evidence: Evidence) -> None:
     """Mutual TLS refuses each attempt, by the proxies' counts, and no application gets a byte."""
     seen = evidence.tell(trial.counted())

@@ -30,14 +30,14 @@ def mended(traces: Traces, environment: Environment) -> Iterator[None]:
             delete(environment.cluster, item.path)
 
 
-@given("the cluster as it was before the tutorial was followed")
+@given("all objects and volumes of the cluster were listed before the tutorial was followed")
 def cluster_before(traces: Traces, evidence: Evidence) -> None:
     """All objects and volumes as they were listed before the first scenario."""
     left_out = sorted({f"{resource} ({reason})" for (_, resource), reason in LEFT_OUT.items()})
     evidence.tell(listed_before(traces.before, left_out))
 
 
-@given("a volume of a claim of the tutorial")
+@given("the tutorial was followed to a stage with a PersistentVolumeClaim")
 def claim_has_had_a_volume(
     request: pytest.FixtureRequest, traces: Traces, tutorial: Tutorial, evidence: Evidence
 ) -> None:
@@ -62,7 +62,7 @@ def namespaces_are_deleted(
     evidence.observe(f"deleted: {listed(names)}")
 
 
-@then("the cluster holds the same objects and the same folders of volumes as before")
+@then("the cluster holds the same objects and folders of volumes as were listed")
 def cluster_is_as_before(traces: Traces, environment: Environment, evidence: Evidence) -> None:
     """No object and no folder of a volume is left behind, and none is gone."""
     seen = evidence.tell(as_before(traces.before, lambda: traces.now(environment)))

@@ -31,7 +31,7 @@ def sidecars_routes_are_read(tutorial: Tutorial, evidence: Evidence, service: st
 
 @then(
     parsers.parse(
-        'just one route to "{service}" is not to version "{version}", and asks for "{header}" alone'
+        'exactly one route to "{service}" is not to "{version}", and matches header "{header}" only'
     )
 )
 def one_route_leads_elsewhere(
@@ -64,7 +64,7 @@ def every_route_of_a_workload_leads_to(
 
 
 @when(
-    "the versions that the rules name and the proxies have loaded are read",
+    "the versions that routing rules name and that proxies have loaded are read",
     target_fixture="known",
 )
 def versions_are_read(tutorial: Tutorial, evidence: Evidence) -> Known:
@@ -74,28 +74,34 @@ def versions_are_read(tutorial: Tutorial, evidence: Evidence) -> Known:
     return known
 
 
-@then(parsers.parse('each of the {count:d} rules names "{version}" and a version before it'))
+@then(
+    parsers.parse(
+        'each of {count:d} DestinationRules and VirtualServices names "{version}" and an older one'
+    )
+)
 def every_rule_names_both(known: Known, count: int, version: str) -> None:
     """Every rule names the new version beside an old one: the baseline."""
     wrong = known.rules_without_both(count, version)
     assert not wrong, wrong
 
 
-@then(parsers.parse('every proxy has loaded "{version}" and a version before it'))
+@then(parsers.parse('every proxy has clusters or routes for "{version}" and for an older version'))
 def every_proxy_has_loaded_both(known: Known, version: str) -> None:
     """Every proxy has loaded the new version beside an old one: the baseline."""
     wrong = known.proxies_without_both(version)
     assert not wrong, wrong
 
 
-@then(parsers.parse('each of the {count:d} rules names "{version}" and no other version'))
+@then(
+    parsers.parse('each of {count:d} DestinationRules and VirtualServices names "{version}" alone')
+)
 def every_rule_names_only(known: Known, count: int, version: str) -> None:
     """No rule names an old version any more."""
     wrong = known.rules_with_others(count, version)
     assert not wrong, wrong
 
 
-@then(parsers.parse('every proxy has loaded "{version}" and no other version'))
+@then(parsers.parse('every proxy has clusters or routes for "{version}" and for no other version'))
 def every_proxy_has_loaded_only(known: Known, version: str) -> None:
     """No proxy, the ingress gateway's among them, has loaded an old version any more."""
     wrong = known.proxies_with_others(version)

@@ -8,7 +8,9 @@ from meshproof.analysis.strength import AlwaysDemand, Demands
 
 
 @given(
-    parsers.parse("samples that notice a leak of {leak:g} % with {confidence:g} % confidence"),
+    parsers.parse(
+        "a sample that detects {leak:g} % of wrong answers with a probability of {confidence:g} %"
+    ),
     target_fixture="demand",
 )
 def samples_that_notice_a_leak(demands: Demands, leak: float, confidence: float) -> AlwaysDemand:
@@ -17,7 +19,7 @@ def samples_that_notice_a_leak(demands: Demands, leak: float, confidence: float)
 
 
 @given(
-    parsers.parse("samples that tell even shares from {most:d}/{least:d}"),
+    parsers.parse("a sequential test that tells even shares from {most:d}/{least:d}"),
     target_fixture="alternative",
 )
 def samples_that_tell_even_shares(most: int, least: int) -> float:

@@ -12,7 +12,7 @@ from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 
 
-@given(parsers.parse("{count:d} requests through the ingress get no page"))
+@given(parsers.parse("{count:d} requests through the ingress get a 404 or no answer"))
 def requests_get_no_page(
     ingress: Ingress, tutorial: Tutorial, evidence: Evidence, count: int
 ) -> None:
@@ -21,14 +21,14 @@ def requests_get_no_page(
     assert not seen.problem, seen.problem
 
 
-@then("the page is served through the ingress")
+@then("a request through the ingress gets the page with 200")
 def page_is_served(ingress: Ingress, tutorial: Tutorial, evidence: Evidence) -> None:
     """A request through the ingress gateway is answered with 200 and the page."""
     seen = evidence.tell(served(ingress, tutorial.suite.served, "The page is served with 200"))
     assert not seen.problem, seen.problem
 
 
-@then("the page is served at the printed address")
+@then("a request to the printed address gets the page with 200")
 def page_is_served_at_address(printed_address: str, tutorial: Tutorial, evidence: Evidence) -> None:
     """A request to the printed address is answered with 200 and the page."""
     there = Gateway(f"http://{address_in(printed_address)}")

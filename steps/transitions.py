@@ -40,7 +40,7 @@ def namespace_is_the_same(tutorial: Tutorial, again: Again, evidence: Evidence, 
 
 
 @when(
-    "the namespace goes back stage by stage, and between two stages drawn at random",
+    "the namespace goes back stage by stage, then to and fro between two stages drawn at random",
     target_fixture="transitions",
 )
 def namespace_goes_back(
@@ -51,7 +51,9 @@ def namespace_goes_back(
     return walk_all(tutorial, options.seed, evidence.tell)
 
 
-@then("every transition reached its stage in the same namespace, and none back repeated a command")
+@then(
+    "every transition reached its stage in the same namespace, and none back ran a stage's commands"
+)
 def every_transition_reached_its_stage(transitions: list[Transition], evidence: Evidence) -> None:
     """Each led to its stage without starting over; none backwards ran a command forward again."""
     seen = evidence.tell(all_reached(transitions))

@@ -5,7 +5,7 @@ Feature: Fault injection
   Scenario: A delay of 7 seconds is met by jason's calls of ratings, and by nobody else's
     Given stage "jason-v2"
     And ratings answer jason with 200 at once, and everyone else too
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When the tutorial goes on to stage "ratings-delayed"
     Then ratings answer jason with 200 after 7 seconds
     And ratings answer everyone else with 200 at once meanwhile
@@ -13,7 +13,7 @@ Feature: Fault injection
   @bookinfo @B2
   Scenario: While ratings are delayed for jason, his page alone lacks its reviews
     Given stage "ratings-delayed"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     And samples of jason that notice a leak of 10 % with 99 % confidence
     When product pages of everyone else are sampled while jason waits for his
     Then every page of jason shows no reviews
@@ -29,7 +29,7 @@ Feature: Fault injection
   @bookinfo @B2
   Scenario: An abort with status 500 is met by jason's calls of ratings, and by nobody else's
     Given stage "ratings-aborted"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When ratings are asked as jason, and as everyone else meanwhile
     Then ratings answered jason with 500 at once
     And ratings answered everyone else with 200 at once
@@ -37,7 +37,7 @@ Feature: Fault injection
   @bookinfo @B2
   Scenario: While ratings are aborted for jason, his page alone says that they are unavailable
     Given stage "ratings-aborted"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When product pages of jason and of everyone else are sampled in turn through the ingress
     Then every page of jason shows no ratings
     And every page of everyone else shows no stars

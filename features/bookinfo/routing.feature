@@ -7,7 +7,7 @@ Feature: Request routing
     Given stage "subsets"
     And 90 product pages show no stars, black stars and red stars by turns
     And stage "all-v1"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When product pages of jason and of everyone else are sampled in turn through the ingress
     Then every page of jason shows no stars
     And every page of everyone else shows no stars
@@ -15,7 +15,7 @@ Feature: Request routing
   @bookinfo @B1
   Scenario: Jason gets reviews v2, and everyone else v1
     Given stage "jason-v2"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When product pages of jason and of everyone else are sampled in turn through the ingress
     Then every page of jason shows black stars
     And every page of everyone else shows no stars

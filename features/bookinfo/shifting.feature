@@ -5,7 +5,7 @@ Feature: Traffic shifting
   @bookinfo @B3
   Scenario: Half of all pages are of reviews v1, and half of v3
     Given stage "half-v3"
-    And samples that tell even shares from 60/40
+    And a sequential test that tells even shares from 60/40
     When product pages are sampled through the ingress until the shares of their stars are decided
     Then every sampled page shows no stars or red stars
     And no stars and red stars come in even shares
@@ -14,7 +14,7 @@ Feature: Traffic shifting
   @bookinfo @B3
   Scenario: In the end all users get reviews v3
     Given stage "all-v3"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When product pages of jason and of everyone else are sampled in turn through the ingress
     Then every page of jason shows red stars
     And every page of everyone else shows red stars
@@ -84,5 +84,5 @@ Feature: Traffic shifting
     Given stage "all-v3"
     And a client outside the mesh is served in plain text by every pod and every Service
     When the tutorial goes on to stage "strict"
-    Then the client outside the mesh is refused in plain text without a response
-    And the servers' proxies count every attempt as refused, and pass no byte on
+    Then plain text from the client outside the mesh gets no byte back from any pod or Service
+    And the servers' proxies count every attempt as refused by mutual TLS, and pass no byte on

@@ -34,7 +34,7 @@ Feature: At every step
 
   @always @A2 @finding @exclusive
   Scenario: Between the routes for 2.0 and its pods, Istio's own analysis complains of what is yet to come
-    Given no other lane has pods that Istio's analysis would count for this namespace
+    Given the namespaces of the run's other lanes, whose pods Istio's analysis would count, are deleted
     And stage "canary-routed"
     When istioctl analyzes the namespace
     Then istioctl reports each of these issues
@@ -69,23 +69,23 @@ Feature: At every step
   @always @A4 @long
   Scenario: Each stage leads back to the one before, and two stages drawn at random to each other
     Given stage "cleaned-up"
-    When the namespace goes back stage by stage, and between two stages drawn at random
-    Then every transition reached its stage in the same namespace, and none back repeated a command
+    When the namespace goes back stage by stage, then to and fro between two stages drawn at random
+    Then every transition reached its stage in the same namespace, and none back ran a stage's commands
 
   @always @A3 @last @long
   Scenario: Nothing is left behind
-    Given the cluster as it was before the tutorial was followed
-    And a volume of a claim of the tutorial
+    Given all objects and volumes of the cluster were listed before the tutorial was followed
+    And the tutorial was followed to a stage with a PersistentVolumeClaim
     When all namespaces of the tutorial are deleted
-    Then the cluster holds the same objects and the same folders of volumes as before
+    Then the cluster holds the same objects and folders of volumes as were listed
 
   @always @A1 @canary @C1 @own @long
   Scenario: No request fails at any step of the rollout
-    Given users without the flag in a separate namespace, from stage "exposed" on
-    When the rollout goes on to its end, with users with the flag from "canary" on
+    Given users without the flag view and vote in a separate namespace, from stage "exposed" on
+    When that namespace goes on to the last stage, with users with the flag, too, from "canary" on
     Then no request that users made throughout failed
-    And users without the flag got version "1.0" alone before "rolled-out" began
-    And users without the flag got version "2.0" alone after "rolled-out"
+    And users without the flag got version "1.0" alone until the first command of "rolled-out"
+    And users without the flag got version "2.0" alone once "rolled-out" was reached
     And every acknowledged vote is stored exactly once, by the version that acknowledged it
 
   @always @A1 @long

@@ -5,7 +5,7 @@ Feature: Roll out a canary release
   @canary @C3
   Scenario: Holders of the flag get only 2.0, and everyone else only 1.0
     Given stage "canary"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When page views with the flag and without it are sampled in turn through the ingress
     Then every page with the flag is version "2.0"
     And every page without the flag is version "1.0"
@@ -13,15 +13,15 @@ Feature: Roll out a canary release
   @canary @C3
   Scenario: Nothing but the flag itself leads to 2.0, whatever else the Cookie header holds
     Given stage "canary"
-    When 15 headers of each kind that hold the flag, and as many near misses, are sent
-    Then of each kind at least 12 requests held the flag, and as many did not
+    When 15 Cookie headers of each kind with the flag, and as many near misses, are sent
+    Then of each kind at least 12 Cookie headers held the flag, and at least as many did not
     And requests that held the flag got version "2.0", all others "1.0"
 
   @canary @C3
   Scenario: The ingress gateway has one route to 2.0, and it asks for the cookie alone
     Given stage "canary"
     When the routes to "voting-app" that the ingress gateway has loaded are read
-    Then just one route to "voting-app" is not to version "1.0", and asks for "cookie" alone
+    Then exactly one route to "voting-app" is not to "1.0", and matches header "cookie" only
 
   @canary @C4
   Scenario: The toggle switches between 1.0 on Redis and 2.0 on MySQL
@@ -40,8 +40,8 @@ Feature: Roll out a canary release
   @canary @C8
   Scenario Outline: The flag lasts 15 minutes and is sent for the whole site
     Given stage "<stage>"
-    When the flag is switched on and off in a browser, from a page deep in the site
-    Then version "<sets>" set the flag for 15 minutes and the path "/"
+    When the flag is switched on and off in a browser, from a page at a nested path
+    Then version "<sets>" set the flag cookie with a lifetime of 15 minutes and path "/"
     And the browser sent the flag for every page of the site
     And version "<clears>" cleared the flag, and the browser sent none any more
 
@@ -55,7 +55,7 @@ Feature: Roll out a canary release
   Scenario: Routing for 2.0 configures exactly what the tutorial lists
     Given stage "lock-down"
     When the tutorial goes on to stage "canary-routed"
-    Then the commands with "istio/step-3-add-routing-for-2.0-components.yaml" printed in all
+    Then the commands with "istio/step-3-add-routing-for-2.0-components.yaml" printed exactly these lines, in any order
       """
       destinationrule.networking.istio.io/voting-app configured
       virtualservice.networking.istio.io/voting-app configured
@@ -76,14 +76,14 @@ Feature: Roll out a canary release
   @canary @C1
   Scenario: Until 2.0 is there, every page without the flag is 1.0
     Given stage "canary-routed"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When page views with the flag and without it are sampled in turn through the ingress
     Then every page without the flag is version "1.0"
 
   @canary @C1 @finding
   Scenario: Until 2.0 is there, the flag leads to an error
     Given stage "canary-routed"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When page views with the flag are sampled through the ingress
     Then every request with the flag got a 503
 
@@ -92,7 +92,7 @@ Feature: Roll out a canary release
     Given stage "canary-routed"
     And the objects of the namespace are listed
     When the tutorial goes on to stage "canary"
-    Then the command with "kubernetes/step-3-update-voting-app-with-new-storage.yaml" printed
+    Then the command with "kubernetes/step-3-update-voting-app-with-new-storage.yaml" printed exactly these lines, in this order
       """
       service/voting-storage configured
       secret/voting-storage-secret created
@@ -118,9 +118,9 @@ Feature: Roll out a canary release
       | voting-storage   | 2.0     | 1    |
     And every pod is 2/2, Running and was never restarted
     And the table of "kubectl get pods -n {namespace}" lists the same pods
-    And the claim "mysql-pv-claim" is bound, and storage 2.0 keeps its votes on it
-    And the Service of storage leads to 1.0 at port 6379, and to 2.0 at port 3306
-    And the readiness check of storage 2.0 passes only for who can log in and read votes
+    And the claim "mysql-pv-claim" is Bound, and the only one that the pod of storage 2.0 mounts
+    And the Service of storage has 1.0 alone ready on port 6379, and 2.0 alone on port 3306
+    And the readiness probe of storage 2.0 succeeds, and fails with a wrong password or database
 
   @canary @C5
   Scenario: A vote in one version never shows in the other
@@ -143,7 +143,7 @@ Feature: Roll out a canary release
   Scenario: The votes of 2.0 outlive the MySQL pod
     Given stage "canary"
     And 5 votes are cast in "2.0"
-    When the MySQL server is killed while more votes are cast, and its pod is lost
+    When mysqld gets SIGKILL and its pod is deleted while more votes are cast, until a new pod runs
     Then MySQL holds every acknowledged vote exactly once
     And every vote that was not stored was answered with 503 and a page that names the storage
     And another MySQL pod is on the same claim "mysql-pv-claim"
@@ -153,30 +153,30 @@ Feature: Roll out a canary release
   Scenario: Every workload reaches whom the tutorial's diagram lets it reach, and nobody else
     Given stage "canary"
     And users without the flag reach app 1.0, and users with the flag app 2.0
-    And a workload of the harness that anyone may call
-    When each workload calls each workload and port by a name that leads to it alone
-    Then each workload is answered by the one that anyone may call, in every protocol
-    And each call along an arrow of the tutorial's diagram is answered by its own stack
-    And every other call is denied and counted by the proxy of the workload that it reached
+    And a test workload without an AuthorizationPolicy
+    When each workload calls every port of every workload by a test Service of that workload alone
+    Then each workload is answered by the test workload without a policy, in every protocol
+    And each call that the tutorial's diagram allows is answered by the stack of its caller's version
+    And every other call is denied by the called workload's policy, and its proxy counts the denial
 
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: By the tutorial's own names every workload reaches its own stack, and nobody else
     Given stage "canary"
-    When each workload calls each of the tutorial's own names and ports
-    Then each call along an arrow of the tutorial's diagram is answered by its own stack
-    And every other call is denied and counted by the server's proxy, or has no route or endpoint
+    When each workload calls every port of each of the tutorial's Services
+    Then each call that the tutorial's diagram allows is answered by the stack of its caller's version
+    And every other call is denied and counted by the called proxy, or has no route or endpoint
 
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: By the tutorial's own name, a workload that may not call MySQL receives not a byte
     Given stage "canary"
-    When each workload that may not call MySQL calls it by the tutorial's own name
+    When each workload that may not call MySQL calls it by the tutorial's Service
     Then no workload that may not call MySQL receives a byte from MySQL
 
   @canary @C6
   Scenario: No policy that a sidecar has loaded lets in whom the tutorial's diagram does not, whatever is asked for
     Given stage "canary"
     When the authorization policies that the sidecars have loaded are read
-    Then the policies let in the callers of the diagram, the gateway to "voting-app", and nobody else
+    Then the policies allow only the diagram's callers, and the ingress gateway for "voting-app"
 
   @canary @C6
   Scenario: Every route to analytics that a sidecar has loaded leads its own app to the analytics of its own stack
@@ -188,5 +188,5 @@ Feature: Roll out a canary release
   @canary @C6 @finding @needs-access-log @needs-denial-counts
   Scenario: By a name that leads to MySQL alone, a workload that may not call MySQL sees its greeting
     Given stage "canary"
-    When each workload that may not call MySQL calls it by a name that leads to MySQL alone
+    When each workload that may not call MySQL calls it by a test Service of MySQL alone
     Then each workload that may not call MySQL receives MySQL's greeting

@@ -4,7 +4,7 @@ Feature: Finalize the rollout
   @finalize @F1
   Scenario: All users get 2.0, with the flag or without
     Given stage "rolled-out"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When page views with the flag and without it are sampled in turn through the ingress
     Then every page with the flag is version "2.0"
     And every page without the flag is version "2.0"
@@ -18,24 +18,24 @@ Feature: Finalize the rollout
   @finalize @F2
   Scenario: As long as there is a canary, rules and proxies know both versions
     Given stage "canary"
-    When the versions that the rules name and the proxies have loaded are read
-    Then each of the 6 rules names "2.0" and a version before it
-    And every proxy has loaded "2.0" and a version before it
+    When the versions that routing rules name and that proxies have loaded are read
+    Then each of 6 DestinationRules and VirtualServices names "2.0" and an older one
+    And every proxy has clusters or routes for "2.0" and for an older version
 
   @finalize @F2
   Scenario: In the end no rule and no proxy knows an old version any more
     Given stage "cleaned-up"
-    When the versions that the rules name and the proxies have loaded are read
-    Then each of the 6 rules names "2.0" and no other version
-    And every proxy has loaded "2.0" and no other version
+    When the versions that routing rules name and that proxies have loaded are read
+    Then each of 6 DestinationRules and VirtualServices names "2.0" alone
+    And every proxy has clusters or routes for "2.0" and for no other version
 
   @finalize @F3 @needs-request-counts
   Scenario: Once all users get 2.0, nothing reaches the old versions any more
     Given stage "canary"
-    And samples that notice a leak of 1 % with 99.9 % confidence
-    And the proxies of the old versions count 30 requests without the flag
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
+    And of 30 requests without the flag each old proxy counts exactly those that reach it
     When the tutorial goes on to stage "rolled-out"
-    Then no request reaches an old version, whether with the flag or without it
+    Then no old version's proxy counts a request while users with and without the flag view and vote
 
   @finalize @F3
   Scenario: Deleting the old versions harms no one

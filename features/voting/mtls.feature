@@ -42,24 +42,24 @@ Feature: Mutual TLS
     Given stage "updated"
     And a client outside the mesh is served in plain text by every pod and every Service
     When the tutorial goes on to stage "lock-down"
-    Then the client outside the mesh is refused in plain text without a response
-    And the servers' proxies count every attempt as refused, and pass no byte on
+    Then plain text from the client outside the mesh gets no byte back from any pod or Service
+    And the servers' proxies count every attempt as refused by mutual TLS, and pass no byte on
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario: A client outside the mesh is refused by version 2.0, too, and by MySQL
     Given stage "canary"
     And a client outside the mesh reads the greeting of a MySQL server that has no proxy
     When the client outside the mesh asks every pod and every Service in plain text
-    Then every connection of the client outside the mesh is refused without a response
-    And the servers' proxies count every attempt as refused, and pass no byte on
+    Then every connection of the client outside the mesh is accepted by TCP and gets no byte back
+    And the servers' proxies count every attempt as refused by mutual TLS, and pass no byte on
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario Outline: A client outside the mesh is refused in TLS without a certificate of the mesh
     Given stage "<stage>"
-    And a client outside the mesh is answered in TLS with a certificate of the mesh
-    When the client outside the mesh shows no certificate, and a self-made one with the app's identity
-    Then every connection of the client outside the mesh is refused without a response
-    And the servers' proxies count every attempt as refused, and pass no byte on
+    And a client outside the mesh with a certificate of the mesh is answered in TLS everywhere
+    When the client outside the mesh connects in TLS without a certificate, and with a forged one
+    Then every connection of the client outside the mesh is accepted by TCP and gets no byte back
+    And the servers' proxies count every attempt as refused by mutual TLS, and pass no byte on
 
     Examples:
       | stage     |
@@ -69,8 +69,8 @@ Feature: Mutual TLS
   @mtls @T3 @needs-access-log
   Scenario: Each call carries the caller's own identity
     Given stage "lock-down"
-    When 20 pages are viewed, and every caller of storage opens a connection
-    Then the servers' proxies saw exactly these callers
+    When 20 pages are viewed, and each workload that may call storage opens a connection
+    Then the access logs of the servers' proxies show exactly these callers
       | caller               | server               | protocol | as                                                                        |
       | istio-ingressgateway | voting-app 1.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
       | voting-app 1.0       | voting-analytics 1.1 | HTTP     | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
@@ -80,8 +80,8 @@ Feature: Mutual TLS
   @mtls @T3 @needs-access-log
   Scenario: In either stack each call carries the caller's own identity, those to MySQL too
     Given stage "canary"
-    When 20 pages of each version are viewed, and every caller of storage connects
-    Then the servers' proxies saw exactly these callers
+    When 20 pages a version are viewed, and each workload that may call storage connects
+    Then the access logs of the servers' proxies show exactly these callers
       | caller               | server               | protocol | as                                                                        |
       | istio-ingressgateway | voting-app 1.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
       | istio-ingressgateway | voting-app 2.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
@@ -95,33 +95,33 @@ Feature: Mutual TLS
   @mtls @T5
   Scenario: Every proxy holds a certificate of the mesh, made out to its own service account
     Given stage "lock-down"
-    And the root that the namespace trusts has certified istiod
+    And istiod's certificate chains to the root CA that the namespace is given
     When the certificates that the proxies hold are read
-    Then every certificate is certified by the trusted root, the only one that its proxy trusts
-    And every certificate names its pod's own service account alone, for both ends of a call
-    And every certificate is good for a day at most, and not overdue for renewal
+    Then every certificate chains to the root CA of istiod, and its proxy trusts no other root
+    And every certificate holds its pod's own identity alone, for client and server authentication
+    And every certificate has a lifetime of 24 hours at most, and is not overdue for renewal
     And no two certificates have a serial number or a key in common
-    And no proxy is told to renew its certificate at another time than Istio's own
+    And no proxy overrides the time at which Istio renews certificates by default
 
   @mtls @T5 @own @long
   Scenario: Certificates are renewed before they expire, and calls go on
     Given a separate namespace whose certificates are good for 20 seconds
     And an open connection between the two pods with short-lived certificates
     When the proxies of both pods have renewed their short-lived certificates
-    Then every certificate was renewed about half of its life before its end, with a new key
+    Then every certificate was renewed with about half of its lifetime left, and with a new key
     And the new certificates are of the same root, and name the same service accounts
     And the open connection and a new one are answered after the old certificates have expired
 
   @mtls @T4 @needs-nodes
   Scenario: Nothing between pods can be read on the wire
-    Given captured packets show the marker of a vote in a separate namespace without mutual TLS
+    Given a capture shows the marker string of a vote in a separate namespace without mutual TLS
     And stage "lock-down"
-    When votes with a marker are cast while the packets between pods are captured on the nodes
-    Then the capture holds what these workloads said to each other
+    When votes with a marker string are cast while packets between pods are captured on the nodes
+    Then the capture is complete, and holds connections between each of these pairs of workloads
       | from                 | to                   |
       | istio-ingressgateway | voting-app 1.0       |
       | voting-app 1.0       | voting-analytics 1.1 |
       | voting-app 1.0       | voting-storage 1.0   |
       | voting-analytics 1.1 | voting-storage 1.0   |
     And every captured connection is TLS
-    And no captured packet holds the marker
+    And no captured packet holds the marker string

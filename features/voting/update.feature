@@ -7,7 +7,7 @@ Feature: Update the application
     Given stage "exposed"
     And the pods so far are listed
     When the tutorial goes on to stage "updated"
-    Then the command with "kubernetes/step-2-update-voting-analytics-to-1.1.yaml" printed
+    Then the command with "kubernetes/step-2-update-voting-analytics-to-1.1.yaml" printed exactly these lines, in this order
       """
       deployment.apps/voting-analytics-1-1 created
       """
@@ -22,28 +22,28 @@ Feature: Update the application
   @update @U2
   Scenario: The page alternates evenly between analytics 1.0 and 1.1
     Given stage "updated"
-    And samples that tell even shares from 60/40
-    When page views are sampled through the ingress until their shares are decided
+    And a sequential test that tells even shares from 60/40
+    When page views are sampled through the ingress until the test of their shares has decided
     Then every answer shows analytics "1.0" or "1.1", with the same counts
-    And analytics 1.0 and 1.1 come in even shares
+    And every test decides for even shares of analytics 1.0 and 1.1
 
   @update @U2
   Scenario: Every app pod gets both versions of analytics evenly
     Given stage "updated"
-    And samples that tell even shares from 60/40
-    When analytics are sampled from inside every app pod until their shares are decided
+    And a sequential test that tells even shares from 60/40
+    When every app pod calls analytics until its own test of the shares has decided
     Then every answer shows analytics "1.0" or "1.1", with the same counts
-    And analytics 1.0 and 1.1 come in even shares
+    And every test decides for even shares of analytics 1.0 and 1.1
 
   @update @U4
   Scenario: Locking down creates what the tutorial lists
     Given stage "updated"
     When the tutorial goes on to stage "lock-down"
-    Then the commands with "istio/step-2a-update-voting-app-virtualservice.yaml" printed in all
+    Then the commands with "istio/step-2a-update-voting-app-virtualservice.yaml" printed exactly these lines, in any order
       """
       virtualservice.networking.istio.io/voting-app configured
       """
-    And the commands with "istio/step-2b-add-routing-for-all-components.yaml" printed in all
+    And the commands with "istio/step-2b-add-routing-for-all-components.yaml" printed exactly these lines, in any order
       """
       peerauthentication.security.istio.io/default created
       destinationrule.networking.istio.io/voting-app created
@@ -77,7 +77,7 @@ Feature: Update the application
   @update @U5
   Scenario: After lock-down only analytics 1.1 answers
     Given stage "lock-down"
-    And samples that notice a leak of 1 % with 99.9 % confidence
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When page views are sampled through the ingress
     Then every page shows analytics "1.1"
 
@@ -90,8 +90,8 @@ Feature: Update the application
   @update @U5
   Scenario Outline: After lock-down every app pod reaches only analytics 1.1
     Given stage "lock-down"
-    And samples that notice a leak of 1 % with 99.9 % confidence
-    When analytics are sampled from inside every app pod on <connections> connections
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
+    When every app pod calls analytics on <connections> connections as often as the sample asks
     Then every answer shows analytics "1.1"
 
     Examples:
@@ -102,19 +102,19 @@ Feature: Update the application
   @update @U6 @needs-request-counts @needs-denial-counts
   Scenario: After lock-down no traffic reaches analytics 1.0, or leaves it
     Given stage "updated"
-    And samples that notice a leak of 1 % with 99.9 % confidence
-    And of 40 page views "voting-analytics 1.0" counts those that it served
-    And "voting-analytics 1.0" answers a new connection from "voting-app 1.0"
-    And "voting-app 1.0" answers a new connection from "voting-analytics 1.0"
-    And "voting-analytics 1.1" answers a new connection from "voting-analytics 1.0"
-    And Redis answers a new connection from "voting-analytics 1.0"
+    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
+    And of 40 page views the proxy of "voting-analytics 1.0" counts exactly those that it served
+    And "voting-analytics 1.0" answers a request from "voting-app 1.0" on a new connection with 200
+    And "voting-app 1.0" answers a request from "voting-analytics 1.0" on a new connection with 200
+    And "voting-analytics 1.1" answers a request from "voting-analytics 1.0" on a new connection with 200
+    And Redis answers PING from "voting-analytics 1.0" on a new connection
     When the tutorial goes on to stage "lock-down"
     Then "voting-analytics 1.0" is still deployed, and a ready endpoint of its Service
-    And no request reaches "voting-analytics 1.0" while page views are sampled
-    And "voting-analytics 1.0" denies a new connection from "voting-app 1.0" and counts the denial
-    And "voting-app 1.0" denies a new connection from "voting-analytics 1.0" and counts the denial
-    And "voting-analytics 1.1" denies a new connection from "voting-analytics 1.0" and counts the denial
-    And Redis denies a new connection from "voting-analytics 1.0" and counts the denial
+    And the proxy of "voting-analytics 1.0" counts no request while page views are sampled
+    And "voting-analytics 1.0" denies a request from "voting-app 1.0" on a new connection with 403 and counts it
+    And "voting-app 1.0" denies a request from "voting-analytics 1.0" on a new connection with 403 and counts it
+    And "voting-analytics 1.1" denies a request from "voting-analytics 1.0" on a new connection with 403 and counts it
+    And PING from "voting-analytics 1.0" on a new connection gets no byte from Redis, whose proxy counts it
 
   @update @U6
   Scenario: After lock-down no policy that a sidecar has loaded lets analytics 1.0 be called, or call

@@ -79,7 +79,7 @@ def every_request_with_the_flag_got(always: AlwaysSample, evidence: Evidence, st
 
 @when(
     parsers.parse(
-        "{each:d} headers of each kind that hold the flag, and as many near misses, are sent"
+        "{each:d} Cookie headers of each kind with the flag, and as many near misses, are sent"
     ),
     target_fixture="seen",
 )
@@ -88,7 +88,11 @@ def page_is_viewed_with_near_misses(ingress: Ingress, each: int) -> list[Seen]:
     return seen_with(ingress.url, generate(each), ingress.host)
 
 
-@then(parsers.parse("of each kind at least {least:d} requests held the flag, and as many did not"))
+@then(
+    parsers.parse(
+        "of each kind at least {least:d} Cookie headers held the flag, and at least as many did not"
+    )
+)
 def each_kind_held_the_flag(seen: list[Seen], evidence: Evidence, least: int) -> None:
     """The generated headers do hold the flag, and miss it, often enough to tell: the baseline."""
     observed = evidence.tell(by_kinds(seen, least))
@@ -103,7 +107,7 @@ def requests_got_versions(seen: list[Seen], evidence: Evidence, flagged: str, ot
 
 
 @when(
-    "the flag is switched on and off in a browser, from a page deep in the site",
+    "the flag is switched on and off in a browser, from a page at a nested path",
     target_fixture="switched",
 )
 def flag_is_switched(tab: Tab, site: str, evidence: Evidence) -> OnAndOff:
@@ -113,7 +117,11 @@ def flag_is_switched(tab: Tab, site: str, evidence: Evidence) -> OnAndOff:
     return switched
 
 
-@then(parsers.parse('version "{version}" set the flag for 15 minutes and the path "/"'))
+@then(
+    parsers.parse(
+        'version "{version}" set the flag cookie with a lifetime of 15 minutes and path "/"'
+    )
+)
 def flag_is_set_for_the_site(switched: OnAndOff, evidence: Evidence, version: str) -> None:
     """Set-Cookie says so, and the browser keeps the cookie as long by the clock."""
     seen = evidence.tell(set_for_the_site(switched.on, version))

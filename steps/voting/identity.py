@@ -12,7 +12,9 @@ from steps.voting.caller_identity import Round, callers_seen, make_calls
 
 
 @when(
-    parsers.parse("{count:d} pages are viewed, and every caller of storage opens a connection"),
+    parsers.parse(
+        "{count:d} pages are viewed, and each workload that may call storage opens a connection"
+    ),
     target_fixture="made",
 )
 def pages_are_viewed(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, count: int) -> Round:
@@ -24,7 +26,7 @@ def pages_are_viewed(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, c
 
 @when(
     parsers.parse(
-        "{count:d} pages of each version are viewed, and every caller of storage connects"
+        "{count:d} pages a version are viewed, and each workload that may call storage connects"
     ),
     target_fixture="made",
 )
@@ -37,7 +39,7 @@ def pages_of_both_are_viewed(
     return made
 
 
-@then("the servers' proxies saw exactly these callers")
+@then("the access logs of the servers' proxies show exactly these callers")
 def proxies_saw_these_callers(
     made: Round,
     tutorial: Tutorial,

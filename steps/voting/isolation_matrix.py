@@ -59,14 +59,14 @@ def mysqls_own_name(tutorial: Tutorial) -> Iterator[list[Name]]:
         yield names
 
 
-@given("a workload of the harness that anyone may call")
+@given("a test workload without an AuthorizationPolicy")
 def workload_that_anyone_may_call(names: list[Name]) -> None:
     """Create a workload without a policy, and names that lead to each workload alone."""
     assert any(BASELINE in name.behind for name in names), "no name leads to it alone"
 
 
 @when(
-    "each workload calls each workload and port by a name that leads to it alone",
+    "each workload calls every port of every workload by a test Service of that workload alone",
     target_fixture="cells",
 )
 def each_calls_each_by_own_names(
@@ -78,7 +78,7 @@ def each_calls_each_by_own_names(
     return cells
 
 
-@when("each workload calls each of the tutorial's own names and ports", target_fixture="cells")
+@when("each workload calls every port of each of the tutorial's Services", target_fixture="cells")
 def each_calls_the_tutorials_names(call_each: CallEach, evidence: Evidence) -> list[Cell]:
     """Make each call once, on a connection of its own."""
     cells = call_each(tuple(WORKLOADS), TUTORIALS_NAMES)
@@ -86,28 +86,30 @@ def each_calls_the_tutorials_names(call_each: CallEach, evidence: Evidence) -> l
     return cells
 
 
-@then("each workload is answered by the one that anyone may call, in every protocol")
+@then("each workload is answered by the test workload without a policy, in every protocol")
 def each_is_answered_by_the_baseline(cells: list[Cell]) -> None:
     """Every caller can call, so that a denial says something: the baseline."""
     wrong = not_as_expected(cell for cell in cells if cell.anyones)
     assert not wrong, wrong
 
 
-@then("each call along an arrow of the tutorial's diagram is answered by its own stack")
+@then(
+    "each call that the tutorial's diagram allows is answered by the stack of its caller's version"
+)
 def calls_along_arrows_are_answered(cells: list[Cell]) -> None:
     """Who may call is answered, by the workload of the same stack."""
     wrong = not_as_expected(c for c in cells if c.expected != NOBODY and not c.anyones)
     assert not wrong, wrong
 
 
-@then("every other call is denied and counted by the proxy of the workload that it reached")
+@then("every other call is denied by the called workload's policy, and its proxy counts the denial")
 def other_calls_are_denied_and_counted(cells: list[Cell]) -> None:
     """Who may not call gets no answer, and the server's proxy counts just that denial."""
     wrong = not_denied(cell for cell in cells if cell.expected == NOBODY)
     assert not wrong, wrong
 
 
-@then("every other call is denied and counted by the server's proxy, or has no route or endpoint")
+@then("every other call is denied and counted by the called proxy, or has no route or endpoint")
 def other_calls_get_nowhere(cells: list[Cell]) -> None:
     """Who may not call gets no answer: by the server's policy, or for want of a way."""
     wrong = not_as_expected(cell for cell in cells if cell.expected == NOBODY)
@@ -115,7 +117,7 @@ def other_calls_get_nowhere(cells: list[Cell]) -> None:
 
 
 @when(
-    "each workload that may not call MySQL calls it by the tutorial's own name",
+    "each workload that may not call MySQL calls it by the tutorial's Service",
     target_fixture="cells",
 )
 def others_call_mysql_by_the_tutorials_name(call_each: CallEach, evidence: Evidence) -> list[Cell]:
@@ -126,7 +128,7 @@ def others_call_mysql_by_the_tutorials_name(call_each: CallEach, evidence: Evide
 
 
 @when(
-    "each workload that may not call MySQL calls it by a name that leads to MySQL alone",
+    "each workload that may not call MySQL calls it by a test Service of MySQL alone",
     target_fixture="cells",
 )
 def others_call_mysql_by_its_own_name(

@@ -12,7 +12,11 @@ from meshproof.suite.tutorial import Tutorial
 from steps.voting.analytics_counts import pages_counted, redis_answers, redis_denies, stands_still
 
 
-@given(parsers.parse('of {count:d} page views "{workload}" counts those that it served'))
+@given(
+    parsers.parse(
+        'of {count:d} page views the proxy of "{workload}" counts exactly those that it served'
+    )
+)
 def proxy_counts_its_pages(
     tutorial: Tutorial,
     proxy_counts: ProxyCounts,
@@ -26,7 +30,7 @@ def proxy_counts_its_pages(
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('no request reaches "{workload}" while page views are sampled'))
+@then(parsers.parse('the proxy of "{workload}" counts no request while page views are sampled'))
 def no_request_reaches(
     tutorial: Tutorial,
     proxy_counts: ProxyCounts,
@@ -40,14 +44,18 @@ def no_request_reaches(
     assert not seen.problem, seen.problem
 
 
-@given(parsers.parse('Redis answers a new connection from "{client}"'))
+@given(parsers.parse('Redis answers PING from "{client}" on a new connection'))
 def redis_answers_client(tutorial: Tutorial, evidence: Evidence, client: str) -> None:
     """Redis answers PING on a connection of its own: the baseline."""
     seen = evidence.tell(redis_answers(tutorial, client))
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('Redis denies a new connection from "{client}" and counts the denial'))
+@then(
+    parsers.parse(
+        'PING from "{client}" on a new connection gets no byte from Redis, whose proxy counts it'
+    )
+)
 def redis_denies_client(
     tutorial: Tutorial, proxy_counts: ProxyCounts, evidence: Evidence, client: str
 ) -> None:

@@ -12,7 +12,11 @@ from meshproof.suite.tutorial import Tutorial
 from steps.voting.idle_counts import counts_rise, counts_stand_still
 
 
-@given(parsers.parse("the proxies of the old versions count {count:d} requests without the flag"))
+@given(
+    parsers.parse(
+        "of {count:d} requests without the flag each old proxy counts exactly those that reach it"
+    )
+)
 def old_versions_count_requests(
     tutorial: Tutorial, proxy_counts: ProxyCounts, ingress: Ingress, evidence: Evidence, count: int
 ) -> None:
@@ -21,7 +25,7 @@ def old_versions_count_requests(
     assert not seen.problem, seen.problem
 
 
-@then("no request reaches an old version, whether with the flag or without it")
+@then("no old version's proxy counts a request while users with and without the flag view and vote")
 def no_request_reaches_an_old_version(
     tutorial: Tutorial,
     proxy_counts: ProxyCounts,

@@ -24,7 +24,9 @@ def page_views_are_sampled(
 
 
 @when(
-    parsers.parse("analytics are sampled from inside every app pod on {connections} connections"),
+    parsers.parse(
+        "every app pod calls analytics on {connections} connections as often as the sample asks"
+    ),
     target_fixture="always",
 )
 def analytics_are_sampled(
@@ -37,7 +39,7 @@ def analytics_are_sampled(
 
 
 @when(
-    "page views are sampled through the ingress until their shares are decided",
+    "page views are sampled through the ingress until the test of their shares has decided",
     target_fixture="even",
 )
 def page_views_are_sampled_until_decided(
@@ -50,7 +52,7 @@ def page_views_are_sampled_until_decided(
 
 
 @when(
-    "analytics are sampled from inside every app pod until their shares are decided",
+    "every app pod calls analytics until its own test of the shares has decided",
     target_fixture="even",
 )
 def analytics_are_sampled_until_decided(
@@ -81,7 +83,7 @@ def every_answer_shows_either(even: EvenSample) -> None:
     assert not seen.problem, seen.problem
 
 
-@then("analytics 1.0 and 1.1 come in even shares")
+@then("every test decides for even shares of analytics 1.0 and 1.1")
 def shares_are_even(even: EvenSample, evidence: Evidence) -> None:
     """The sequential test of each sample finds even shares."""
     seen = evidence.tell(even.shares())

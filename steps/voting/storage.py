@@ -9,21 +9,25 @@ from meshproof.suite.tutorial import Tutorial
 from steps.voting.storage_probe import claim_in_use, ports_by_version, readiness
 
 
-@then(parsers.parse('the claim "{claim}" is bound, and storage 2.0 keeps its votes on it'))
+@then(
+    parsers.parse(
+        'the claim "{claim}" is Bound, and the only one that the pod of storage 2.0 mounts'
+    )
+)
 def claim_is_bound(tutorial: Tutorial, evidence: Evidence, claim: str) -> None:
     """The claim is bound, and the pod of storage 2.0 has mounted this claim alone."""
     seen = evidence.tell(claim_in_use(tutorial, claim))
     assert not seen.problem, seen.problem
 
 
-@then("the Service of storage leads to 1.0 at port 6379, and to 2.0 at port 3306")
+@then("the Service of storage has 1.0 alone ready on port 6379, and 2.0 alone on port 3306")
 def service_leads_by_port(tutorial: Tutorial, evidence: Evidence) -> None:
     """The ready endpoints of each port are the pod of its own version alone."""
     seen = evidence.tell(ports_by_version(tutorial, {6379: "1.0", 3306: "2.0"}))
     assert not seen.problem, seen.problem
 
 
-@then("the readiness check of storage 2.0 passes only for who can log in and read votes")
+@then("the readiness probe of storage 2.0 succeeds, and fails with a wrong password or database")
 def ready_only_for_who_can_log_in(tutorial: Tutorial, evidence: Evidence) -> None:
     """The kubelet's own command passes, and fails with a wrong password or database."""
     seen = evidence.tell(readiness(tutorial))

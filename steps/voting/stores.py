@@ -65,7 +65,7 @@ def votes_are_cast(
 
 
 @when(
-    "the MySQL server is killed while more votes are cast, and its pod is lost",
+    "mysqld gets SIGKILL and its pod is deleted while more votes are cast, until a new pod runs",
     target_fixture="loss",
 )
 def mysql_is_lost(tutorial: Tutorial, traffic: SteadyTraffic, evidence: Evidence) -> Loss:

@@ -38,7 +38,9 @@ def timeline(traffic: SteadyTraffic, evidence: Evidence) -> Timeline:
 
 
 @given(
-    parsers.parse('users without the flag in a separate namespace, from stage "{stage}" on'),
+    parsers.parse(
+        'users without the flag view and vote in a separate namespace, from stage "{stage}" on'
+    ),
     target_fixture="rollout",
 )
 def users_in_a_separate_namespace(beside: Beside, traffic: SteadyTraffic, stage: str) -> Tutorial:
@@ -64,7 +66,9 @@ def users_with_the_flag(traffic: SteadyTraffic) -> None:
 
 
 @when(
-    parsers.parse('the rollout goes on to its end, with users with the flag from "{stage}" on'),
+    parsers.parse(
+        'that namespace goes on to the last stage, with users with the flag, too, from "{stage}" on'
+    ),
     target_fixture="stored",
 )
 def rollout_goes_on_to_its_end(
@@ -108,14 +112,20 @@ def every_page_was(timeline: Timeline, version: str) -> None:
     assert not others, others
 
 
-@then(parsers.parse('users without the flag got version "{version}" alone before "{stage}" began'))
+@then(
+    parsers.parse(
+        'users without the flag got version "{version}" alone until the first command of "{stage}"'
+    )
+)
 def users_got_before(timeline: Timeline, evidence: Evidence, version: str, stage: str) -> None:
     """Until the stage's first command, each page without the flag is of this version."""
     seen = users.before_and_after(timeline, stage, after=False, version=version)
     assert not evidence.tell(seen).problem, seen.problem
 
 
-@then(parsers.parse('users without the flag got version "{version}" alone after "{stage}"'))
+@then(
+    parsers.parse('users without the flag got version "{version}" alone once "{stage}" was reached')
+)
 def users_got_after(timeline: Timeline, evidence: Evidence, version: str, stage: str) -> None:
     """Once the stage is in force, each page without the flag is of this version."""
     seen = users.before_and_after(timeline, stage, after=True, version=version)

@@ -11,7 +11,7 @@ from meshproof.suite.tutorial import Tutorial
 from steps.voting.wire_capture import Observed, captured_in_plain_text, observe
 
 
-@given("captured packets show the marker of a vote in a separate namespace without mutual TLS")
+@given("a capture shows the marker string of a vote in a separate namespace without mutual TLS")
 def packets_show_the_marker(beside: Beside, node_engine: Engine | None, evidence: Evidence) -> None:
     """With mutual TLS off, the same capture shows the marker on every connection: the baseline."""
     seen = captured_in_plain_text(beside("plain"), node_engine, evidence)
@@ -19,7 +19,7 @@ def packets_show_the_marker(beside: Beside, node_engine: Engine | None, evidence
 
 
 @when(
-    "votes with a marker are cast while the packets between pods are captured on the nodes",
+    "votes with a marker string are cast while packets between pods are captured on the nodes",
     target_fixture="observed",
 )
 def marked_votes_are_captured(
@@ -29,7 +29,7 @@ def marked_votes_are_captured(
     return observe(tutorial, node_engine, evidence, analytics="1.1")
 
 
-@then("the capture holds what these workloads said to each other")
+@then("the capture is complete, and holds connections between each of these pairs of workloads")
 def capture_is_whole(observed: Observed, datatable: list[list[str]]) -> None:
     """Nothing is missing in the capture, and each pair that talks is there: the baseline."""
     missing = observed.whole(datatable[1:])
@@ -43,7 +43,7 @@ def every_connection_is_tls(observed: Observed) -> None:
     assert not plain, plain
 
 
-@then("no captured packet holds the marker")
+@then("no captured packet holds the marker string")
 def no_packet_holds_the_marker(observed: Observed) -> None:
     """The marker can be read neither in the connections nor in the packets as they are."""
     found = observed.read_marker()

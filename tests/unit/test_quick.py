@@ -79,7 +79,7 @@ def test_what_is_left_out_is_planned_as_nothing_whatever_its_tags_are() -> None:
 
 # Whole runs.
 
-LEAK = "samples that notice a leak of 1 % with 99.9 % confidence"
+LEAK = "a sample that detects 1 % of wrong answers with a probability of 99.9 %"
 FEATURE = f"""\
 Feature: Looks
   @always @A1 @canary @C1 @own @long
@@ -103,9 +103,9 @@ Feature: Looks
 
   @update @U2
   Scenario: Both answer evenly
-    Given samples that tell even shares from 90/10
-    When page views are sampled through the ingress until their shares are decided
-    Then analytics 1.0 and 1.1 come in even shares
+    Given a sequential test that tells even shares from 90/10
+    When page views are sampled through the ingress until the test of their shares has decided
+    Then every test decides for even shares of analytics 1.0 and 1.1
 
   @finalize @F1
   Scenario: One of a hundred answers is wrong
