@@ -57,7 +57,7 @@ def cluster_holds_objects(tutorial: Tutorial, evidence: Evidence) -> None:
 @when("the namespace of the tutorial is deleted, and those beside it")
 def namespace_is_deleted(tutorial: Tutorial, progress: Progress, evidence: Evidence) -> None:
     """Delete the namespace and what scenarios made beside it, and wait until all are gone."""
-    names = delete_namespaces(tutorial.cluster, tutorial.namespace, progress)
+    names = delete_namespaces(tutorial.cluster, tutorial.namespace, progress=progress)
     evidence.observe(f"deleted: {listed(names)}")
 
 
