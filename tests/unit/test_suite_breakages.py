@@ -32,12 +32,14 @@ from meshproof.suite.breakages import (
     altered,
     altered_manifests,
     attribute,
+    breakages_folders,
     broken,
     changes_of,
     chosen,
     is_outside,
     read_breakage,
 )
+from meshproof.suite.registry import suites
 from tests.suites import BREAKAGES
 
 MANIFESTS = ROOT / "manifests" / "voting"
@@ -407,13 +409,23 @@ def test_what_is_said_of_a_committed_breakage_holds_no_secret() -> None:
             assert not pattern_of(secret).search(said), (breakage.name, secret.name)
 
 
+def manifests_for(breakage: Breakage) -> Path:
+    """The manifests of the suite whose promise it breaks."""
+    return next(
+        suite.manifests
+        for suite in suites()
+        if breakage.expectation in {one.id for one in suite.expectations}
+    )
+
+
 @pytest.mark.parametrize("breakage", COMMITTED, ids=lambda breakage: breakage.name)
 def test_a_committed_breakage_changes_what_is_committed(breakage: Breakage, tmp_path: Path) -> None:
-    copied = altered_manifests(breakage, MANIFESTS, tmp_path / "manifests")
+    manifests = manifests_for(breakage)
+    copied = altered_manifests(breakage, manifests, tmp_path / "manifests")
     changed = set()
     for file in (file for file in copied.rglob("*.yaml") if file.parent.name != BREAKAGES.name):
         name = file.relative_to(copied).as_posix()
-        was, now = (MANIFESTS / name).read_text(), file.read_text()
+        was, now = (manifests / name).read_text(), file.read_text()
         if now != was and read_all(now) != read_all(was):
             changed.add(name)
     assert changed == set(breakage.files)
@@ -462,8 +474,9 @@ def test_a_scenario_with_a_vote_must_notice_each_breakage(breakage: Breakage) ->
 
 
 def test_breakages_come_by_the_stages_of_their_scenarios() -> None:
+    folders = map(str, breakages_folders())
     collected = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", str(BREAKAGES)],
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", *folders],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     names = [line.rpartition("::")[2] for line in collected.stdout.splitlines() if "::" in line]
