@@ -724,7 +724,7 @@ def test_a_run_with_a_key_is_signed_when_all_is_written(ran: dict[str, Ran]) -> 
     green = ran["green"]
     root = green.reports.parents[1]
     key = read_public(root / "key.pub")
-    found = verify(green.reports, key, ROOT / "manifests" / "voting")
+    found = verify(green.reports, key, {"voting": ROOT / "manifests" / "voting"})
     assert not found.differences
     assert f"Compared with {green.reports}: 4 reports, 2 files of evidence." in found.looked_at
     output = (root / "output.txt").read_text()
