@@ -21,7 +21,6 @@ from meshproof.cluster.objects import (
     namespace_object,
     namespaces_of,
     owned,
-    patch,
     path_of,
     whole,
 )
@@ -120,32 +119,6 @@ def test_an_error_says_what_the_server_said(server: ApiServer, cluster: Cluster)
     server.broken[NAMESPACE] = 500
     with pytest.raises(ApiException, match="etcdserver: request timed out"):
         get(cluster, NAMESPACE)
-
-
-def test_a_patch_is_a_json_patch(server: ApiServer, cluster: Cluster) -> None:
-    server.answers[NAMESPACE] = named("voting")
-    operations = [{"op": "remove", "path": "/metadata/labels"}]
-    patch(cluster, NAMESPACE, operations)
-    assert server.asked == [("PATCH", NAMESPACE, "application/json-patch+json", operations)]
-
-
-def test_a_patch_that_is_refused_is_an_error(server: ApiServer, cluster: Cluster) -> None:
-    server.broken[NAMESPACE] = 422
-    with pytest.raises(ApiException) as refused:
-        patch(cluster, NAMESPACE, [])
-    assert refused.value.status == 422
-
-
-def test_an_object_is_deleted_and_one_that_is_not_there_is_no_matter(
-    server: ApiServer, cluster: Cluster
-) -> None:
-    server.answers[NAMESPACE] = named("voting")
-    delete(cluster, NAMESPACE)
-    delete(cluster, "/api/v1/namespaces/elsewhere")
-    assert server.asked == [
-        ("DELETE", NAMESPACE, None, None),
-        ("DELETE", "/api/v1/namespaces/elsewhere", None, None),
-    ]
 
 
 def test_a_pod_can_be_deleted_without_the_time_that_it_asks_for(

@@ -613,22 +613,6 @@ def test_nothing_is_taken_back_where_nothing_differs() -> None:
         assert way_back(wanted()[name], live_at(name)) == []
 
 
-@pytest.mark.parametrize("stage", NAMES)
-@pytest.mark.parametrize("current", NAMES)
-def test_what_is_taken_back_is_what_the_stage_has_not_or_has_otherwise(
-    current: str, stage: str
-) -> None:
-    if NAMES.index(stage) > NAMES.index(current):
-        return
-    live = live_at(current)
-    assert within_reach(wanted()[stage], live, deleted=current == NAMES[-1])
-    for group in way_back(wanted()[stage], live):
-        assert group.remove or group.restore
-        live = {key: manifest for key, manifest in live.items() if key not in group.remove}
-        live |= {key: wanted()[stage][key] for key in group.restore}
-    assert deviations(wanted()[stage], live) == []
-
-
 def test_objects_are_taken_back_in_an_order_that_loses_no_request() -> None:
     groups = way_back(wanted()["namespace"], live_at(NAMES[-1]))
     order = [kind for group in groups for kind in dict.fromkeys(key[0] for key in group.remove)]
