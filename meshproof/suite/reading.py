@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -22,6 +23,9 @@ from meshproof.wording import listed
 SUITE_FILE = "suite.yaml"
 #: Given to the model by who reads, and no field of the file.
 GIVEN = "file"
+
+#: A suite's name is that of the namespace that it is followed in; lanes put something behind it.
+LABEL = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 
 #: What pydantic calls a field that the model does not have.
 UNEXPECTED = ("unexpected_keyword_argument", "extra_forbidden")
@@ -94,6 +98,7 @@ def read_suites(folder: Path, first: str = "") -> tuple[Suite, ...]:
     found = [read_suite(file) for file in sorted(folder.glob(f"*/{SUITE_FILE}"))]
     names: dict[str, Suite] = {}
     owners: dict[str, Suite] = {}
+    says: dict[str, Suite] = {}
     for suite in found:
         other = names.setdefault(suite.name, suite)
         if other is not suite:
@@ -109,11 +114,21 @@ def read_suites(folder: Path, first: str = "") -> tuple[Suite, ...]:
                     f"{_shown(suite.file)}: the suite of {_shown(other.file)} has “{tag}”, too; "
                     "sections and ids of expectations are tags, and each is of one suite."
                 )
+        for deviation in suite.deviations:
+            other = says.setdefault(deviation.name, suite)
+            if other is not suite:
+                raise SuiteInvalid(
+                    f"{_shown(suite.file)}: the suite of {_shown(other.file)} has a deviation "
+                    f"“{deviation.name}”, too; a sign-off names both, so give one another name."
+                )
     return tuple(sorted(found, key=lambda suite: (suite.name != first, suite.name)))
 
 
 def problems(suite: Suite) -> Iterator[Problem]:
     """Say what is wrong with a suite whose fields are all as they should be."""
+    if not LABEL.fullmatch(suite.name):
+        what = f"“{suite.name}” cannot be a namespace; lower-case letters, digits and hyphens can"
+        yield Problem(("name",), what)
     ids = [expectation.id for expectation in suite.expectations]
     yield from _twice("expectations", ids, "id")
     yield from _twice("stages", suite.stage_names, "name")

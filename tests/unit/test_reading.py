@@ -110,6 +110,8 @@ def test_an_unknown_stage_is_answered_with_those_that_there_are(write: Write) ->
         ("served: true", 'served: "yes"', 15, "“served” is \"yes\", and should be true or false"),
         ("name: shop", "name: 3", 1, "“name” is 3, and should be text, in quotes where it looks"
          " like something else"),
+        ("name: shop", "name: My shop", 1, "“My shop” cannot be a namespace; lower-case letters,"
+         " digits and hyphens can"),
         ("[S1]", "S1", 31, "“expectations” is \"S1\", and should be a list"),
         ("section: deploy", "section: depoly", 8, "there is no section “depoly”; “deploy” is"
          " close"),
@@ -159,7 +161,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 def other(text: str) -> str:
     """A suite with nothing in common with another one."""
-    return text.replace("S1", "B1").replace("deploy", "books")
+    return text.replace("S1", "B1").replace("deploy", "books").replace("own shop", "own books")
 
 
 def test_suites_come_by_name_after_the_one_that_is_meant_first(write: Write) -> None:
@@ -186,5 +188,14 @@ def test_two_suites_with_one_tag_are_refused(write: Write, left: str, tag: str) 
     renamed = other(WHOLE).replace({"S1": "B1", "deploy": "books"}[left], left)
     second = write(renamed.replace("name: shop", "name: zoo"), "zoo")
     with pytest.raises(SuiteInvalid, match=f"has “{tag}”, too; sections and ids") as refused:
+        read_suites(file.parent.parent)
+    assert refused.value.sentence.startswith(f"{second}: the suite of {file} ")
+
+
+def test_two_suites_with_a_deviation_of_one_name_are_refused(write: Write) -> None:
+    file = write()
+    text = other(WHOLE).replace("name: shop", "name: zoo").replace("own books", "own shop")
+    second = write(text, "zoo")
+    with pytest.raises(SuiteInvalid, match="has a deviation “own shop”, too; ") as refused:
         read_suites(file.parent.parent)
     assert refused.value.sentence.startswith(f"{second}: the suite of {file} ")
