@@ -22,7 +22,7 @@ from meshproof.environment.doctor import doctor as doctor_of
 from meshproof.environment.environment import workshop
 from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options, option_flags, read_options
-from meshproof.environment.reach import reach
+from meshproof.environment.reach import reach, reach_mesh
 from meshproof.environment.status import status as status_of
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.interruption import interruption
@@ -54,11 +54,14 @@ from meshproof.tls.check import tls_check
 from meshproof.tls.table import render, render_json
 
 Command = Callable[..., Any]
+#: What names the mesh of an existing cluster.
+MESH_OPTIONS = ("istio_namespace", "revision", "ingress")
 UP_OPTIONS = (
     "cluster",
     "cluster_name",
     "kube_context",
     "ingress_url",
+    *MESH_OPTIONS,
     "timeout_scale",
     "nodes",
     "namespace",
@@ -149,22 +152,22 @@ def down(everything: bool, **typed: Any) -> None:
 
 
 @cli.command()
-@with_options("cluster", "cluster_name", "kube_context", "namespace")
+@with_options("cluster", "cluster_name", "kube_context", *MESH_OPTIONS, "namespace")
 def clean(**typed: Any) -> None:
     """Take away what runs in --namespace left on a cluster; the cluster stays."""
     options = read_options(typed)
-    names = clean_up(reach(options), options.namespace, Progress())
+    names = clean_up(reach_mesh(options), options.namespace, Progress())
     click.echo(f"taken away: {', '.join(names)}" if names else "nothing was left")
 
 
 @cli.command()
-@with_options("cluster", "cluster_name", "kube_context", "namespace", "manifests")
+@with_options("cluster", "cluster_name", "kube_context", *MESH_OPTIONS, "namespace", "manifests")
 def status(**typed: Any) -> None:
     """Say what is running, and at which stage the namespace is."""
     options = read_options(typed)
     rows = status_of(options)
     if rows[-1][0] == f"namespace {options.namespace}":  # all that comes before it answered
-        rows.append(("tutorial", stage_now(reach(options), options)))
+        rows.append(("tutorial", stage_now(reach_mesh(options), options)))
     table = Table(box=None, show_header=False)
     for subject, text in rows:
         table.add_row(subject, text)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from kubernetes import client, config
 
 from meshproof.cluster.execution import execute
+from meshproof.cluster.shape import DEFAULT, MeshShape
 from meshproof.cluster.websockets import open_in_time
 from meshproof.process import CommandFailed, Completed, run
 from meshproof.timeouts import stretched
@@ -97,13 +98,15 @@ def _reach_by_no_proxy(host: str) -> None:
 class Cluster:
     """A cluster by its own kubeconfig, and the folder of the programs that belong to it.
 
-    ``owner`` is the run that uses it, where one does: what it makes carries its id.
+    ``owner`` is the run that uses it, where one does: what it makes carries its id. ``mesh`` is
+    where its mesh is, and what that is called.
     """
 
     name: str
     kubeconfig: Path
     tools: Path
     owner: Owner | None = None
+    mesh: MeshShape = DEFAULT
 
     @property
     def ownership(self) -> dict[str, dict[str, str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
@@ -16,6 +18,7 @@ from meshproof.environment import bring_up
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.progress import Progress
+from meshproof.run.lanes import Lane, manifests_of
 from meshproof.suite.differences import stage_of
 from meshproof.suite.model import Stage
 from meshproof.suite.registry import default_suite
@@ -77,14 +80,17 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
     found = bring_up.up(options, progress)
     owner = new_owner(options.namespace)
     cluster = replace(found.cluster, owner=owner)
-    with _held(Leases(cluster, owner), options.namespace):
+    with (
+        _held(Leases(cluster, owner), options.namespace),
+        _adapted(options, cluster) as manifests,
+    ):
         take_over(cluster)
         Tutorial(
             cluster,
             options.namespace,
             ingress=found.loopback,
             progress=progress,
-            manifests=options.manifests,
+            manifests=manifests,
             pods_since=found.pods_since,
         ).follow_to(stage)
     own = options.cluster == "kind"
@@ -105,8 +111,18 @@ def stage_now(cluster: Cluster, options: Options) -> str:
     if not live:
         return "not there"
     stages = default_suite().stages
-    found = stage_of(live, objects_of_stages(stages, options.namespace, options.manifests))
+    with _adapted(options, cluster) as manifests:
+        wanted = objects_of_stages(stages, options.namespace, manifests, cluster.mesh)
+    found = stage_of(live, wanted)
     return f"at stage “{found}”" if found else "at no stage of these manifests"
+
+
+@contextmanager
+def _adapted(options: Options, cluster: Cluster) -> Iterator[Path]:
+    """Have the manifests as they are applied on the cluster's mesh."""
+    with tempfile.TemporaryDirectory(prefix="meshproof-") as made:
+        lane = Lane(options.namespace)
+        yield manifests_of(lane, options.manifests, Path(made) / "manifests", cluster.mesh)
 
 
 @contextmanager

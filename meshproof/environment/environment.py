@@ -94,7 +94,10 @@ def facts(environment: Environment) -> dict[str, Any]:
         "cluster": environment.cluster.name,
         **mesh.result(),
         "images": environment.images,
-        "deviations": [one.text for one in deviations_of(built=environment.built)],
+        "deviations": [
+            *(one.text for one in deviations_of(built=environment.built)),
+            *environment.cluster.mesh.deviations(),
+        ],
         **found,
         **{name: answer.result() for name, answer in asked.items()},
         **({"deadlines": factor_told()} if factor_told() else {}),

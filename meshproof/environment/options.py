@@ -56,6 +56,15 @@ class Options(BaseSettings):
         None, description="where the existing cluster's ingress gateway answers, if not at its own"
         " address on port 80",
     )  # fmt: skip
+    istio_namespace: str | None = Field(
+        None, description="the namespace of the existing cluster's istiod, if several are there"
+    )
+    revision: str | None = Field(
+        None, description="the revision, or its tag, of the existing cluster's istiod"
+    )
+    ingress: str | None = Field(
+        None, description="the existing cluster's ingress gateway, as its Service: NAMESPACE/NAME"
+    )
     timeout_scale: float = Field(
         1.0, ge=1, le=20, description="the factor by which every deadline is longer"
     )
@@ -121,6 +130,14 @@ class Options(BaseSettings):
             raise ValueError("must be http:// with a host and, where it needs one, a port")
         return f"http://{parts.netloc}"
 
+    @field_validator("ingress")
+    @classmethod
+    def _names_a_service(cls, value: str | None) -> str | None:
+        parts = value.split("/") if value is not None else []
+        if value is not None and (len(parts) != 2 or not all(map(DNS_LABEL.fullmatch, parts))):
+            raise ValueError("must be NAMESPACE/NAME of a Service")
+        return value
+
     @field_validator("sign_key")
     @classmethod
     def _can_sign(cls, value: Path | None) -> Path | None:
@@ -136,8 +153,9 @@ class Options(BaseSettings):
             raise ValueError("--kube-context goes with --cluster existing")
         if self.quick and self.enforce:
             raise ValueError("--enforce skips nothing, and --quick leaves scenarios out")
-        if self.cluster == "kind" and self.ingress_url:
-            raise ValueError("--ingress-url goes with --cluster existing")
+        for name in OF_EXISTING:
+            if self.cluster == "kind" and getattr(self, name):
+                raise ValueError(f"{option_flags(name)} goes with --cluster existing")
         if self.images == "published" and not (self.hub and self.tag and self.node_image):
             raise ValueError("--images published needs --hub, --tag and --node-image")
         if self.images == "source" and (self.hub or self.tag or self.node_image):
@@ -160,6 +178,8 @@ class Options(BaseSettings):
         return (init_settings, env_settings, table)
 
 
+#: What can be said of an existing cluster alone.
+OF_EXISTING = ("ingress_url", "istio_namespace", "revision", "ingress")
 PROTECTED_NAMESPACES = ("default", "istio-system", "local-path-storage")
 
 

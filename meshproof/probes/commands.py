@@ -133,7 +133,8 @@ def new_against_created(tutorial: Tutorial, before: Objects, printed: Iterable[s
 
 
 def label_of_namespace(tutorial: Tutorial, label: str, value: str) -> Observation:
-    """Read a label of the namespace."""
+    """Read a label of the namespace; that for injection as this mesh has it."""
+    label, value = tutorial.cluster.mesh.label(label, value)
     namespace = live_objects(tutorial.cluster, tutorial.namespace)["Namespace", tutorial.namespace]
     labels = namespace["metadata"]["labels"]
     told = listed(f"{name}={text}" for name, text in labels.items())

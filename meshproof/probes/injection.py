@@ -31,7 +31,8 @@ class InjectionProbe:
         self.namespace = namespace
         self.keep = keep
         self._progress = progress
-        self._create, self._label = default_suite().stage("namespace").command_lines(namespace)
+        lines = default_suite().stage("namespace").command_lines(namespace)
+        self._create, self._label = map(cluster.mesh.command, lines)
 
     def create(self) -> None:
         """Create the namespace, not labelled for injection."""

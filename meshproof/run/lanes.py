@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from meshproof.cluster.shape import DEFAULT, MeshShape
 from meshproof.documents import read_all
 
 #: Every name below it is this machine itself, for browsers without being told so (RFC 6761).
@@ -48,27 +49,31 @@ def lane_number(number: int, namespace: str) -> Lane:
     return own_lane(f"{namespace}-{number + 1}") if number else Lane(namespace)
 
 
-def manifests_of(lane: Lane, source: Path, target: Path) -> Path:
-    """Return the manifests to follow in a lane: as published, or a copy that leads to its host.
+def manifests_of(lane: Lane, source: Path, target: Path, mesh: MeshShape = DEFAULT) -> Path:
+    """Return the manifests to follow in a lane: as published, or a copy for its host and mesh.
 
     In the copy, made in ``target`` where it is not there yet, Gateways and their VirtualServices
-    that are for any host are for the lane's alone.
+    that are for any host are for the lane's alone, and they are adapted to the shape of the mesh.
     """
-    if lane.host is None:
+    if lane.host is None and mesh == DEFAULT:
         return source
+    if lane.host is None:  # the same namespace may have been another lane's, with a host
+        target = target.with_name(f"{target.name}-for-any-host")
     if not target.exists():
         partial = target.with_name(f"{target.name}.partial")
         shutil.copytree(source, partial, ignore=shutil.ignore_patterns("breakages"))
         for file in partial.rglob("*.yaml"):
             documents = read_all(file.read_text())
-            led = [_led_to(document, lane.host) for document in documents]
+            led = [_led_to(mesh.adapted(document), lane.host) for document in documents]
             if led != documents:
                 file.write_text(yaml.safe_dump_all(led, sort_keys=False))
         partial.rename(target)
     return target
 
 
-def _led_to(document: dict[str, Any], host: str) -> dict[str, Any]:
+def _led_to(document: dict[str, Any], host: str | None) -> dict[str, Any]:
+    if host is None:
+        return document
     spec = document.get("spec", {})  # a Secret has none
     if document["kind"] == "VirtualService" and "gateways" in spec and spec["hosts"] == ANY_HOST:
         return {**document, "spec": {**spec, "hosts": [host]}}
