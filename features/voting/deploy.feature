@@ -55,7 +55,7 @@ Feature: Deploy the application
     When the tutorial goes on to stage "exposed"
     Then the page is served through the ingress
 
-  @deploy @D6 @published
+  @deploy @D6 @published @needs-address
   Scenario: The tutorial's command prints an address that answers
     Given stage "exposed"
     When the tutorial's command for the ingress address is run
