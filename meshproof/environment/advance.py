@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 from meshproof.cluster.cluster import Cluster, new_owner
 from meshproof.cluster.lease import ANY_HOST, Leases, of_namespace
 from meshproof.cluster.objects import live_objects, take_over
+from meshproof.cluster.shape import DEFAULT
 from meshproof.environment import bring_up
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, UsageFailure
@@ -28,12 +29,16 @@ from meshproof.suite.tutorial import Tutorial
 
 @dataclass(frozen=True)
 class Place:
-    """Where a namespace is now: its stage, the page's address, and how to look at the cluster."""
+    """Where a namespace is now: its stage, the page's address, and how to look at the cluster.
+
+    ``adapted`` says that its mesh is of another shape than that which the manifests are for.
+    """
 
     namespace: str
     stage: Stage
     page: str
     kubeconfig: str
+    adapted: bool = False
 
     @property
     def following(self) -> Stage | None:
@@ -53,6 +58,8 @@ class Place:
         after = self.following
         if after is None:
             return [*told, "This is the last stage."]
+        if self.adapted:  # what is typed by hand would apply the manifests as they are
+            return [*told, f"next        `meshproof advance {after.name}`"]
         commands = after.command_lines(self.namespace)
         return [
             *told,
@@ -99,6 +106,7 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
         default_suite().stage(stage),
         found.loopback,
         str(cluster.kubeconfig) if own else "",
+        adapted=cluster.mesh != DEFAULT,
     )
 
 
