@@ -23,7 +23,7 @@ from meshproof.environment.environment import workshop
 from meshproof.environment.images import listed_images, push_images
 from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options, option_flags, read_options
-from meshproof.environment.reach import reach
+from meshproof.environment.reach import reach, reach_mesh
 from meshproof.environment.status import status as status_of
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.interruption import interruption
@@ -56,6 +56,8 @@ from meshproof.tls.check import tls_check
 from meshproof.tls.table import render, render_json
 
 Command = Callable[..., Any]
+#: What names the mesh of an existing cluster.
+MESH_OPTIONS = ("istio_namespace", "revision", "ingress")
 UP_OPTIONS = (
     "cluster",
     "cluster_name",
@@ -64,6 +66,7 @@ UP_OPTIONS = (
     "registry",
     "pull_secret",
     "registry_ca",
+    *MESH_OPTIONS,
     "timeout_scale",
     "nodes",
     "suite",
@@ -155,17 +158,17 @@ def down(everything: bool, **typed: Any) -> None:
 
 
 @cli.command()
-@with_options("cluster", "cluster_name", "kube_context", "suite", "namespace")
+@with_options("cluster", "cluster_name", "kube_context", *MESH_OPTIONS, "suite", "namespace")
 def clean(**typed: Any) -> None:
     """Take away what runs in --namespace left on a cluster; the cluster stays."""
     options = read_options(typed)
-    names = clean_up(reach(options), options.namespace, Progress())
+    names = clean_up(reach_mesh(options), options.namespace, Progress())
     click.echo(f"taken away: {', '.join(names)}" if names else "nothing was left")
 
 
 @cli.command()
 @with_options(
-    "cluster", "cluster_name", "kube_context", "suite", "namespace", "manifests",
+    "cluster", "cluster_name", "kube_context", *MESH_OPTIONS, "suite", "namespace", "manifests",
     "registry", "pull_secret", "registry_ca",
 )  # fmt: skip
 def status(**typed: Any) -> None:
@@ -173,7 +176,7 @@ def status(**typed: Any) -> None:
     options = read_options(typed)
     rows = status_of(options)
     if rows[-1][0] == f"namespace {options.namespace}":  # all that comes before it answered
-        rows.append(("tutorial", stage_now(reach(options), options)))
+        rows.append(("tutorial", stage_now(reach_mesh(options), options)))
     table = Table(box=None, show_header=False)
     for subject, text in rows:
         table.add_row(subject, text)

@@ -97,6 +97,9 @@ NAMESPACE_GONE = Timeout(
 VOLUMES_GONE = Timeout(
     "volumes-gone", 60, 0.5, "a pod of its own empties a volume's folder: some seconds"
 )
+NAME_RESOLVES = Timeout(
+    "name-resolves", 120, 1, "a new load balancer's host name resolves after some 30 s"
+)
 WAY_IN_FREE = Timeout(
     "way-in-free", 3600, 1, "another run has the way in for any host; one takes some ten minutes"
 )
@@ -120,6 +123,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     CAPTURE,
     NAMESPACE_GONE,
     VOLUMES_GONE,
+    NAME_RESOLVES,
     WAY_IN_FREE,
 )
 

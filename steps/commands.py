@@ -6,7 +6,6 @@ from pytest_bdd import given, parsers, then, when
 
 from meshproof.cluster.objects import Objects, live_objects
 from meshproof.probes.commands import (
-    ADDRESS_COMMAND,
     address_in,
     all_held_against,
     first_output_of,
@@ -73,9 +72,9 @@ def namespace_carries_label(tutorial: Tutorial, evidence: Evidence, label: str, 
 
 
 @when("the tutorial's command for the ingress address is run", target_fixture="printed_address")
-def address_command_is_run(tutorial: Tutorial, evidence: Evidence) -> str:
+def address_command_is_run(tutorial: Tutorial, address_command: str, evidence: Evidence) -> str:
     """Run the tutorial's jsonpath command as published."""
-    printed = tutorial.run(ADDRESS_COMMAND).stdout
+    printed = tutorial.run(address_command).stdout
     evidence.result(f"The command printed {printed.strip() or 'nothing'}.")
     return printed
 

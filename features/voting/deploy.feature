@@ -55,7 +55,7 @@ Feature: Deploy the application
     When the tutorial goes on to stage "exposed"
     Then a request through the ingress gets the page with 200
 
-  @deploy @D6 @published
+  @deploy @D6 @published @needs-address
   Scenario: The tutorial's command prints an address that answers
     Given stage "exposed"
     When the tutorial's command for the ingress address is run

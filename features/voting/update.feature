@@ -13,7 +13,7 @@ Feature: Update the application
       """
     And the pods listed before still run, never restarted
 
-  @update @U2 @published
+  @update @U2 @published @needs-address
   Scenario: The tutorial's own loop shows analytics in either format
     Given stage "updated"
     When the tutorial's loop of 5 requests is run
@@ -68,7 +68,7 @@ Feature: Update the application
       | 3    | 0    | Cats: 3/3 (100%) \| Dogs: 0/3 (0%)  |
       | 4    | 3    | Cats: 4/7 (57%) \| Dogs: 3/7 (43%)  |
 
-  @update @U5 @published
+  @update @U5 @published @needs-address
   Scenario: After lock-down the tutorial's own loop shows only analytics 1.1
     Given stage "lock-down"
     When the tutorial's loop of 5 requests is run

@@ -17,6 +17,7 @@ from kubernetes import client, config
 
 from meshproof.cluster.execution import execute
 from meshproof.cluster.images import Images
+from meshproof.cluster.shape import DEFAULT, MeshShape
 from meshproof.cluster.websockets import open_in_time
 from meshproof.process import CommandFailed, Completed, run
 from meshproof.timeouts import stretched
@@ -115,7 +116,8 @@ class Cluster:
     """A cluster by its own kubeconfig, and the folder of the programs that belong to it.
 
     ``owner`` is the run that uses it, where one does: what it makes carries its id. ``images`` is
-    where its nodes pull the suites' images from; None where they have them.
+    where its nodes pull the suites' images from; None where they have them. ``mesh`` is where its
+    mesh is, and what that is called.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Cluster:
     tools: Path
     owner: Owner | None = None
     images: Images | None = None
+    mesh: MeshShape = DEFAULT
 
     @property
     def ownership(self) -> dict[str, dict[str, str]]:

@@ -1,7 +1,8 @@
 """Who holds what only one run can have: Leases of the cluster, renewed as long as the run lives.
 
 A run that was killed holds what it had until its Lease expires. What a run holds it lends to a run
-that it has started, and has again once that one lets go or has expired. Clocks of machines that
+that it has started, and has again once that one lets go or has expired. The Leases are in istiod's
+namespace: a mesh has one, and the way in is the mesh's. Clocks of machines that
 share a cluster may differ by less than `DURATION`.
 """
 
@@ -21,8 +22,6 @@ from kubernetes.client.exceptions import ApiException
 from meshproof.cluster.cluster import OWNED, OWNED_SELECTOR, RUN, RUN_VARIABLE, Cluster, Owner
 from meshproof.errors import EnvironmentBroken
 
-#: Where the Leases are: there is one namespace of the mesh, and the way in is there.
-PLACE = "istio-system"
 #: Seconds that a Lease lasts, and after which it is renewed: three renewals may fail.
 DURATION, RENEWED = 60, 15.0
 #: The Lease of the way in for any host.
@@ -66,7 +65,8 @@ def living(cluster: Cluster) -> list[Holder]:
     """
     own = os.environ.get(RUN_VARIABLE)
     leases = client.CoordinationV1Api(cluster.api)
-    listed = leases.list_namespaced_lease(PLACE, label_selector=OWNED_SELECTOR).items
+    place = cluster.mesh.namespace
+    listed = leases.list_namespaced_lease(place, label_selector=OWNED_SELECTOR).items
     names = [lease.metadata.name for lease in listed if lease.metadata.name != ANY_HOST]
     found = [lease for name in names if (lease := _read(cluster, name))]
     others = [_holder(lease) for lease in found if _annotation(lease, PARENT) != (own or "-")]
@@ -108,8 +108,9 @@ class Leases:
             self.held[name] = lenders
             self._keep()
             return None
+        place = self.cluster.mesh.namespace
         raise EnvironmentBroken(
-            f"The Lease {name} in {PLACE} changes hands faster than it is read."
+            f"The Lease {name} in {place} changes hands faster than it is read."
         )
 
     def release(self) -> None:
@@ -178,18 +179,19 @@ class Leases:
             "labels": OWNED,
             "annotations": {**self.owner.annotations, RUN: run, **lent, **started},
         }
-        leases = client.CoordinationV1Api(self.cluster.api)
+        leases, place = client.CoordinationV1Api(self.cluster.api), self.cluster.mesh.namespace
         if found is None:
-            leases.create_namespaced_lease(PLACE, {"metadata": metadata, "spec": spec})
+            leases.create_namespaced_lease(place, {"metadata": metadata, "spec": spec})
             return
         metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
-        leases.replace_namespaced_lease(name, PLACE, {"metadata": metadata, "spec": spec})
+        leases.replace_namespaced_lease(name, place, {"metadata": metadata, "spec": spec})
 
 
 def drop(cluster: Cluster, name: str) -> None:
     """Delete a Lease, whoever holds it; nothing happens where there is none."""
     try:
-        client.CoordinationV1Api(cluster.api).delete_namespaced_lease(name, PLACE)
+        leases = client.CoordinationV1Api(cluster.api)
+        leases.delete_namespaced_lease(name, cluster.mesh.namespace)
     except ApiException as error:
         if error.status != MISSING:
             raise
@@ -199,7 +201,8 @@ def _read(cluster: Cluster, name: str) -> dict[str, Any] | None:
     leases = client.CoordinationV1Api(cluster.api)
     try:
         # As it is sent: the client would write its times in another way than it reads them.
-        answer = leases.read_namespaced_lease(name, PLACE, _preload_content=False)
+        place = cluster.mesh.namespace
+        answer = leases.read_namespaced_lease(name, place, _preload_content=False)
     except ApiException as error:
         if error.status == MISSING:
             return None

@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 from meshproof.cluster.cluster import Cluster, new_owner
 from meshproof.cluster.lease import ANY_HOST, Leases, of_namespace
 from meshproof.cluster.objects import live_objects, take_over
+from meshproof.cluster.shape import DEFAULT
 from meshproof.environment import bring_up
 from meshproof.environment.images import from_registry
 from meshproof.environment.options import Options
@@ -29,13 +30,17 @@ from meshproof.suite.tutorial import Tutorial
 
 @dataclass(frozen=True)
 class Place:
-    """Where a namespace is now: its stage, the page's address, and how to look at the cluster."""
+    """Where a namespace is now: its stage, the page's address, and how to look at the cluster.
+
+    ``adapted`` says that its mesh is of another shape than that which the manifests are for.
+    """
 
     namespace: str
     stage: Stage
     page: str
     kubeconfig: str
     suite: Suite
+    adapted: bool = False
 
     @property
     def following(self) -> Stage | None:
@@ -57,6 +62,8 @@ class Place:
         after = self.following
         if after is None:
             return [*told, "This is the last stage."]
+        if self.adapted:  # what is typed by hand would apply the manifests as they are
+            return [*told, f"next        `meshproof advance {after.name}`"]
         commands = after.command_lines(self.namespace)
         return [
             *told,
@@ -111,6 +118,7 @@ def advance(options: Options, stage: str, progress: Progress) -> Place:
         found.loopback,
         str(cluster.kubeconfig) if own else "",
         suite,
+        adapted=cluster.mesh != DEFAULT,
     )
 
 
@@ -127,16 +135,17 @@ def stage_now(cluster: Cluster, options: Options) -> str:
         return "not there"
     stages = suite_named(options.suite).stages
     with _followed(there, options) as manifests:
-        found = stage_of(live, objects_of_stages(stages, options.namespace, manifests))
+        wanted = objects_of_stages(stages, options.namespace, manifests, cluster.mesh)
+    found = stage_of(live, wanted)
     return f"at stage “{found}”" if found else "at no stage of these manifests"
 
 
 @contextmanager
 def _followed(cluster: Cluster, options: Options) -> Iterator[Path]:
-    """The manifests that are followed: a copy for a while, where images come from a registry."""
+    """The manifests that are followed: a copy for a while, where others are applied here."""
     with tempfile.TemporaryDirectory(prefix="meshproof-") as folder:
-        lane = Lane(options.namespace)
-        yield manifests_of(lane, options.manifests, Path(folder) / "manifests", cluster.images)
+        lane, copy = Lane(options.namespace), Path(folder) / "manifests"
+        yield manifests_of(lane, options.manifests, copy, cluster.images, cluster.mesh)
 
 
 @contextmanager

@@ -5,15 +5,22 @@ from __future__ import annotations
 import atexit
 import hashlib
 import shutil
+import socket
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 from kubernetes import config as kube_config
+from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.kind import KindCluster
+from meshproof.cluster.objects import get
+from meshproof.cluster.shape import DEFAULT, MeshShape
 from meshproof.engine.engine import answering
 from meshproof.engine.machine import this_machine
 from meshproof.environment.environment import (
@@ -25,11 +32,16 @@ from meshproof.environment.environment import (
 )
 from meshproof.environment.images import from_registry
 from meshproof.environment.options import Options
-from meshproof.errors import EnvironmentBroken, MeshproofError, UsageFailure
-from meshproof.mesh.istio import Istio
+from meshproof.errors import EnvironmentBroken, UsageFailure
+from meshproof.mesh.addresses import first_there, node_ports, page_at, stated_address
+from meshproof.mesh.discovery import HTTP_PORT, Asked, Gateway, find_control_plane, find_gateway
+from meshproof.mesh.forwarding import Forwarder
 from meshproof.paths import state_dir
 from meshproof.process import run
 from meshproof.progress import Progress
+from meshproof.waiting import NAME_RESOLVES, converge
+
+NODES = "/api/v1/nodes"
 
 
 def existing_cluster(options: Options) -> Cluster:
@@ -68,6 +80,95 @@ def existing_cluster(options: Options) -> Cluster:
     return Cluster(context, own, tools)
 
 
+def asked_of(options: Options) -> Asked:
+    """Return what the options say of the mesh."""
+    return Asked(options.istio_namespace, options.revision, options.ingress)
+
+
+def in_its_mesh(cluster: Cluster, options: Options) -> Cluster:
+    """Return the cluster with where its istiod is; the gateway is not looked for.
+
+    Raises ``EnvironmentBroken`` where there is none, or it cannot be seen, ``UsageFailure`` where
+    several may be meant.
+    """
+    with _seen("istiod"):
+        return replace(cluster, mesh=find_control_plane(cluster, asked_of(options)))
+
+
+def shaped(cluster: Cluster, options: Options) -> tuple[Cluster, Gateway]:
+    """Return the cluster with the shape of its mesh, and the gateway that users come in by.
+
+    Raises as `in_its_mesh` does, and where the namespace of the tutorial is one of the mesh's.
+    """
+    cluster = in_its_mesh(cluster, options)
+    with _seen("the ingress gateway"):
+        gateway = find_gateway(cluster, cluster.mesh, asked_of(options))
+    mesh = replace(cluster.mesh, gateway=gateway.shape)
+    if options.namespace in mesh.namespaces:
+        raise UsageFailure(f"--namespace: the namespace {options.namespace} is the mesh's own.")
+    return replace(cluster, mesh=mesh), gateway
+
+
+@contextmanager
+def _seen(what: str) -> Iterator[None]:
+    """Tell whoever may not see something so."""
+    try:
+        yield
+    except ApiException as error:
+        raise EnvironmentBroken(
+            f"It cannot be seen where {what} is: the API server says {error.status} "
+            f"({HTTPStatus(error.status or 500).phrase}).",
+            str(error.reason),
+        ) from error
+
+
+def told(mesh: MeshShape) -> list[str]:
+    """Say of a mesh of another shape than the tutorial's what was found, and what is adapted."""
+    if mesh == DEFAULT:
+        return []
+    return [
+        f"the mesh: istiod of revision {mesh.revision} in {mesh.namespace}, "
+        f"ingress gateway {mesh.gateway.service}",
+        *(f"adapted: {line}" for line in mesh.deviations()),
+    ]
+
+
+def way_in(cluster: Cluster, gateway: Gateway, progress: Progress) -> str:
+    """Return the URL by which this machine reaches the gateway.
+
+    That is at its Service's address, else at a node's port, else through the API server, as long
+    as this process lives. Raises ``NotConverged`` where its host name does not resolve.
+    """
+    address = stated_address(gateway.service)
+    if address:
+        await_name(address)
+        return page_at(address)
+    with suppress(ApiException):  # who may not see nodes has the other way
+        place = first_there(node_ports(gateway.service, get(cluster, NODES)["items"]))
+        if place:
+            return page_at(*place)
+    port = Forwarder(cluster, gateway.shape, gateway.service).port
+    progress.note(f"the gateway has no address: it is reached through the API server, port {port}")
+    return page_at("127.0.0.1", port)
+
+
+def await_name(host: str) -> None:
+    """Wait until a gateway's host name resolves, which a new one does after a while."""
+
+    def resolve() -> bool:
+        try:
+            return bool(socket.getaddrinfo(host, HTTP_PORT))
+        except socket.gaierror:
+            return False
+
+    converge(
+        resolve,
+        until=bool,
+        what=f"the gateway's host name {host} resolves",
+        timeout=NAME_RESOLVES,
+    )
+
+
 def use_existing(options: Options, progress: Progress) -> Environment:
     """Find the cluster and its mesh. Raises ``EnvironmentBroken`` where one is not there."""
     cluster = existing_cluster(options)
@@ -79,21 +180,10 @@ def use_existing(options: Options, progress: Progress) -> Environment:
             f"{type(error).__name__}."
         ) from error
     progress.note(f"using the cluster of context {options.kube_context} (Kubernetes {version})")
-    istio = Istio(cluster, progress=progress)
-    try:
-        address = istio.ingress_address()
-    except MeshproofError:
-        raise
-    except Exception as error:
-        raise EnvironmentBroken(
-            f"The cluster of context “{options.kube_context}” has no Istio ingress gateway "
-            "(Service istio-system/istio-ingressgateway): install Istio there first."
-        ) from error
-    if not address and not options.ingress_url:
-        raise EnvironmentBroken(
-            "The ingress gateway of the existing cluster has no address yet: wait until its "
-            "Service has one, or say by --ingress-url where it answers."
-        )
+    cluster, gateway = shaped(cluster, options)
+    for line in told(cluster.mesh):
+        progress.note(line)
+    base = options.ingress_url or way_in(cluster, gateway, progress)
     engine = answering()
     cluster = from_registry(cluster, options, progress)
     images = cluster.images.digests if cluster.images else {}
@@ -108,7 +198,6 @@ def use_existing(options: Options, progress: Progress) -> Environment:
             now = datetime.now(UTC).isoformat()
             pods_since = now if load_application(shop, kind, foreign=cluster) else None
             images = application_images(shop, engine)
-    base = options.ingress_url or f"http://{address}"
     return Environment(
         cluster,
         base,

@@ -71,6 +71,15 @@ class Options(BaseSettings):
     registry_ca: Path | None = Field(
         None, description="a certificate, in PEM, by which this machine trusts the registry"
     )
+    istio_namespace: str | None = Field(
+        None, description="the namespace of the existing cluster's istiod, if several are there"
+    )
+    revision: str | None = Field(
+        None, description="the revision, or its tag, of the existing cluster's istiod"
+    )
+    ingress: str | None = Field(
+        None, description="the existing cluster's ingress gateway, as its Service: NAMESPACE/NAME"
+    )
     timeout_scale: float = Field(
         1.0, ge=1, le=20, description="the factor by which every deadline is longer"
     )
@@ -164,6 +173,14 @@ class Options(BaseSettings):
         login_of_file(Path(value))
         return str(Path(value).absolute())
 
+    @field_validator("ingress")
+    @classmethod
+    def _names_a_service(cls, value: str | None) -> str | None:
+        parts = value.split("/") if value is not None else []
+        if value is not None and (len(parts) != 2 or not all(map(DNS_LABEL.fullmatch, parts))):
+            raise ValueError("must be NAMESPACE/NAME of a Service")
+        return value
+
     @field_validator("sign_key")
     @classmethod
     def _can_sign(cls, value: Path | None) -> Path | None:
@@ -179,12 +196,9 @@ class Options(BaseSettings):
             raise ValueError("--kube-context goes with --cluster existing")
         if self.quick and self.enforce:
             raise ValueError("--enforce skips nothing, and --quick leaves scenarios out")
-        if self.cluster == "kind" and self.ingress_url:
-            raise ValueError("--ingress-url goes with --cluster existing")
-        if self.cluster == "kind" and self.registry:
-            raise ValueError(
-                "--registry goes with --cluster existing: kind's nodes have the images"
-            )
+        for name in OF_EXISTING:
+            if self.cluster == "kind" and getattr(self, name):
+                raise ValueError(f"{option_flags(name)} goes with --cluster existing")
         if self.pull_secret and not self.registry:
             raise ValueError("--pull-secret goes with --registry")
         if self.images == "published" and not (self.hub and self.tag and self.node_image):
@@ -214,6 +228,8 @@ class Options(BaseSettings):
         return (init_settings, env_settings, table)
 
 
+#: What can be said of an existing cluster alone.
+OF_EXISTING = ("ingress_url", "istio_namespace", "revision", "ingress", "registry")
 PROTECTED_NAMESPACES = ("default", "istio-system", "local-path-storage")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.environment.existing import existing_cluster
+from meshproof.environment.existing import existing_cluster, shaped
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import state_dir
@@ -20,3 +20,12 @@ def reach(options: Options) -> Cluster:
             f"There is no cluster “{options.cluster_name}” to ask: `meshproof up` makes one."
         )
     return Cluster(options.cluster_name, kubeconfig, folder / "bin")
+
+
+def reach_mesh(options: Options) -> Cluster:
+    """Return the cluster of these options with the shape of its mesh, where that is another's.
+
+    Raises as `reach` and `shaped` do.
+    """
+    cluster = reach(options)
+    return shaped(cluster, options)[0] if options.cluster == "existing" else cluster

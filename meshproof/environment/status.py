@@ -6,8 +6,9 @@ from meshproof.cluster.health import unready_workloads
 from meshproof.cluster.kind import KindCluster
 from meshproof.engine.engine import answering
 from meshproof.engine.machine import this_machine
-from meshproof.environment.existing import existing_cluster
+from meshproof.environment.existing import existing_cluster, shaped
 from meshproof.environment.options import Options
+from meshproof.errors import MeshproofError
 from meshproof.mesh.istio import Istio
 from meshproof.paths import state_dir
 from meshproof.progress import Progress
@@ -40,9 +41,16 @@ def status(options: Options) -> list[tuple[str, str]]:
         rows.append(("ingress", f"http://127.0.0.1:{kind.loopback_port()}/"))
     else:
         cluster = existing_cluster(options)
+        try:
+            cluster, gateway = shaped(cluster, options)
+        except Exception as error:  # a status says what it sees, whatever that is
+            told = error.sentence if isinstance(error, MeshproofError) else type(error).__name__
+            return [*rows, ("mesh", told)]
+        rows.append(("mesh", f"{cluster.mesh.revision} in {cluster.mesh.namespace}"))
+        rows.append(("ingress", gateway.name))
     try:
         rows.append(("kubernetes", cluster.version))
-        waiting = unready_workloads(cluster, ("istio-system",))
+        waiting = unready_workloads(cluster, cluster.mesh.namespaces)
         digest = Istio(cluster, progress=Progress()).installed()
         state = f"not ready: {', '.join(waiting)}" if waiting else "ready"
         rows.append(("istio", state if digest else "not installed by Meshproof"))

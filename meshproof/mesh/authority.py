@@ -10,17 +10,16 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.shape import MeshShape
 from meshproof.documents import read
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.admin import ANSWER_TIMEOUT, port_forward
-from meshproof.mesh.istio import NAMESPACE
 from meshproof.timeouts import stretched
 
 #: Where istiod writes the mesh's root, in every namespace; a proxy trusts istiod by it.
 ROOT_CONFIG_MAP, ROOT_KEY = "istio-ca-root-cert", "root-cert.pem"
-#: Where istiod hands out certificates and configuration, and what it is called there.
+#: Where istiod hands out certificates and configuration.
 ISTIOD_PORT = 15012
-ISTIOD = f"istiod.{NAMESPACE}.svc:{ISTIOD_PORT}"
 
 
 def stated_root(cluster: Cluster, namespace: str) -> str:
@@ -31,7 +30,7 @@ def stated_root(cluster: Cluster, namespace: str) -> str:
 
 def mesh_config(cluster: Cluster) -> Mapping[str, Any]:
     """Return the mesh's configuration as istiod reads it."""
-    found = cluster.core.read_namespaced_config_map("istio", NAMESPACE)
+    found = cluster.core.read_namespaced_config_map(cluster.mesh.config_map, cluster.mesh.namespace)
     config: Mapping[str, Any] = read(found.data["mesh"])
     return config
 
@@ -41,9 +40,9 @@ def trust_domain(config: Mapping[str, Any]) -> str:
     return str(config.get("trustDomain", "cluster.local"))
 
 
-def istiods_name(config: Mapping[str, Any]) -> str:
+def istiods_name(config: Mapping[str, Any], shape: MeshShape) -> str:
     """Return the host by which proxies call istiod."""
-    address = config.get("defaultConfig", {}).get("discoveryAddress", ISTIOD)
+    address = config.get("defaultConfig", {}).get("discoveryAddress", shape.istiod_host)
     return str(address).partition(":")[0]
 
 
@@ -55,13 +54,15 @@ def prove_istiod(cluster: Cluster, root: str) -> str:
     where its certificate is not of this root or of another name, ``EnvironmentBroken``
     where it does not answer.
     """
-    pods = cluster.core.list_namespaced_pod(NAMESPACE, label_selector="app=istiod").items
+    shape = cluster.mesh
+    listed = cluster.core.list_namespaced_pod(shape.namespace, label_selector=shape.istiod_selector)
+    pods = listed.items
     if not pods:
-        raise EnvironmentBroken(f"There is no istiod in {NAMESPACE}.")
-    name = istiods_name(mesh_config(cluster))
+        raise EnvironmentBroken(f"There is no istiod in {shape.namespace}.")
+    name = istiods_name(mesh_config(cluster), shape)
     pod = pods[0].metadata.name
     try:
-        plain = port_forward(cluster, NAMESPACE, pod, ISTIOD_PORT).socket(ISTIOD_PORT)
+        plain = port_forward(cluster, shape.namespace, pod, ISTIOD_PORT).socket(ISTIOD_PORT)
         plain.settimeout(stretched(ANSWER_TIMEOUT))
         shown = _shown(plain, ssl.create_default_context(cadata=root), name)
     except ssl.SSLCertVerificationError:

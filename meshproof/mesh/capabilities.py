@@ -22,6 +22,7 @@ class Capability(StrEnum):
     DENIAL_COUNTS = "denial-counts"
     REFUSAL_COUNTS = "refusal-counts"
     NODES = "nodes"
+    ADDRESS = "address"
 
     @property
     def tag(self) -> str:
@@ -29,10 +30,14 @@ class Capability(StrEnum):
         return NEEDS + self
 
 
+#: What is found out without pods of the suite's own.
+BY_LOOKING = frozenset({Capability.NODES, Capability.ADDRESS})
+
 MEANINGS = {
     Capability.ACCESS_LOG: "the sidecars log each call, as JSON with the fields that are read",
     Capability.REQUEST_COUNTS: "the sidecars count what they pass to the application",
     Capability.DENIAL_COUNTS: "the sidecars count what policies deny",
     Capability.REFUSAL_COUNTS: "the sidecars count what mutual TLS refuses",
     Capability.NODES: "the nodes are containers of an engine that answers here",
+    Capability.ADDRESS: "the ingress gateway's Service states an IP address",
 }

@@ -11,6 +11,7 @@ from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.cluster.health import unready_workloads
+from meshproof.cluster.pods import PROXY
 from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.paths import ROOT
 from meshproof.progress import Progress
@@ -56,7 +57,9 @@ class Istio:
     def installed(self) -> str | None:
         """The digest of what was installed here, or None where nothing was (by Meshproof)."""
         try:
-            marker = self.cluster.core.read_namespaced_config_map(MARKER, NAMESPACE)
+            marker = self.cluster.core.read_namespaced_config_map(
+                MARKER, self.cluster.mesh.namespace
+            )
         except ApiException as error:
             if error.status == 404:
                 return None
@@ -96,7 +99,8 @@ class Istio:
 
     def ingress_address(self) -> str | None:
         """The ingress gateway's address or host name, as its Service states it."""
-        service = self.cluster.core.read_namespaced_service(GATEWAY, NAMESPACE)
+        gateway = self.cluster.mesh.gateway
+        service = self.cluster.core.read_namespaced_service(gateway.name, gateway.namespace)
         for found in service.status.load_balancer.ingress or ():
             if found.ip or found.hostname:
                 return str(found.ip or found.hostname)
@@ -104,14 +108,16 @@ class Istio:
 
     def versions(self) -> dict[str, str]:
         """What runs: istiod's version and commit as it reports them, and the gateway's Envoy."""
-        printed = self.cluster.command("istioctl", "version", "-o", "json").stdout
+        shape = self.cluster.mesh
+        printed = self.cluster.command(*shape.istioctl("version", "-o", "json")).stdout
         try:
             pilot = json.loads(printed)["meshVersion"][0]["Info"]
         except (ValueError, LookupError) as error:
             raise EnvironmentBroken("istiod does not tell its version.", printed) from error
         gateway = self.cluster.command(
-            "kubectl", "exec", "-n", NAMESPACE, f"deploy/{GATEWAY}", "--", "envoy", "--version"
-        ).stdout
+            "kubectl", "exec", "-n", shape.gateway.namespace, f"deploy/{shape.gateway.deployment}",
+            "-c", PROXY, "--", "envoy", "--version",
+        ).stdout  # fmt: skip
         return {
             "istio": f"{pilot['version']} (commit {pilot['revision']})",
             "envoy": gateway.strip().rpartition("version: ")[2],

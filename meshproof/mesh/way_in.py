@@ -9,8 +9,6 @@ from typing import Any
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get, owned
 
-#: What the tutorial's Gateway selects.
-INGRESS_SELECTOR = {"istio": "ingressgateway"}
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
 
 

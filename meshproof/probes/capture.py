@@ -16,9 +16,9 @@ from meshproof.analysis.wire import Place
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get
 from meshproof.cluster.pods import pod_state
+from meshproof.cluster.shape import INGRESS_GATEWAY
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
-from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.waiting import CAPTURE, NotConverged, converge
 
 #: Runs in the node with the filter as its argument. It ends when its standard input does,
@@ -36,7 +36,6 @@ OWN_PACKETS = "udp and dst host 127.0.0.1 and dst port 9"
 LISTENING = "listening on"
 #: Seconds that tcpdump may take to end; it takes some 30 ms.
 END_TIMEOUT = 20.0
-GATEWAYS = f"/api/v1/namespaces/{MESH_NAMESPACE}/pods?labelSelector=istio%3Dingressgateway"
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,14 @@ class Captured:
 def places(cluster: Cluster, namespace: str) -> list[Place]:
     """Say where the pods of a namespace, and those of the ingress gateway, are."""
     found = []
-    for path in (f"/api/v1/namespaces/{namespace}/pods", GATEWAYS):
+    gateways = cluster.mesh.gateway.pods_path
+    for path in (f"/api/v1/namespaces/{namespace}/pods", gateways):
         for item in get(cluster, path)["items"]:
             pod, address = pod_state(item), item["status"].get("podIP")
+            # A gateway's pods may be called anything; features know it by one name.
+            workload = INGRESS_GATEWAY if path == gateways else pod.workload
             if address:
-                found.append(Place(pod.workload, pod.name, address, item["spec"]["nodeName"]))
+                found.append(Place(workload, pod.name, address, item["spec"]["nodeName"]))
     return found
 
 

@@ -18,26 +18,24 @@ from meshproof.cluster.pods import pod_state
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.admin import ask_proxy
 from meshproof.mesh.authority import mesh_config, trust_domain
-from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.mesh.loaded import AT_ONCE
 from meshproof.tls.certificates import Held, read_held
 from meshproof.waiting import CERTIFICATE_RENEWED, converge
 from meshproof.wording import listed, quoted
 
 SECRETS = "/config_dump?resource=dynamic_active_secrets"
-GATEWAYS = "?labelSelector=istio%3Dingressgateway"
 #: Redis's number of the connection that asks: the same as long as it is the same connection.
 CONNECTION_ID = ("CLIENT", "ID")
 #: Seconds between two questions on an open connection.
 INTERVAL = "0.5"
 
 
-def pods_of(cluster: Cluster, namespace: str, selector: str = "") -> list[Mapping[str, Any]]:
-    """Return the pods of a namespace that run, as the API server has them.
+def pods_of(cluster: Cluster, namespace: str, path: str = "") -> list[Mapping[str, Any]]:
+    """Return the pods of a namespace that run, as the API server has them, at another path or all.
 
     Raises ``PromiseBroken`` where one has no proxy: it could have no certificate.
     """
-    there = get(cluster, f"/api/v1/namespaces/{namespace}/pods{selector}")["items"]
+    there = get(cluster, path or f"/api/v1/namespaces/{namespace}/pods")["items"]
     running = [pod for pod in there if pod_state(pod).settled]
     bare = [pod["metadata"]["name"] for pod in running if not pod_state(pod).proxied]
     if bare or not running:
@@ -49,7 +47,11 @@ def pods_of(cluster: Cluster, namespace: str, selector: str = "") -> list[Mappin
 
 def pods_and_gateway(cluster: Cluster, namespace: str) -> list[Mapping[str, Any]]:
     """Return a namespace's pods and those of the ingress gateway. Raises ``PromiseBroken``."""
-    return [*pods_of(cluster, namespace), *pods_of(cluster, MESH_NAMESPACE, GATEWAYS)]
+    gateway = cluster.mesh.gateway
+    return [
+        *pods_of(cluster, namespace),
+        *pods_of(cluster, gateway.namespace, gateway.pods_path),
+    ]
 
 
 def certificates_held(cluster: Cluster, pods: Sequence[Mapping[str, Any]]) -> list[Held]:

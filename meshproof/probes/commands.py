@@ -35,12 +35,12 @@ def address_in(printed: str) -> str:
         raise PromiseBroken(f"the command printed {said}, and no IP address") from None
 
 
-def run_loop(tutorial: Tutorial, count: int) -> list[str]:
+def run_loop(tutorial: Tutorial, address_command: str, count: int) -> list[str]:
     """Run the tutorial's own loop of requests, and return the lines that it prints.
 
     Raises ``PromiseBroken`` where the command for the address prints none.
     """
-    address = address_in(tutorial.run(ADDRESS_COMMAND).stdout)
+    address = address_in(tutorial.run(address_command).stdout)
     loop = LOOP.format(address=address, count=count)
     return output_lines(tutorial.run(shlex.join(["bash", "-c", loop])).stdout)
 
@@ -133,7 +133,8 @@ def new_against_created(tutorial: Tutorial, before: Objects, printed: Iterable[s
 
 
 def label_of_namespace(tutorial: Tutorial, label: str, value: str) -> Observation:
-    """Read a label of the namespace."""
+    """Read a label of the namespace; that for injection as this mesh has it."""
+    label, value = tutorial.cluster.mesh.label(label, value)
     namespace = live_objects(tutorial.cluster, tutorial.namespace)["Namespace", tutorial.namespace]
     labels = namespace["metadata"]["labels"]
     told = listed(f"{name}={text}" for name, text in labels.items())

@@ -10,7 +10,6 @@ from typing import Any
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import MeshproofError
 from meshproof.mesh.admin import ask_proxy
-from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.signoff.evidence import Evidence
 
 #: Lines of a log that are kept: enough for a minute of traffic.
@@ -26,15 +25,16 @@ def capture(cluster: Cluster, namespace: str, evidence: Evidence) -> None:
 
     What cannot be had is kept as the error that it gave; nothing is raised.
     """
-    kubectl = ("kubectl", "-n", namespace)
+    kubectl, shape = ("kubectl", "-n", namespace), cluster.mesh
     commands: list[tuple[str, ...]] = [
         (*kubectl, "get", "all,gateways,virtualservices,destinationrules,peerauthentications,"
          "authorizationpolicies", "-o", "wide"),
         (*kubectl, "get", "events", "--sort-by=.metadata.creationTimestamp"),
         (*kubectl, "describe", "pods"),
-        ("istioctl", "proxy-status"),
-        *(("kubectl", "-n", MESH_NAMESPACE, "logs", f"deploy/{name}", f"--tail={LOG_LINES}")
-          for name in ("istiod", "istio-ingressgateway")),
+        shape.istioctl("proxy-status"),
+        *(("kubectl", "-n", place, "logs", f"deploy/{name}", f"--tail={LOG_LINES}")
+          for place, name in ((shape.namespace, shape.deployment),
+                              (shape.gateway.namespace, shape.gateway.deployment))),
     ]  # fmt: skip
     listed = _output(cluster, *kubectl, "get", "pods", "-o", "name")
     pods = [line.removeprefix("pod/") for line in listed.splitlines() if line.startswith("pod/")]

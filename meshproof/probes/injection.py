@@ -31,7 +31,7 @@ class InjectionProbe:
         self.namespace = namespace
         self.keep = keep
         self._progress = progress
-        self._create, self._label = commands
+        self._create, self._label = map(cluster.mesh.command, commands)
 
     def create(self) -> None:
         """Create the namespace, not labelled for injection."""

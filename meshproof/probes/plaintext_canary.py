@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from meshproof.analysis.wire import Pair
+from meshproof.cluster.shape import INGRESS_GATEWAY
 from meshproof.errors import PromiseBroken
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.probes.pod_exec import answer_of_redis
@@ -44,7 +45,7 @@ def marked_ways(analytics: str) -> set[Pair]:
     """The ways between workloads that a marker goes, with this version of analytics."""
     app, storage = "voting-app 1.0", "voting-storage 1.0"
     return {
-        ("istio-ingressgateway", app),
+        (INGRESS_GATEWAY, app),
         (app, f"voting-analytics {analytics}"),
         (app, storage),
         (f"voting-analytics {analytics}", storage),

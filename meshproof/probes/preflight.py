@@ -13,6 +13,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from kubernetes.client.exceptions import ApiException
 
@@ -26,6 +27,7 @@ from meshproof.mesh.access_log import (
     read_logs,
     seconds_since,
 )
+from meshproof.mesh.addresses import stated_address
 from meshproof.mesh.capabilities import Capability
 from meshproof.mesh.proxy_stats import (
     DENIED,
@@ -162,6 +164,22 @@ def lacking_nodes(cluster: Cluster, engine: Engine | None) -> str:
     nodes = [item["metadata"]["name"] for item in get(cluster, "/api/v1/nodes")["items"]]
     strange = [node for node in nodes if not engine.run("exec", node, "true", check=False).ok]
     return f"No container of {engine.name} is the node {strange[0]}." if strange else ""
+
+
+def lacking_address(cluster: Cluster) -> str:
+    """Say in a sentence why the tutorial's command prints no IP address; empty where it does.
+
+    Raises ``ApiException``.
+    """
+    gateway = cluster.mesh.gateway
+    service = get(cluster, f"/api/v1/namespaces/{gateway.namespace}/services/{gateway.name}")
+    stated = stated_address(service)
+    try:
+        ip_address(stated or "")
+    except ValueError:
+        has = f"the host name {stated}" if stated else "no address"
+        return f"The Service {gateway.service} states {has}, and the tutorial's is an IP address."
+    return ""
 
 
 def look(cluster: Cluster, namespace: str, progress: Progress) -> Lacking:

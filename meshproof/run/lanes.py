@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from meshproof.cluster.images import Images
+from meshproof.cluster.shape import DEFAULT, MeshShape
 from meshproof.documents import read_all
 
 #: Every name below it is this machine itself, for browsers without being told so (RFC 6761).
@@ -68,21 +69,29 @@ def further_lane(number: int, namespace: str) -> Lane:
     return own_lane(lane_number(number, namespace).namespace)
 
 
-def manifests_of(lane: Lane, source: Path, target: Path, images: Images | None = None) -> Path:
-    """Return the manifests to follow in a lane: as published, or a copy that leads to its host.
+def manifests_of(
+    lane: Lane,
+    source: Path,
+    target: Path,
+    images: Images | None = None,
+    mesh: MeshShape = DEFAULT,
+) -> Path:
+    """Return the manifests to follow in a lane: as published, or a copy for its host and cluster.
 
     In the copy, made in ``target`` where it is not there yet, Gateways and their VirtualServices
-    that are for any host are for the lane's alone, and images have the names that they have in a
-    registry, where there are ``images`` of one.
+    that are for any host are for the lane's alone, they are adapted to the shape of the mesh, and
+    images have the names that they have in a registry, where there are ``images`` of one.
     """
-    if lane.host is None and images is None:
+    if lane.host is None and images is None and mesh == DEFAULT:
         return source
+    if lane.host is None:  # the same namespace may have been another lane's, with a host
+        target = target.with_name(f"{target.name}-for-any-host")
     if not target.exists():
         partial = target.with_name(f"{target.name}.partial")
         shutil.copytree(source, partial, ignore=shutil.ignore_patterns("breakages"))
         for file in partial.rglob("*.yaml"):
             documents = read_all(file.read_text())
-            led = [_led_to(document, lane.host) for document in documents]
+            led = [_led_to(mesh.adapted(document), lane.host) for document in documents]
             if images:
                 led = images.exchanged(led)
             if led != documents:

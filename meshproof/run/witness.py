@@ -19,10 +19,9 @@ from typing import Any
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get
-from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 
-#: Where pods are that scenarios rely on and do not test.
-NAMESPACES = (MESH_NAMESPACE, "kube-system", "local-path-storage")
+#: Where pods are that scenarios rely on and do not test, beside the mesh's own.
+NAMESPACES = ("kube-system", "local-path-storage")
 #: Whoever keeps a pod running; one of a Job ends, and one of nobody is made for a moment.
 KEEPERS = ("ReplicaSet", "DaemonSet", "StatefulSet", "Node")
 #: Seconds between beats, and how late one is where the machine stood still rather than was busy.
@@ -56,7 +55,7 @@ Parts = Mapping[str, Part]
 def look(cluster: Cluster) -> Parts:
     """See what the ground is made of now. Raises ``ApiException``."""
     found = {}
-    for namespace in NAMESPACES:
+    for namespace in (*cluster.mesh.namespaces, *NAMESPACES):
         for pod in get(cluster, f"/api/v1/namespaces/{namespace}/pods")["items"]:
             if _kept(pod):
                 found[f"pod {namespace}/{pod['metadata']['name']}"] = _pod(pod)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from meshproof.cluster.cluster import OWNED
 from meshproof.cluster.objects import Key, Manifest, Objects
+from meshproof.cluster.shape import DEFAULT, MeshShape
 from meshproof.documents import manifests_in
 from meshproof.suite.model import Stage
 
@@ -74,15 +75,16 @@ def objects_after(command: str, objects: Objects, manifests: Path) -> Objects:
 
 
 def objects_of_stages(
-    stages: Iterable[Stage], namespace: str, manifests: Path
+    stages: Iterable[Stage], namespace: str, manifests: Path, mesh: MeshShape = DEFAULT
 ) -> dict[str, Objects]:
     """Return the objects that a namespace holds at each stage, in the tutorial's order.
 
-    They are as the manifests state them.
+    They are as the manifests state them; ``mesh`` says how the namespace asks for injection.
     """
+    label, value = mesh.injection
     objects: Objects = {
         ("Namespace", namespace): {
-            "metadata": {"labels": {"istio-injection": "enabled", **OWNED}},
+            "metadata": {"labels": {label: value, **OWNED}},
             "status": {"phase": "Active"},  # one that is on its way out is no stage
         }
     }

@@ -38,7 +38,6 @@ from meshproof.cluster.pods import (
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.ingress import NO_UPSTREAM, Answer, Gateway
 from meshproof.mesh.injection import await_injection
-from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
 from meshproof.mesh.loaded import (
     GATEWAY,
     Loaded,
@@ -109,7 +108,7 @@ class Tutorial:
         self.pods_since = pods_since
         self.others = others
         self.mark = mark
-        self._wanted = objects_of_stages(self.suite.stages, namespace, self.manifests)
+        self._wanted = objects_of_stages(self.suite.stages, namespace, self.manifests, cluster.mesh)
 
     def stage(self) -> str | None:
         """The stage that the namespace is at, or None where it is at none."""
@@ -157,7 +156,7 @@ class Tutorial:
         delete_namespace(self.cluster, self.namespace, self.progress, wait=wait)
 
     def run(self, command_line: str, *, check: bool = True) -> Completed:
-        """Run one of the tutorial's commands as it is typed, and keep it.
+        """Run one of the tutorial's commands as it is typed on this mesh, and keep it.
 
         Raises ``StepFailed``, with the whole output, where it ends with an error, unless
         ``check`` is off, and ``CommandFailed`` where it was ended, or nobody answered it: of the
@@ -174,8 +173,9 @@ class Tutorial:
 
     def run_own(self, command_line: str, *, check: bool = True) -> Completed:
         """Run a command that the suite adds, and keep it. Raises ``CommandFailed``."""
+        typed = shlex.split(self.cluster.mesh.command(command_line))
         try:
-            done = self.cluster.command(*shlex.split(command_line), cwd=self.manifests, check=check)
+            done = self.cluster.command(*typed, cwd=self.manifests, check=check)
         except CommandFailed as error:
             self.keep(error.completed)
             raise
@@ -302,11 +302,10 @@ class Tutorial:
             for pod in self.pods()
             if pod.proxied and pod.settled
         ]
-        gateways = get(self.cluster, f"/api/v1/namespaces/{MESH_NAMESPACE}/pods")["items"]
+        gateway = self.cluster.mesh.gateway
         return proxies + [
-            (GATEWAY, MESH_NAMESPACE, pod["metadata"]["name"])
-            for pod in gateways
-            if pod["metadata"]["labels"].get("istio") == "ingressgateway"
+            (GATEWAY, gateway.namespace, pod["metadata"]["name"])
+            for pod in get(self.cluster, gateway.pods_path)["items"]
         ]
 
     def _outdated(self) -> bool:

@@ -81,11 +81,12 @@ def callers_seen(
     """Read the calls that were logged since, and hold them against rows, each an arrow.
 
     A row is caller, server, protocol and identity, with ``{namespace}`` and ``{domain}`` for those
-    of the mesh. Raises ``NotConverged`` where the proxies do not log as many calls.
+    of the mesh, and the ingress gateway as the tutorial's mesh has it. Raises ``NotConverged``
+    where the proxies do not log as many calls.
     """
     place = {"namespace": tutorial.namespace, "domain": trust_domain(mesh_config(tutorial.cluster))}
     expected = {
-        (caller, server, protocol, identity.format(**place))
+        (caller, server, protocol, tutorial.cluster.mesh.identity(identity).format(**place))
         for caller, server, protocol, identity in rows
     }
     where = places(tutorial.cluster, tutorial.namespace)

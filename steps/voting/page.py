@@ -44,9 +44,9 @@ def page_shows_analytics(ingress: Ingress, evidence: Evidence, text: str) -> Non
 @when(
     parsers.parse("the tutorial's loop of {count:d} requests is run"), target_fixture="loop_lines"
 )
-def loop_is_run(tutorial: Tutorial, curl: None, count: int) -> list[str]:
+def loop_is_run(tutorial: Tutorial, curl: None, address_command: str, count: int) -> list[str]:
     """Run the tutorial's own loop of curl and grep, as published."""
-    return run_loop(tutorial, count)
+    return run_loop(tutorial, address_command, count)
 
 
 @then(parsers.parse("each of the loop's {count:d} lines shows analytics {versions}"))

@@ -13,15 +13,19 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, RUN, RUN_VARIABLE, TUTORIAL, Cluster, Owner
-from meshproof.cluster.lease import PLACE, Leases, holder_of, living
+from meshproof.cluster.lease import Leases, holder_of, living
 from meshproof.cluster.namespaces import delete_namespace
 from meshproof.cluster.objects import delete, get, namespace_object, namespaces_of, patch, take_over
+from meshproof.cluster.shape import DEFAULT
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.injection import injected_containers
 from meshproof.progress import Progress
 
 #: Runs that want one Lease at once.
 MANY = 8
+
+#: Where Leases are.
+PLACE = DEFAULT.namespace
 
 
 @pytest.fixture(scope="module")

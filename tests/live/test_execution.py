@@ -8,8 +8,8 @@ import pytest
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get
+from meshproof.cluster.shape import DEFAULT
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
-from meshproof.probes.capture import GATEWAYS
 from meshproof.process import CommandFailed, Completed
 
 CONTAINER = "istio-proxy"
@@ -20,7 +20,7 @@ LINES = 200_000
 @pytest.fixture
 def gateway(cluster: Cluster) -> str:
     """The ingress gateway's pod."""
-    return str(get(cluster, GATEWAYS)["items"][0]["metadata"]["name"])
+    return str(get(cluster, DEFAULT.gateway.pods_path)["items"][0]["metadata"]["name"])
 
 
 def sh(cluster: Cluster, pod: str, script: str, *, stdin: str | None = None) -> Completed:

@@ -49,6 +49,11 @@ def test_after_the_last_stage_nothing_is_next() -> None:
     assert lines[1:] == ["page        http://mesh/", "This is the last stage."]
 
 
+def test_on_a_mesh_of_another_shape_nobody_is_told_to_type_what_is_not_adapted() -> None:
+    lines = Place("voting", STAGES[0], "http://mesh", "", SUITE, adapted=True).lines()
+    assert lines[-1] == f"next        `meshproof advance {NAMES[1]}`"
+
+
 def test_an_unknown_stage_is_refused_before_anything_is_brought_up(
     options: Options, monkeypatch: pytest.MonkeyPatch, progress: Progress
 ) -> None:

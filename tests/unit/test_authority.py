@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from meshproof.cluster.shape import DEFAULT
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh import authority
 from meshproof.mesh.authority import istiods_name, prove_istiod, stated_root, trust_domain
@@ -79,7 +80,7 @@ def cluster(config: str = "trustDomain: cluster.local", pods: int = 1) -> Any:
         return SimpleNamespace(items=listed)
 
     core = SimpleNamespace(read_namespaced_config_map=read, list_namespaced_pod=pods_of)
-    return SimpleNamespace(core=core)
+    return SimpleNamespace(core=core, mesh=DEFAULT)
 
 
 def test_the_root_is_what_the_namespace_states() -> None:
@@ -136,4 +137,4 @@ def test_a_mesh_without_istiod_is_a_broken_environment() -> None:
 def test_the_meshs_domain_and_istiods_name_are_its_configurations(
     config: dict[str, Any], domain: str, name: str
 ) -> None:
-    assert (trust_domain(config), istiods_name(config)) == (domain, name)
+    assert (trust_domain(config), istiods_name(config, DEFAULT)) == (domain, name)

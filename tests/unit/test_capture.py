@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -143,7 +143,7 @@ def pod(name: str, address: str | None, **labels: str) -> dict[str, Any]:
 
 
 def test_places_are_those_of_the_pods_and_of_the_ingress_gateway(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pods: Mapping[str, Any] = {
         "/api/v1/namespaces/voting/pods": {
@@ -157,7 +157,7 @@ def test_places_are_those_of_the_pods_and_of_the_ingress_gateway(
         },
     }
     monkeypatch.setattr(module, "get", lambda _, path: pods[path])
-    assert places(cast("Cluster", None), "voting") == [
+    assert places(Cluster("fake", tmp_path, tmp_path), "voting") == [
         APP,
         Place("istio-ingressgateway", "gateway-1", "10.244.0.2", "node-1"),
     ]

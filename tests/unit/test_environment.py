@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
+from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.images import Images
 from meshproof.cluster.kind import KindCluster
+from meshproof.cluster.shape import DEFAULT, GatewayShape, MeshShape
 from meshproof.engine.engine import Engine
 from meshproof.engine.machine import Machine
 from meshproof.environment import bring_up, environment, take_down
@@ -21,10 +24,11 @@ from meshproof.environment.doctor import Finding, doctor
 from meshproof.environment.options import Options, read_options
 from meshproof.environment.status import status
 from meshproof.errors import EnvironmentBroken, UsageFailure
-from meshproof.mesh.istio import Istio
+from meshproof.mesh.discovery import Gateway
 from meshproof.paths import cache_dir, state_dir
 from meshproof.progress import Progress
 from meshproof.supply.recipe import Recipe
+from meshproof.waiting import Timeout
 from tests.unit.conftest import Script
 
 # The catalogue is made without asking for a Go toolchain.
@@ -225,18 +229,28 @@ def test_what_is_cut_out_of_a_kubeconfig_is_the_processs_alone(
     assert not any(cluster.kubeconfig.parent.exists() for cluster in made)
 
 
+PENDING: dict[str, Any] = {
+    "metadata": {"namespace": "istio-system", "name": "istio-ingressgateway"},
+    "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30080}]},
+}
+NODE = {"status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.9"}]}}
+
+
 class Theirs:
-    """A cluster of somebody else's that answers."""
+    """A cluster of somebody else's that answers, with a mesh of another shape."""
 
     version, tools, images = "v1.35.0", Path("tools"), None
+    mesh = MeshShape("mesh", "1-31")
 
 
 @pytest.fixture
 def theirs(monkeypatch: pytest.MonkeyPatch) -> Theirs:
     """Somebody's cluster, whose gateway waits for an address, and which no engine here runs."""
     found = Theirs()
+    gateway = Mock(spec=Gateway, service=PENDING, shape=GatewayShape())
     monkeypatch.setattr(foreign, "existing_cluster", lambda options: found)
-    monkeypatch.setattr(Istio, "ingress_address", lambda self: None)
+    monkeypatch.setattr(foreign, "shaped", lambda cluster, options: (cluster, gateway))
+    monkeypatch.setattr(foreign, "get", lambda *_: {"items": [NODE]})
     monkeypatch.setattr(foreign, "answering", lambda: None)
     return found
 
@@ -245,15 +259,76 @@ def existing() -> Options:
     return read_options({"cluster": "existing", "kube_context": "kind-theirs"})
 
 
-def test_where_a_gateway_without_an_address_answers_can_be_told(
+def test_where_a_gateway_answers_can_be_told(
     theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(EnvironmentBroken, match=r"no address yet.*--ingress-url"):
-        bring_up.up(existing(), progress)
     monkeypatch.setenv("MESHPROOF_INGRESS_URL", "http://127.0.0.1:8080")
     found = bring_up.up(existing(), progress)
     assert (found.loopback, found.made) == ("http://127.0.0.1:8080", False)
     assert found.cluster is cast("Any", theirs)
+
+
+def test_a_gateway_without_an_address_is_reached_by_a_node_or_the_api_server(
+    theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "first_there", lambda places: places[0])
+    assert bring_up.up(existing(), progress).loopback == "http://10.0.0.9:30080"
+    monkeypatch.setattr(foreign, "first_there", lambda places: None)
+    monkeypatch.setattr(foreign, "Forwarder", lambda *_: Mock(port=4711))
+    assert bring_up.up(existing(), progress).loopback == "http://127.0.0.1:4711"
+
+
+def test_whoever_may_not_see_nodes_goes_through_the_api_server(
+    theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "get", Mock(side_effect=ApiException(status=403)))
+    monkeypatch.setattr(foreign, "Forwarder", lambda *_: Mock(port=4711))
+    assert bring_up.up(existing(), progress).loopback == "http://127.0.0.1:4711"
+
+
+def test_a_gateways_host_name_is_waited_for(
+    theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated = {"loadBalancer": {"ingress": [{"hostname": "a.example"}]}}
+    gateway = Mock(spec=Gateway, service={**PENDING, "status": stated}, shape=GatewayShape())
+    monkeypatch.setattr(foreign, "shaped", lambda cluster, options: (cluster, gateway))
+    monkeypatch.setattr(foreign, "NAME_RESOLVES", Timeout("at-once", 5, 0.001, "in a test"))
+    resolve = Mock(side_effect=[socket.gaierror(), [("there",)]])
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert bring_up.up(existing(), progress).loopback == "http://a.example"
+    assert resolve.call_count == 2
+
+
+def test_what_is_adapted_is_told(theirs: Theirs, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setenv("MESHPROOF_INGRESS_URL", "http://127.0.0.1:8080")
+    bring_up.up(existing(), Progress(lines.append))
+    assert any("istiod of revision 1-31 in mesh" in line for line in lines)
+    assert any("labelled istio.io/rev=1-31 instead of" in line for line in lines)
+    assert foreign.told(DEFAULT) == []
+
+
+@pytest.mark.parametrize("namespace", ["mesh", "mesh-ingress"])
+def test_the_tutorial_is_not_followed_in_a_namespace_of_the_mesh(
+    monkeypatch: pytest.MonkeyPatch, cluster: Cluster, namespace: str
+) -> None:
+    gateway = Mock(spec=Gateway, service=PENDING, shape=GatewayShape("mesh-ingress"))
+    monkeypatch.setattr(foreign, "find_control_plane", lambda *_: MeshShape("mesh"))
+    monkeypatch.setattr(foreign, "find_gateway", lambda *_: gateway)
+    typed = {"cluster": "existing", "kube_context": "c", "namespace": namespace}
+    with pytest.raises(UsageFailure, match=f"the namespace {namespace} is the mesh's own"):
+        foreign.shaped(cluster, read_options(typed))
+    found, _ = foreign.shaped(cluster, existing())
+    assert found.mesh.namespaces == ("mesh", "mesh-ingress")
+
+
+def test_what_may_not_be_seen_of_a_mesh_is_told(
+    monkeypatch: pytest.MonkeyPatch, cluster: Cluster
+) -> None:
+    refuse = Mock(side_effect=ApiException(status=403, reason="deployments.apps is forbidden"))
+    monkeypatch.setattr(foreign, "find_control_plane", refuse)
+    with pytest.raises(EnvironmentBroken, match=r"cannot be seen where istiod is.*403"):
+        foreign.shaped(cluster, existing())
 
 
 @pytest.mark.parametrize("lacked", [True, False])

@@ -8,6 +8,7 @@ import pytest
 
 from meshproof.cluster.cluster import OWNED, Cluster, Owner
 from meshproof.cluster.objects import owned
+from meshproof.cluster.shape import DEFAULT
 from meshproof.probes import injection as module
 from meshproof.probes import scratch_namespace
 from meshproof.probes.injection import InjectionProbe
@@ -24,6 +25,8 @@ CREATE, LABEL = (
 
 class Namespace:
     """The probe's namespace, in memory: it injects where it is labelled."""
+
+    mesh = DEFAULT
 
     owner: Owner | None = None
     ownership: ClassVar[dict[str, Any]] = {"labels": OWNED}

@@ -31,6 +31,7 @@ from meshproof.probes.preflight import (
     Preflight,
     Round,
     await_logs,
+    lacking_address,
     lacking_counts,
     lacking_nodes,
     make_calls,
@@ -282,6 +283,26 @@ def test_nodes_are_looked_into_where_they_are_containers_of_an_engine(
     assert lacking_nodes(cluster, cast("Engine | None", engine)) == said
 
 
+@pytest.mark.parametrize(
+    ("stated", "has"),
+    [
+        ([{"ip": "10.0.0.1"}], None),
+        ([{"hostname": "a.example"}], "the host name a.example"),
+        ([], "no address"),
+    ],
+)
+def test_a_gateway_without_an_ip_address_is_told(
+    monkeypatch: pytest.MonkeyPatch, cluster: Cluster, stated: list[Any], has: str | None
+) -> None:
+    path = "/api/v1/namespaces/istio-system/services/istio-ingressgateway"
+    service = {path: {"status": {"loadBalancer": {"ingress": stated}}}}
+    monkeypatch.setattr(module, "get", lambda _, path: service[path])
+    said = lacking_address(cluster)
+    assert said.startswith(f"The Service istio-system/istio-ingressgateway states {has},") or (
+        has is None and not said
+    )
+
+
 # The tags.
 
 
@@ -351,7 +372,7 @@ PLUGIN = """
 import inspect
 import json
 
-READ = {"access_log", "proxy_counts", "node_engine"}
+READ = {"access_log", "proxy_counts", "node_engine", "address_command"}
 
 
 def closure(manager, node, names):
@@ -392,6 +413,7 @@ READ_BY = {
     Capability.DENIAL_COUNTS: "proxy_counts",
     Capability.REFUSAL_COUNTS: "proxy_counts",
     Capability.NODES: "node_engine",
+    Capability.ADDRESS: "address_command",
 }
 
 

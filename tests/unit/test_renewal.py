@@ -60,11 +60,12 @@ GATEWAY = "/api/v1/namespaces/istio-system/pods?labelSelector=istio%3Dingressgat
 
 
 def test_all_pods_that_run_are_asked_and_the_gateways(
+    cluster: Cluster,
     listed: dict[str, list[dict[str, Any]]],
 ) -> None:
     listed[VOTING] = [pod("app-1"), pod("app-2"), pod("starting", phase="Pending")]
     listed[GATEWAY] = [pod("gateway")]
-    names = [found["metadata"]["name"] for found in pods_and_gateway(ANY, "voting")]
+    names = [found["metadata"]["name"] for found in pods_and_gateway(cluster, "voting")]
     assert names == ["app-1", "app-2", "gateway"]
 
 

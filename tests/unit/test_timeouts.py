@@ -10,7 +10,7 @@ import pytest
 from kubernetes import client
 
 from meshproof.cluster.cluster import API_TIMEOUT, DeadlineClient
-from meshproof.environment.options import read_options
+from meshproof.environment.options import option_flags, read_options
 from meshproof.errors import UsageFailure
 from meshproof.process import CommandFailed, run
 from meshproof.timeouts import factor_told, stretch, stretched
@@ -92,3 +92,18 @@ def test_a_way_in_goes_with_an_existing_cluster_alone() -> None:
         read_options({"ingress_url": "http://a:8080"})
     found = read_options({"cluster": "existing", "kube_context": "c", "ingress_url": "http://a:8/"})
     assert found.ingress_url == "http://a:8"
+
+
+@pytest.mark.parametrize("name", ["istio_namespace", "revision", "ingress"])
+def test_what_names_a_mesh_goes_with_an_existing_cluster_alone(name: str) -> None:
+    flag = option_flags(name)
+    with pytest.raises(UsageFailure, match=f"{flag} goes with --cluster existing"):
+        read_options({name: "a/b"})
+    found = read_options({"cluster": "existing", "kube_context": "c", name: "a/b"})
+    assert getattr(found, name) == "a/b"
+
+
+@pytest.mark.parametrize("ingress", ["a", "a/", "/a", "a/b/c", "A/b"])
+def test_a_gateway_that_cannot_be_is_refused(ingress: str) -> None:
+    with pytest.raises(UsageFailure, match="--ingress: must be NAMESPACE/NAME"):
+        read_options({"cluster": "existing", "kube_context": "c", "ingress": ingress})

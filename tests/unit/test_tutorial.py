@@ -18,6 +18,7 @@ from meshproof.cluster import namespaces
 from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
 from meshproof.cluster.objects import Objects, owned, path_of
 from meshproof.cluster.pods import PodState
+from meshproof.cluster.shape import DEFAULT
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.ingress import Answer
 from meshproof.mesh.loaded import Loaded, change
@@ -45,6 +46,8 @@ WANTED = objects_of(STAGES, NAMESPACE, MANIFESTS)
 
 class World:
     """A cluster with one namespace, in memory, and a note of all that happens to it."""
+
+    mesh = DEFAULT
 
     owner: Owner | None = None
     ownership: ClassVar[dict[str, Any]] = {"labels": OWNED}
@@ -513,9 +516,9 @@ def test_only_the_proxies_that_a_change_concerns_are_asked(
         replace(settled, name="bare", proxied=False),
     ]
     gateway = {"metadata": {"name": "way-in", "labels": {"istio": "ingressgateway"}}}
-    istiod = {"metadata": {"name": "istiod", "labels": {"istio": "pilot"}}}
+    listed = {DEFAULT.gateway.pods_path: [gateway]}
     monkeypatch.setattr(tutorial, "pods", lambda: pods)
-    monkeypatch.setattr(module, "get", lambda *_: {"items": [gateway, istiod]})
+    monkeypatch.setattr(module, "get", lambda _, path: {"items": listed[path]})
     monkeypatch.setattr(
         module, "configuration_dumps", lambda _, proxies: {(w, name): "" for w, _, name in proxies}
     )

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from meshproof.mesh.way_in import INGRESS_SELECTOR, Occupant, occupants
+from meshproof.cluster.shape import DEFAULT
+from meshproof.mesh.way_in import Occupant, occupants
 
+INGRESS_SELECTOR = DEFAULT.gateway.selector
 OWN = {"app.kubernetes.io/managed-by": "meshproof"}
 
 
