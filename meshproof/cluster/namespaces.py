@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from meshproof.cluster.objects import (
 )
 from meshproof.cluster.pods import PodState, pod_state
 from meshproof.errors import EnvironmentBroken
+from meshproof.interruption import interruption
 from meshproof.progress import Progress
 from meshproof.waiting import NAMESPACE_GONE, converge
 
@@ -74,6 +77,27 @@ def login(cluster: Cluster, pull_secret: str) -> dict[str, Any]:
             f"{what}: the Secret {pull_secret} in the namespace {SECRETS_PLACE} {why}; "
             "give one that is, or a file of Docker's configuration."
         ) from error
+
+
+@contextmanager
+def owned_once_created(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """Give a namespace that a published command creates within this its owner.
+
+    Also where the command is interrupted: it may have created it by then, and nobody would take
+    away what carries no owner.
+    """
+    before = namespace_object(cluster, namespace)
+    try:
+        yield
+    except BaseException:
+        if interruption.number and before is None and namespace_object(cluster, namespace):
+            _own(cluster, namespace)
+        raise
+    _own(cluster, namespace)
+
+
+def _own(cluster: Cluster, namespace: str) -> None:
+    cluster.core.patch_namespace(namespace, {"metadata": cluster.ownership})
 
 
 def refuse_anothers(cluster: Cluster, namespace: str, found: Manifest) -> None:

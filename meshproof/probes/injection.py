@@ -6,7 +6,11 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.namespaces import delete_namespace, give_pull_secret
+from meshproof.cluster.namespaces import (
+    delete_namespace,
+    give_pull_secret,
+    owned_once_created,
+)
 from meshproof.cluster.pods import PodState
 from meshproof.mesh.injection import POD, await_injection
 from meshproof.probes.scratch_namespace import make_pod
@@ -35,8 +39,8 @@ class InjectionProbe:
 
     def create(self) -> None:
         """Create the namespace, not labelled for injection."""
-        self._run(self._create)
-        self.cluster.core.patch_namespace(self.namespace, {"metadata": self.cluster.ownership})
+        with owned_once_created(self.cluster, self.namespace):
+            self._run(self._create)
         give_pull_secret(self.cluster, self.namespace)
 
     def label(self) -> None:

@@ -87,10 +87,14 @@ class Counts:
 
 
 def count(outcomes: Iterable[Outcome], collected: int) -> Counts:
-    """Count how scenarios ended; ``collected`` comes from the collection, not from them."""
+    """Count how scenarios ended; ``collected`` comes from the collection, not from them.
+
+    One of which no result came was collected, whatever the collection says.
+    """
     ended = Counter(outcomes)
+    missing = ended[Outcome.MISSING]
     return Counts(
-        collected,
+        max(collected, ended.total()) if missing else collected,
         ended[Outcome.PASSED],
         ended[Outcome.FAILED],
         ended[Outcome.SKIPPED],

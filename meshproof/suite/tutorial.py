@@ -14,6 +14,7 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.namespaces import (
     delete_namespace,
     give_pull_secret,
+    owned_once_created,
     pods_of,
     refuse_anothers,
 )
@@ -388,18 +389,17 @@ class Tutorial:
             done = []
             there = self._before(stage)
             for line in stage.command_lines(self.namespace):
-                with self.mark(f"{stage.name}: {line}"):
+                creates = line.startswith("kubectl create namespace")
+                # The command is run as published, so the owner comes after it.
+                owned = owned_once_created(self.cluster, self.namespace) if creates else None
+                with self.mark(f"{stage.name}: {line}"), owned or nullcontext():
                     done.append(self.run(line))
                 now = objects_after(line, there, self.manifests)
                 # The next command may rely on what this one tells the proxies.
                 with self.mark(f"{stage.name}: wait for the proxies"):
                     self.await_change(there, now)
                 there = now
-                if line.startswith("kubectl create namespace"):
-                    # The command is run as published, so the label comes after it.
-                    self.cluster.core.patch_namespace(
-                        self.namespace, {"metadata": self.cluster.ownership}
-                    )
+                if creates:
                     give_pull_secret(self.cluster, self.namespace)
                 if line.startswith("kubectl label namespace"):
                     await_injection(self.cluster, self.namespace)

@@ -87,6 +87,7 @@ def test_results_are_counted_by_outcome() -> None:
     found = [PASSED, PASSED, PASSED, FAILED, FAILED, SKIPPED, ERROR]
     assert count(found, 7) == Counts(collected=7, passed=3, failed=2, skipped=1, errors=1)
     assert count([], 0) == Counts(0, 0, 0, 0, 0)
+    assert not count([PASSED, MISSING], 1).reconciled
 
 
 def test_counts_are_reconciled_only_where_every_collected_scenario_ended() -> None:
