@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import pytest
 
+from meshproof.cluster import namespaces
 from meshproof.cluster.cluster import OWNED, Cluster, Owner
 from meshproof.cluster.objects import owned
 from meshproof.cluster.shape import DEFAULT
+from meshproof.interruption import interruption
 from meshproof.probes import injection as module
 from meshproof.probes import scratch_namespace
 from meshproof.probes.injection import InjectionProbe
@@ -26,7 +29,7 @@ CREATE, LABEL = (
 class Namespace:
     """The probe's namespace, in memory: it injects where it is labelled."""
 
-    mesh = DEFAULT
+    mesh, images = DEFAULT, None
 
     owner: Owner | None = None
     ownership: ClassVar[dict[str, Any]] = {"labels": OWNED}
@@ -36,6 +39,9 @@ class Namespace:
         self.labels: dict[str, str] = {}
         self.pods: dict[str, dict[str, Any]] = {}
         self.ready = True
+        #: What the API server has of it.
+        self.there: dict[str, Any] = {}
+        self.cut_off = False
         self.core = SimpleNamespace(
             patch_namespace=self.patch, create_namespaced_pod=self.create_pod
         )
@@ -43,11 +49,18 @@ class Namespace:
     def command(self, *argv: str) -> Completed:
         line = shlex.join(argv)
         self.did.append(line)
+        if line == CREATE:
+            self.there = {"metadata": {"name": NAMESPACE}}
+        if self.cut_off:
+            raise KeyboardInterrupt
         if line == LABEL and "injected" in self.labels:
             raise CommandFailed("no", Completed(argv, 1, "", "already labelled", 0, 0))
         if line == LABEL:
             self.labels["injected"] = "yes"
         return Completed(argv, 0, "", "", 0, 0)
+
+    def applied(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        return manifest
 
     def patch(self, name: str, body: dict[str, Any]) -> None:
         assert name == NAMESPACE
@@ -80,6 +93,7 @@ def namespace(monkeypatch: pytest.MonkeyPatch) -> Namespace:
     namespace = Namespace()
     monkeypatch.setattr(scratch_namespace, "get", namespace.get)
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
+    monkeypatch.setattr(namespaces, "namespace_object", lambda *_: namespace.there or None)
     return namespace
 
 
@@ -104,6 +118,23 @@ def test_the_namespace_is_made_and_labelled_as_the_tutorial_says(
     assert namespace.labels == OWNED
     probe.label()
     assert namespace.did == [done.command_line for done in kept] == [CREATE, LABEL]
+
+
+@pytest.mark.parametrize(("told", "before"), [(True, False), (True, True), (False, False)])
+def test_what_an_interrupted_command_has_created_has_its_owner(
+    probe: InjectionProbe,
+    namespace: Namespace,
+    monkeypatch: pytest.MonkeyPatch,
+    told: bool,
+    before: bool,
+) -> None:
+    monkeypatch.setattr(interruption, "number", signal.SIGINT if told else None)
+    namespace.there = {"metadata": {"name": NAMESPACE}} if before else {}
+    namespace.cut_off = True
+    with pytest.raises(KeyboardInterrupt):
+        probe.create()
+    # One that was there before is somebody else's, and stays so.
+    assert namespace.labels == (OWNED if told and not before else {})
 
 
 def test_pods_before_and_after_the_label(probe: InjectionProbe, namespace: Namespace) -> None:
