@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
-from meshproof.environment.options import Options
 from meshproof.errors import ExitCode, UsageFailure
 from meshproof.signoff.attestation import (
     ATTESTATION,
@@ -40,6 +39,7 @@ from meshproof.signoff.keys import generate, read_private, read_public
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
 from meshproof.signoff.verification import Verification, verify
+from meshproof.suite import model
 
 Command = Callable[..., int]
 Edit = Callable[[dict[str, Any]], object]
@@ -942,10 +942,8 @@ def test_the_checkouts_manifests_are_compared_where_they_are_there(
     command = ["verify-signoff", str(release.reports), f"--key={release.private}.pub"]
     assert meshproof(*command) == ExitCode.REJECTED
     assert "manifests/istio/gateway.yaml is missing." in capsys.readouterr().out
-    monkeypatch.setattr(
-        Options.model_fields["manifests"], "default", release.manifests / "not there"
-    )
-    monkeypatch.setenv("MESHPROOF_MANIFESTS", str(release.manifests / "not there"))
+    monkeypatch.delenv("MESHPROOF_MANIFESTS", raising=False)
+    monkeypatch.setattr(model, "ROOT", release.manifests / "not there")
     assert meshproof(*command) == 0
     assert "Not compared: 2 manifests." in capsys.readouterr().out
 

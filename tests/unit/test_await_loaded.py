@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.shape import DEFAULT
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.loaded import Loaded
 from meshproof.progress import Progress
@@ -25,7 +27,12 @@ def tutorial(monkeypatch: pytest.MonkeyPatch) -> Tutorial:
     monkeypatch.setattr(
         module, "PROXIES_SYNCED", replace(PROXIES_SYNCED, seconds=0.05, interval=0.001)
     )
-    return Tutorial(cast("Cluster", None), "voting", SUITE, progress=Progress(lambda _: None))
+    return Tutorial(
+        cast("Cluster", SimpleNamespace(mesh=DEFAULT)),
+        "voting",
+        SUITE,
+        progress=Progress(lambda _: None),
+    )
 
 
 def told(
