@@ -2,7 +2,7 @@ Feature: Request routing
   All users get reviews v1, without stars, until the user jason is routed to v2,
   with black stars.
 
-  @bookinfo @B1
+  @bookinfo @B1 @baseline
   Scenario: Once routes lead all components to v1, all users get reviews v1
     Given stage "subsets"
     And 90 product pages show no stars, black stars and red stars by turns

@@ -34,7 +34,7 @@ Feature: Traffic shifting
     And readers saw no stars alone from "all-v1" until "half-v3" began
     And readers saw red stars alone from "all-v3" on
 
-  @bookinfo @B3
+  @bookinfo @B3 @baseline
   Scenario: Before mutual TLS is demanded, tls-check shows that it is automatic
     Given stage "all-v3"
     When tls-check is run for "productpage, details, reviews, ratings"

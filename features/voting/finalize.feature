@@ -15,7 +15,7 @@ Feature: Finalize the rollout
     When the routes to "voting-app" that the ingress gateway has loaded are read
     Then every route to "voting-app" leads to version "2.0"
 
-  @finalize @F2
+  @finalize @F2 @baseline
   Scenario: As long as there is a canary, rules and proxies know both versions
     Given stage "canary"
     When the versions that routing rules name and that proxies have loaded are read

@@ -1,7 +1,7 @@
 Feature: Mutual TLS
   What the live proxies have loaded, on both sides of every call, is mutual TLS.
 
-  @mtls @T1
+  @mtls @T1 @baseline
   Scenario: Before lock-down mutual TLS is automatic, and nothing demands it
     Given stage "updated"
     When tls-check is run for "voting-app, voting-analytics, voting-storage"

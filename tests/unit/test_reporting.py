@@ -15,9 +15,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from fixtures.outcomes import outcome_of
+from fixtures.outcomes import outcome_of, told_of
 from fixtures.reporting import WRITTEN, claim_folder, prepare_folder, runs_features
-from fixtures.scenarios import stages_followed, stages_named
+from fixtures.scenarios import ScenarioItem, stages_followed, stages_named
+from meshproof.analysis.observation import Observation
 from meshproof.errors import (
     EnvironmentBroken,
     ExitCode,
@@ -30,6 +31,7 @@ from meshproof.probes.page import WrongPage
 from meshproof.process import CommandFailed, Completed
 from meshproof.signoff.allure_report import EXPECTATION_LABEL, HISTORY, REPORT, RESULTS, cases
 from meshproof.signoff.attestation import ATTESTATION
+from meshproof.signoff.evidence import Evidence
 from meshproof.signoff.keys import generate, read_public
 from meshproof.signoff.reports_folder import MARKER, mark, may_write
 from meshproof.signoff.verdict import Outcome
@@ -138,6 +140,22 @@ def test_a_scenario_of_an_outline_has_the_stage_of_its_row(ran: dict[str, Ran]) 
     assert stages["exposed"] == ["exposed"]
     assert stages["namespace"] == ["namespace"]
     assert stages["On from the second"] == ["deployed", "exposed"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ({"F2"}, (("rules name 2.0",), ("both are there",))),
+        ({"F2", "baseline"}, ((), ("both are there", "rules name 2.0"))),
+    ],
+)
+def test_a_baseline_is_not_told_as_a_result(
+    tmp_path: Path, tags: set[str], told: tuple[tuple[str, ...], tuple[str, ...]]
+) -> None:
+    evidence = Evidence(tmp_path)
+    evidence.tell(Observation(results=["rules name 2.0"], baselines=["both are there"]))
+    scenario = ScenarioItem("n", "name", "", ("F2",), {}, (), frozenset(tags), "name")
+    assert told_of(scenario, evidence) == told
 
 
 def test_a_run_says_its_seed_and_takes_one(ran: dict[str, Ran]) -> None:
