@@ -17,7 +17,7 @@ import pytest
 
 from fixtures.outcomes import outcome_of, told_of
 from fixtures.reporting import WRITTEN, claim_folder, prepare_folder, runs_features
-from fixtures.scenarios import ScenarioItem, stages_followed, stages_named
+from fixtures.scenarios import ScenarioItem, place_of_section, stages_followed, stages_named
 from meshproof.analysis.observation import Observation
 from meshproof.errors import (
     EnvironmentBroken,
@@ -130,6 +130,12 @@ def test_scenarios_run_in_the_order_of_their_stages(ran: dict[str, Ran]) -> None
         "test_at_each_stage[exposed]",
         "test_when_all_is_over",
     ]
+
+
+def test_at_one_stage_the_ways_back_come_last() -> None:
+    modules = ["test_always", "test_finalize", "test_browser", "test_deploy"]
+    modules.sort(key=lambda module: place_of_section(module, tuple(SUITE.sections)))
+    assert modules == ["test_browser", "test_deploy", "test_finalize", "test_always"]
 
 
 def test_a_scenario_of_an_outline_has_the_stage_of_its_row(ran: dict[str, Ran]) -> None:
