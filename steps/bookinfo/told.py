@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.errors import PromiseBroken
-from meshproof.mesh.access_log import AccessLog, Call, acquaintances, seconds_since
-from meshproof.mesh.authority import mesh_config, trust_domain
-from meshproof.probes.capture import places
+from meshproof.mesh.access_log import AccessLog, seconds_since
+from meshproof.probes.callers import callers_since, expected_callers
 from meshproof.probes.ingress import Ingress
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
@@ -156,41 +155,20 @@ def callers_seen(
 ) -> Observation:
     """Hold the calls that the servers' proxies logged against rows: caller, server and identity.
 
-    ``{namespace}`` and ``{domain}`` in it stand for those of the mesh. Raises ``NotConverged``
-    where the proxies do not log as many calls.
+    ``{namespace}`` and ``{domain}`` in it stand for those of the mesh. Raises ``NotKept`` where
+    the proxies do not log as many calls.
     """
-    place = {"namespace": tutorial.namespace, "domain": trust_domain(mesh_config(tutorial.cluster))}
-    expected = {
-        (caller, server, "HTTP", identity.format(**place)) for caller, server, identity in rows
-    }
-    by_address = {one.address: one.workload for one in places(tutorial.cluster, tutorial.namespace)}
-    by_pod = {pod.name: pod.workload for pod in tutorial.pods()}
+    expected = expected_callers(
+        tutorial, [(caller, server, "HTTP", identity) for caller, server, identity in rows]
+    )
     # Each page is one call along each arrow.
     least = (2 * viewed.pages + 1) * len({server for _, server, _ in rows})
-
-    def look() -> list[Call]:
-        calls = access_log.calls(by_pod, seconds_since(viewed.begun))
-        # By the proxies' own clocks: from the first of these calls on.
-        begun = min(call.start for call in calls if viewed.marker in call.path)
-        return [call for call in calls if call.start >= begun]
-
-    calls = converge(
-        look,
-        until=lambda calls: len(calls) >= least,
-        what=f"the proxies have logged {least} calls",
-        timeout=LOGS_WRITTEN,
-        promised=True,
-    ).value
-    seen = acquaintances(calls, by_address, by_pod)
-    lines = [
-        f"{caller} → {server}, {protocol}: {times} as {identity or 'nobody'}"
-        for (caller, server, protocol, identity), times in sorted(seen.items())
-    ]
+    found = callers_since(tutorial, access_log, viewed.begun, viewed.marker, least, promised=True)
     return Observation(
         results=[
-            f"{number(sum(seen.values()), 'call')} over {number(len(seen), 'arrow')}; "
-            f"{len(set(seen) ^ expected)} by a caller or as an identity not expected, or missing."
+            f"{found}; {len(set(found.seen) ^ expected)} by a caller or as an identity not "
+            "expected, or missing."
         ],
-        details=lines,
-        problems=unless(set(seen) == expected, "; ".join(lines)),
+        details=found.lines,
+        problems=unless(set(found.seen) == expected, "; ".join(found.lines)),
     )

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.errors import PromiseBroken
-from meshproof.mesh.access_log import AccessLog, Call, acquaintances, seconds_since
-from meshproof.mesh.authority import mesh_config, trust_domain
+from meshproof.mesh.access_log import AccessLog
+from meshproof.probes.callers import callers_since, expected_callers
 from meshproof.probes.calls import call_all
-from meshproof.probes.capture import places
 from meshproof.probes.ingress import Ingress
 from meshproof.suite.tutorial import Tutorial
-from meshproof.waiting import LOGS_WRITTEN, converge
 from meshproof.wording import in_turn, number
 from steps.voting.names import STORAGES
 
@@ -84,39 +82,14 @@ def callers_seen(
     of the mesh, and the ingress gateway as the tutorial's mesh has it. Raises ``NotConverged``
     where the proxies do not log as many calls.
     """
-    place = {"namespace": tutorial.namespace, "domain": trust_domain(mesh_config(tutorial.cluster))}
-    expected = {
-        (caller, server, protocol, tutorial.cluster.mesh.identity(identity).format(**place))
-        for caller, server, protocol, identity in rows
-    }
-    where = places(tutorial.cluster, tutorial.namespace)
-    by_address = {place.address: place.workload for place in where}
-    by_pod = {pod.name: pod.workload for pod in tutorial.pods()}
-
-    def look() -> list[Call]:
-        calls = access_log.calls(by_pod, seconds_since(made.begun))
-        # By the proxies' own clocks: from the first of these calls on.
-        begun = min(call.start for call in calls if made.marker in call.path)
-        return [call for call in calls if call.start >= begun]
-
-    calls = converge(
-        look,
-        until=lambda calls: len(calls) >= made.calls,
-        what=f"the proxies have logged {made.calls} calls",
-        timeout=LOGS_WRITTEN,
-    ).value
-    seen = acquaintances(calls, by_address, by_pod)
-    lines = [
-        f"{caller} → {server}, {protocol}: {times} as {identity or 'nobody'}"
-        for (caller, server, protocol, identity), times in sorted(seen.items())
-    ]
+    expected = expected_callers(tutorial, rows)
+    found = callers_since(tutorial, access_log, made.begun, made.marker, made.calls)
     return Observation(
         results=[
-            f"{number(sum(seen.values()), 'call')} over {number(len(seen), 'arrow')}; "
-            f"{len(set(seen) - expected)} by a caller, as an identity or in a protocol not "
-            "expected."
+            f"{found}; {len(set(found.seen) - expected)} by a caller, as an identity or in a "
+            "protocol not expected."
         ],
-        details=lines,
-        texts={"calls by the servers' proxies": "".join(f"{call}\n" for call in calls)},
-        problems=unless(set(seen) == expected, "; ".join(lines)),
+        details=found.lines,
+        texts={"calls by the servers' proxies": "".join(f"{call}\n" for call in found.calls)},
+        problems=unless(set(found.seen) == expected, "; ".join(found.lines)),
     )
