@@ -21,12 +21,12 @@ from meshproof.engine.engine import Container, Engine
 from meshproof.engine.freezer import settle, thaw
 from meshproof.engine.machine import Machine
 from meshproof.errors import EnvironmentBroken, MeshproofError
-from meshproof.paths import ROOT, state_dir
+from meshproof.paths import DATA, state_dir
 from meshproof.process import CommandFailed, run
 from meshproof.progress import Progress
 from meshproof.waiting import API_SERVER, NODES_READY, SYSTEM_READY, converge
 
-CONFIG = ROOT / "manifests" / "kind" / "cluster.yaml"
+CONFIG = DATA / "manifests" / "kind" / "cluster.yaml"
 LABEL = "io.x-k8s.kind.cluster"
 #: The port of a node that the ingress gateway listens on.
 INGRESS_NODE_PORT = 30080
@@ -231,22 +231,25 @@ class KindCluster:
         )
 
     def load(self, archive: Path, images: Sequence[str], *, foreign: Cluster | None = None) -> bool:
-        """Load an archive's images into every node that lacks one of them. Says whether it did.
+        """Load an archive's images into every node that lacks one of them.
 
         ``foreign`` is the cluster where it is not Meshproof's: nothing is noted there then.
 
-        Pods that run until then may run another image of the same name (`pods_since`). Raises
-        ``EnvironmentBroken`` where a run uses the images that are there.
+        Says whether a name meant another image until then: pods from before may run that one
+        (`pods_since`). Raises ``EnvironmentBroken`` where a run uses it; what no node has can be
+        used by none.
         """
-        if all(self._has_images(container.name, images) for container in self.containers()):
+        lacking = [lacks(self._listed(each.name), images) for each in self.containers()]
+        if not any(lacking):
             return False
-        if runs := living(foreign or self.cluster):
+        replaced = any(another for each in lacking for another in each.values())
+        if replaced and (runs := living(foreign or self.cluster)):
             raise EnvironmentBroken(
                 f"Cluster {self.name} is to get other images, and a run uses those that are there "
                 f"({runs[0]}): wait until it ends, or name another with --cluster-name."
             )
         # Before that, so that whoever is interrupted leaves nothing that looks right.
-        if foreign is None:
+        if replaced and foreign is None:
             self._note_images()
         with self.progress.step(f"load {len(images)} images into the nodes"):
             run(
@@ -254,11 +257,10 @@ class KindCluster:
                 timeout=300,
                 env=self.engine.kind_environment,
             )
-        return True
+        return replaced
 
-    def _has_images(self, node: str, images: Sequence[str]) -> bool:
-        listed = self.engine.run("exec", node, "ctr", "--namespace=k8s.io", "images", "list").stdout
-        return loaded(listed, images)
+    def _listed(self, node: str) -> str:
+        return self.engine.run("exec", node, "ctr", "--namespace=k8s.io", "images", "list").stdout
 
     def _refuse_foreign(self, containers: Sequence[Container]) -> None:
         """Raise ``EnvironmentBroken`` where these nodes are not those of a cluster made here.
@@ -457,11 +459,12 @@ class KindCluster:
         core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": corefile}})
 
 
-def loaded(listing: str, images: Sequence[str]) -> bool:
-    """Whether ``ctr images list`` shows that each fixed name means the keyed image.
+def lacks(listing: str, images: Sequence[str]) -> dict[str, bool]:
+    """Return which fixed names do not mean the keyed image in what ``ctr images list`` shows.
 
-    ``images`` are pairs ``fixed=keyed``: a name in a manifest, and the name with the
-    recipe's key in it that was loaded with it.
+    Says of each whether it means another image; if not, there is none of that name. ``images``
+    are pairs ``fixed=keyed``: a name in a manifest, and the name with the recipe's key in it that
+    was loaded with it.
     """
     digests = {}
     for line in listing.splitlines()[1:]:
@@ -469,4 +472,8 @@ def loaded(listing: str, images: Sequence[str]) -> bool:
         if len(words) >= 3:
             digests[words[0]] = words[2]
     pairs = [pair.split("=", 1) for pair in images]
-    return all(keyed in digests and digests.get(fixed) == digests[keyed] for fixed, keyed in pairs)
+    return {
+        fixed: fixed in digests
+        for fixed, keyed in pairs
+        if keyed not in digests or digests.get(fixed) != digests[keyed]
+    }

@@ -20,7 +20,7 @@ from meshproof.cluster.kind import (
     CONFIG,
     KindCluster,
     cluster_config,
-    loaded,
+    lacks,
     plan,
     without_forwarder,
 )
@@ -158,21 +158,25 @@ sha256:3e5e        application/vnd.oci.image.manifest.v1+json sha256:3e5e     41
 
 
 @pytest.mark.parametrize(
-    ("listing", "pairs", "there"),
+    ("listing", "pairs", "lacking"),
     [
-        (LISTING.replace("FIXED", "3e5e"), [f"{FIXED}={KEYED}"], True),
-        (LISTING.replace("FIXED", "0000"), [f"{FIXED}={KEYED}"], False),
-        (LISTING.replace("FIXED", "3e5e"), [f"{FIXED}={KEYED}0"], False),
-        (LISTING.replace("FIXED", "3e5e"), [f"{FIXED}={KEYED}", f"other:1={KEYED}"], False),
-        ("REF TYPE DIGEST SIZE PLATFORMS LABELS\n", [f"{FIXED}={KEYED}"], False),
-        ("", [f"{FIXED}={KEYED}"], False),
+        (LISTING.replace("FIXED", "3e5e"), [f"{FIXED}={KEYED}"], {}),
+        (LISTING.replace("FIXED", "0000"), [f"{FIXED}={KEYED}"], {FIXED: True}),
+        (LISTING.replace("FIXED", "3e5e"), [f"{FIXED}={KEYED}0"], {FIXED: True}),
+        (
+            LISTING.replace("FIXED", "3e5e"),
+            [f"{FIXED}={KEYED}", f"other:1={KEYED}"],
+            {"other:1": False},
+        ),
+        ("REF TYPE DIGEST SIZE PLATFORMS LABELS\n", [f"{FIXED}={KEYED}"], {FIXED: False}),
+        ("", [f"{FIXED}={KEYED}"], {FIXED: False}),
     ],
     ids=["loaded", "older one loaded", "other key", "one is missing", "none", "nothing printed"],
 )
 def test_an_image_is_loaded_when_its_name_means_what_was_built(
-    listing: str, pairs: list[str], there: bool
+    listing: str, pairs: list[str], lacking: dict[str, bool]
 ) -> None:
-    assert loaded(listing, pairs) is there
+    assert lacks(listing, pairs) == lacking
 
 
 def deployment(
@@ -430,9 +434,10 @@ NOW = "%Y-%m-%dT%H:%M:%SZ"
 def lacking(
     tools: Path, machine: Machine, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> KindCluster:
-    """A cluster whose node lacks an image."""
+    """A cluster whose node has another image of a name."""
     monkeypatch.setattr(Cluster, "core", Marked())
-    monkeypatch.setattr(KindCluster, "_has_images", lambda self, node, images: False)
+    listing = "REF TYPE DIGEST\nvoting/app:1.0 manifest sha256:0000\n"
+    monkeypatch.setattr(KindCluster, "_listed", lambda self, node: listing)
     return kind_cluster(tools, machine, progress, (OLD,))
 
 
@@ -466,6 +471,15 @@ def test_images_are_not_replaced_under_a_run(
     with pytest.raises(EnvironmentBroken, match=r"to get other images.*run 1.*--cluster-name"):
         lacking.load(Path("images.tar"), ["voting/app:1.0=x"])
     assert not (tools / "kind.calls").exists()
+    assert lacking.pods_since() == OLD.started
+
+
+def test_images_that_no_pod_can_have_are_loaded_beside_a_run(
+    lacking: KindCluster, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshproof.cluster.kind.living", lambda cluster: ["run 1 in voting"])
+    assert not lacking.load(Path("images.tar"), ["greeting:1.0=x"])
+    assert (tools / "kind.calls").read_text() == "load image-archive\n"
     assert lacking.pods_since() == OLD.started
 
 
