@@ -18,7 +18,7 @@ from meshproof.engine.machine import this_machine
 from meshproof.engine.provision import ensure_engine
 from meshproof.environment.environment import link_tools, workshop
 from meshproof.mesh.istio import OPERATOR
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.process import run
 from meshproof.progress import Progress
 
@@ -54,9 +54,14 @@ def _ours(progress: Progress) -> Cost:
     with progress.step("meshproof up"):
         try:
             with measured() as cost:
-                run([*command, "up", "--cluster-name", OURS], timeout=TIMEOUT, cwd=ROOT)
+                run([*command, "up", "--cluster-name", OURS], timeout=TIMEOUT, cwd=PROJECT)
         finally:
-            run([*command, "down", "--cluster-name", OURS], timeout=TIMEOUT, cwd=ROOT, check=False)
+            run(
+                [*command, "down", "--cluster-name", OURS],
+                timeout=TIMEOUT,
+                cwd=PROJECT,
+                check=False,
+            )
     return cost
 
 

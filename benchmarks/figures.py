@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from benchmarks.costs import processors
 from meshproof.errors import UsageFailure
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.process import run
 
 Unit = Literal["s", "1/s"]
@@ -107,7 +107,9 @@ def this_machine() -> Machine:
 
 def bench(figures: Sequence[Figure], command: str) -> Bench:
     """Put together what was found in this checkout, on this machine."""
-    head = run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT).stdout.strip()
+    head = run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=PROJECT
+    ).stdout.strip()
     now = datetime.now(UTC).replace(microsecond=0).isoformat()
     return Bench(now, head, command, this_machine(), list(figures))
 

@@ -14,7 +14,7 @@ from benchmarks.costs import Cost, measured
 from benchmarks.figures import Figure
 from benchmarks.scenario_costs import BUSY, SECONDS
 from meshproof.errors import EnvironmentBroken
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
 
@@ -80,9 +80,9 @@ def _of(test: Test, part: str) -> Figure:
 def _acceptance(arguments: Sequence[str], reports: Path, *, cluster: str) -> Completed:
     reports.mkdir(parents=True, exist_ok=True)
     return run(
-        [sys.executable, "acceptance.py", *arguments, "-p", "benchmarks.scenario_costs",
+        [sys.executable, "-m", "meshproof", "run", *arguments, "-p", "benchmarks.scenario_costs",
          "--reports", reports, "--cluster-name", cluster, "--keep", "--no-allure-report"],
-        timeout=TIMEOUT, check=False, cwd=ROOT,
+        timeout=TIMEOUT, check=False, cwd=PROJECT,
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from meshproof.environment.reach import reach, reach_mesh
 from meshproof.environment.status import status as status_of
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.interruption import interruption
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT, project_of
 from meshproof.process import kill_running
 from meshproof.progress import Progress
 from meshproof.signoff.attestation import SIGNOFF
@@ -48,7 +48,7 @@ from meshproof.signoff.keys import generate, public_file, read_public
 from meshproof.signoff.verification import folder_of, read_signoff, verify
 from meshproof.suite.coverage import declared_expectations, declared_sections
 from meshproof.suite.listing import listing
-from meshproof.suite.registry import suites
+from meshproof.suite.registry import no_project, suites
 from meshproof.supply.catalogue import recipes
 from meshproof.supply.kept import SHARED, kept, prune, size_of
 from meshproof.supply.registries import checked_registry
@@ -124,6 +124,24 @@ def up(**typed: Any) -> None:
     result = bring_up.up(options, progress)
     own = f" (export KUBECONFIG={result.cluster.kubeconfig})" if options.cluster == "kind" else ""
     progress.note(f"ready: {result.loopback}/{own}")
+
+
+@cli.command(
+    "run",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.argument("arguments", metavar="[PYTEST ARGUMENT]...", nargs=-1, type=click.UNPROCESSED)
+def run_suites(arguments: tuple[str, ...]) -> None:
+    """Prove what features promise: run pytest on them, and end with the verdict's exit code.
+
+    `meshproof run features` proves all suites of the project; --help lists all arguments.
+    """
+    if project_of(Path.cwd()) is None:
+        raise no_project()
+    from meshproof.plugin.main import run_and_exit  # noqa: PLC0415 - no other command needs pytest
+
+    run_and_exit(list(arguments))
 
 
 @cli.command("advance")
@@ -295,7 +313,7 @@ def show_cache(pruning: bool) -> None:
 
 
 def _told(checkout: Path) -> str:
-    return "this checkout" if checkout == ROOT else str(checkout)
+    return "this checkout" if checkout == PROJECT else str(checkout)
 
 
 def megabytes(size: int) -> str:
@@ -347,7 +365,7 @@ def compare_signoffs(old: Path, new: Path) -> None:
     that held is broken, or is no longer proved by all that proved it. What a selection (-m, -k)
     of NEW, or --quick, leaves out is not counted.
     """
-    changes = compare(read(old), read(new), renames(ROOT / "features"))
+    changes = compare(read(old), read(new), renames(PROJECT / "features"))
     for change in changes:
         click.echo(change)
     if not changes:

@@ -1,14 +1,43 @@
-"""Where Meshproof keeps things outside the checkout."""
+"""Where Meshproof's own files are, which project's suites are meant, and what is kept."""
 
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_state_path
 
-#: The checkout: manifests, images and supply are read from here.
-ROOT = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
+#: Where a built package holds what lies beside it in a checkout.
+_INSTALLED = _PACKAGE / "_data"
+
+#: What the library has beside its code: manifests/, images/ and supply/.
+DATA = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
+
+#: What makes a folder a project: a `pyproject.toml` with this table.
+TABLE = "[tool.meshproof]"
+
+
+def project_of(folder: Path) -> Path | None:
+    """Return the project that a folder is of: itself or the nearest one above it, or None.
+
+    A `pyproject.toml` that cannot be read is nobody's here; who reads its table says so.
+    """
+    for place in (folder, *folder.parents):
+        try:
+            table = tomllib.loads((place / "pyproject.toml").read_text())
+        except (OSError, ValueError):
+            continue
+        if "meshproof" in table.get("tool", {}):
+            return place
+    return None
+
+
+#: The project whose suites are meant: features/, steps/, manifests/ and images/ of its own. It is
+#: the working directory's, else the checkout that this library lies in; without either, the
+#: working directory, which has no suite.
+PROJECT = project_of(Path.cwd()) or project_of(DATA) or Path.cwd()
 
 
 def cache_dir() -> Path:

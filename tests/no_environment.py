@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.environment import BringUp, Ground
+from meshproof.plugin.environment import BringUp, Ground
 
 
 def _nothing(self: BringUp) -> Ground:

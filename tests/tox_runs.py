@@ -7,14 +7,14 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 
 #: What replaces the settings of the environment `acceptance`.
 INSTEAD = {
     "deps": "",
     "commands_pre": "",
     "pass_env": "*",
-    "set_env": f"PYTHONPATH={sysconfig.get_path('purelib')}{os.pathsep}{ROOT}",
+    "set_env": f"PYTHONPATH={sysconfig.get_path('purelib')}{os.pathsep}{PROJECT}",
 }
 
 

@@ -21,7 +21,7 @@ from meshproof.cluster.objects import get, namespace_object
 from meshproof.environment.environment import Environment
 from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.process import run
 from meshproof.progress import Progress
 from meshproof.waiting import ENVIRONMENT_UP, Timeout, converge
@@ -68,9 +68,9 @@ class WholeRuns:
         """Run the scenarios that the arguments select, and return how that ended."""
         own = ["-p", "no:cacheprovider", "--no-allure-report", *self.where]
         done = run(
-            [sys.executable, "acceptance.py", "features", *own, *arguments],
+            [sys.executable, "-m", "meshproof", "run", "features", *own, *arguments],
             check=False,
-            cwd=ROOT,
+            cwd=PROJECT,
             timeout=RUN_TIMEOUT,
         )
         signoff = json.loads((self.reports / "signoff.json").read_text())
@@ -114,7 +114,7 @@ class Stranger:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 ["env", "--default-signal", *map(str, command)],
-                cwd=ROOT,
+                cwd=PROJECT,
                 env={**{k: v for k, v in os.environ.items() if k != RUN_VARIABLE}, **variables},
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -23,7 +23,7 @@ from meshproof.progress import Progress
 from meshproof.run.lanes import Lane, manifests_of
 from meshproof.suite.differences import stage_of
 from meshproof.suite.model import Stage, Suite
-from meshproof.suite.registry import declared, suite_named
+from meshproof.suite.registry import default_name, suite_named
 from meshproof.suite.stages import objects_of_stages
 from meshproof.suite.tutorial import Tutorial
 
@@ -74,7 +74,7 @@ class Place:
 
     @property
     def _of_suite(self) -> str:
-        return "" if self.suite.name == declared()["suite"] else f" --suite {self.suite.name}"
+        return "" if self.suite.name == default_name() else f" --suite {self.suite.name}"
 
 
 def checked_stage(name: str, suite: Suite) -> str:

@@ -12,7 +12,7 @@ from meshproof.cluster.kind import KindCluster
 from meshproof.engine.engine import Engine
 from meshproof.environment.options import Options
 from meshproof.mesh.istio import Istio
-from meshproof.paths import ROOT, cache_dir
+from meshproof.paths import DATA, PROJECT, cache_dir
 from meshproof.process import run
 from meshproof.progress import Progress
 from meshproof.suite.deviations import deviations_of
@@ -40,8 +40,10 @@ class Environment:
 
 
 def workshop(engine: Engine | None, progress: Progress) -> Workshop:
-    """The workshop of this checkout, with the cache of this machine."""
-    return Workshop(recipes(), root=ROOT, cache=cache_dir(), engine=engine, progress=progress)
+    """The workshop of this project, with the cache of this machine."""
+    return Workshop(
+        recipes(), root=DATA, project=PROJECT, cache=cache_dir(), engine=engine, progress=progress
+    )
 
 
 def link_tools(shop: Workshop, folder: Path) -> Path:
@@ -66,7 +68,7 @@ def application_images(shop: Workshop, engine: Engine) -> dict[str, str]:
 def load_application(shop: Workshop, kind: KindCluster, *, foreign: Cluster | None = None) -> bool:
     """Have the application's images, as built from this checkout, in every node.
 
-    Says whether one lacked them; see ``KindCluster.load``.
+    Says whether one had another of the same name; see ``KindCluster.load``.
     """
     shop.provide("application")
     pairs = [f"{fixed}={shop.image(recipe)}" for fixed, recipe in loaded().items()]

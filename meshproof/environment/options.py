@@ -24,9 +24,9 @@ from pydantic_settings import (
 
 from meshproof.cluster.images import is_file, login_of_file
 from meshproof.errors import UsageFailure
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.signoff.keys import read_private
-from meshproof.suite.registry import declared, suite_named
+from meshproof.suite.registry import default_name, no_project, suite_named
 from meshproof.supply.registries import registry_name
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -84,9 +84,9 @@ class Options(BaseSettings):
         1.0, ge=1, le=20, description="the factor by which every deadline is longer"
     )
     nodes: int = Field(1, ge=1, le=9, description="the number of nodes of the kind cluster")
-    suite: str = Field(declared()["suite"], description="the suite whose tutorial is followed")
+    suite: str = Field(default_name(), description="the suite whose tutorial is followed")
     namespace: str = Field(
-        declared()["suite"],
+        default_name(),
         description="the namespace that the tutorial is followed in; by default the suite's name",
     )
     images: Literal["source", "published"] = Field(
@@ -96,7 +96,7 @@ class Options(BaseSettings):
     tag: str | None = Field(None, description="the tag of the published Istio images")
     node_image: str | None = Field(None, description="a kind node image to use as it is")
     manifests: Path = Field(
-        ROOT / "manifests" / declared()["suite"],
+        PROJECT / "manifests" / default_name(),
         description="the folder of manifests that are followed; by default the suite's own",
     )
     quick: bool = Field(
@@ -223,8 +223,10 @@ class Options(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: what was typed, the environment, the checkout's pyproject.toml."""
-        table = PyprojectTomlConfigSettingsSource(settings_cls, toml_file=ROOT / "pyproject.toml")
+        """Order the sources: what was typed, the environment, the project's pyproject.toml."""
+        table = PyprojectTomlConfigSettingsSource(
+            settings_cls, toml_file=PROJECT / "pyproject.toml"
+        )
         return (init_settings, env_settings, table)
 
 
@@ -248,6 +250,8 @@ def read_options(typed: Mapping[str, Any]) -> Options:
 
     Raises ``UsageFailure`` with one sentence for the first value that cannot be.
     """
+    if not default_name():
+        raise no_project()
     try:
         options = Options(**{name: value for name, value in typed.items() if value is not None})
     except ValidationError as error:
@@ -256,7 +260,7 @@ def read_options(typed: Mapping[str, Any]) -> Options:
         message = str(first["msg"]).removeprefix("Value error, ")
         given = f" (given: {first['input']!r})" if first["loc"] else ""
         raise UsageFailure(f"{where}{message}{given}.") from error
-    if options.suite == declared()["suite"]:
+    if options.suite == default_name():
         return options
     suite = suite_named(options.suite)
     its = {"namespace": suite.name, "manifests": suite.manifests}

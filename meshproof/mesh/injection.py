@@ -5,10 +5,10 @@ from __future__ import annotations
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.pods import PROXY
 from meshproof.documents import read
-from meshproof.paths import ROOT
+from meshproof.paths import DATA
 from meshproof.waiting import LABEL_IN_FORCE, converge
 
-POD = ROOT / "manifests" / "probes" / "probe-pod.yaml"
+POD = DATA / "manifests" / "probes" / "probe-pod.yaml"
 
 
 def injected_containers(cluster: Cluster, namespace: str) -> list[str]:

@@ -13,12 +13,12 @@ from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.cluster.health import unready_workloads
 from meshproof.cluster.pods import PROXY
 from meshproof.errors import EnvironmentBroken, MeshproofError
-from meshproof.paths import ROOT
+from meshproof.paths import DATA
 from meshproof.progress import Progress
 from meshproof.waiting import MESH_READY, converge
 
-OPERATOR = ROOT / "manifests" / "mesh" / "istio-operator.yaml"
-PUBLISHED_OPERATOR = ROOT / "manifests" / "mesh" / "istio-operator-published.yaml"
+OPERATOR = DATA / "manifests" / "mesh" / "istio-operator.yaml"
+PUBLISHED_OPERATOR = DATA / "manifests" / "mesh" / "istio-operator-published.yaml"
 NAMESPACE = "istio-system"
 GATEWAY = "istio-ingressgateway"
 MARKER = "meshproof"

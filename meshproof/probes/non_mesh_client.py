@@ -12,7 +12,7 @@ from typing import Any
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get, is_probe, namespace_object
 from meshproof.cluster.pods import PROXY
-from meshproof.paths import ROOT
+from meshproof.paths import DATA
 from meshproof.probes.forged_certificate import KeyPair
 from meshproof.probes.scratch_namespace import delete_pod, make_pod, namespace_aside
 from meshproof.progress import Progress
@@ -20,9 +20,9 @@ from meshproof.suite.model import Workload
 from meshproof.waiting import PROXIES_SYNCED, converge
 from meshproof.wording import quoted
 
-CLIENT = ROOT / "manifests" / "probes" / "outside-client.yaml"
+CLIENT = DATA / "manifests" / "probes" / "outside-client.yaml"
 POD = "outside-client"
-IDENTITY = ROOT / "manifests" / "probes" / "mesh-identity.yaml"
+IDENTITY = DATA / "manifests" / "probes" / "mesh-identity.yaml"
 IDENTITY_POD = "mesh-identity"
 #: Where the proxy of that identity writes its certificate, as the manifest says.
 WRITTEN = "/var/lib/istio/data"

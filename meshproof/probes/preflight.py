@@ -38,7 +38,7 @@ from meshproof.mesh.proxy_stats import (
     matching,
     stats_of,
 )
-from meshproof.paths import ROOT
+from meshproof.paths import DATA
 from meshproof.probes.calls import Answer, Call, call_all
 from meshproof.probes.injection import InjectionProbe
 from meshproof.probes.scratch_namespace import BASELINE, make_pod
@@ -46,7 +46,7 @@ from meshproof.progress import Progress
 from meshproof.waiting import LOGS_WRITTEN, PREFLIGHT_CALLS, NotConverged, converge
 from meshproof.wording import listed
 
-OBJECTS = ROOT / "manifests" / "probes" / "preflight.yaml"
+OBJECTS = DATA / "manifests" / "probes" / "preflight.yaml"
 CLIENT, SERVER, DENIED_NAME = "preflight-client", "preflight-server", "preflight-denied"
 CONTAINER = "baseline"
 #: Create and label the namespace, as every tutorial of Istio's does.

@@ -15,11 +15,11 @@ from meshproof.cluster.objects import get, namespaces_of
 from meshproof.cluster.pods import PodState, no_room, pod_state, refuse_hopeless
 from meshproof.documents import read
 from meshproof.errors import EnvironmentBroken
-from meshproof.paths import ROOT
+from meshproof.paths import DATA
 from meshproof.progress import Progress
 from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, NotConverged, converge
 
-BASELINE = ROOT / "manifests" / "probes" / "probe-baseline.yaml"
+BASELINE = DATA / "manifests" / "probes" / "probe-baseline.yaml"
 BASELINE_POD = "probe-baseline"
 
 

@@ -18,11 +18,11 @@ from filelock import FileLock
 from meshproof.engine.machine import this_machine
 from meshproof.engine.packages import install_packages
 from meshproof.errors import EnvironmentBroken, MeshproofError
-from meshproof.paths import ROOT, cache_dir, state_dir
+from meshproof.paths import DATA, PROJECT, cache_dir, state_dir
 from meshproof.process import run_logged
 from meshproof.progress import Progress
 from meshproof.suite.model import Expectation
-from meshproof.suite.registry import sections
+from meshproof.suite.registry import sections, suites
 from meshproof.supply.npm import ALLURE
 from meshproof.supply.workshop import Workshop
 
@@ -47,13 +47,17 @@ class Generator:
 
 
 def expectation_url(expectation: Expectation) -> str:
-    """Return where an expectation's row in docs/expectations.md can be read.
+    """Return where an expectation can be read: its row in docs/expectations.md.
 
+    A project that has no such document has it in its suite's file.
     ``MESHPROOF_SOURCE_URL`` says where the checkout's files are shown; without it they are
     those on this machine's disk. The last part lets a browser that can (WICG's text fragments)
     scroll to the row itself, and keeps the links of one section apart.
     """
-    base = os.environ.get("MESHPROOF_SOURCE_URL") or ROOT.as_uri()
+    base = os.environ.get("MESHPROOF_SOURCE_URL") or PROJECT.as_uri()
+    if not (PROJECT / "docs" / "expectations.md").is_file():
+        file = next(one.file for one in suites() if expectation in one.expectations)
+        return f"{base.rstrip('/')}/{file.relative_to(PROJECT).as_posix()}"
     heading = f"{sections()[expectation.section]} {expectation.section}".lower()
     anchor = re.sub(r"[^\w\- ]", "", heading).replace(" ", "-")
     return f"{base.rstrip('/')}/docs/expectations.md#{anchor}:~:text={expectation.id}"
@@ -84,7 +88,9 @@ def provide_generator(*, install: bool, progress: Progress) -> Generator:
 
     Raises ``EnvironmentBroken`` where it, or the Node or npm that it takes, cannot be had.
     """
-    shop = Workshop({ALLURE.name: ALLURE}, root=ROOT, cache=cache_dir(), progress=progress)
+    shop = Workshop(
+        {ALLURE.name: ALLURE}, root=DATA, project=PROJECT, cache=cache_dir(), progress=progress
+    )
     wanted = {"node": "nodejs"} | ({} if shop.has(ALLURE.name) else {"npm": "npm"})
     lacking = tuple(package for program, package in wanted.items() if not shutil.which(program))
     if lacking:

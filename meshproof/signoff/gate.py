@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -69,7 +69,7 @@ def about(signoff: Attested, now: datetime) -> list[str]:
     facts = {name: text for name, text in signoff.environment.items() if isinstance(text, str)}
     begun = _begun(signoff)
     when = f"{begun:%Y-%m-%d %H:%M:%S} UTC, {_ago(now - begun)}" if begun else "unknown"
-    what = [f"{name} {facts[name]}" for name in ("meshproof", "istio", "envoy", "mysql")
+    what = [f"{name} {facts[name]}" for name in ("meshproof", "project", "istio", "envoy", "mysql")
             if name in facts]  # fmt: skip
     where = [facts.get("cluster", "an unknown cluster")]
     where += [f"{name} {facts[name]}" for name in ("kubernetes", "kind", "machine")
@@ -145,8 +145,13 @@ def _not_full(signoff: Attested, covered: Covered) -> Iterator[str]:
         yield f"Its scope leaves out {', '.join(missing)}, and the full scope is required."
 
 
+def tested_by(environment: Mapping[str, object]) -> str:
+    """Return what says the commit of what was tested: the project's, where it is not Meshproof."""
+    return str(environment.get("project", environment.get("meshproof", "")))
+
+
 def _another_commit(signoff: Attested, wanted: str) -> Iterator[str]:
-    stated = COMMIT.search(str(signoff.environment.get("meshproof", "")))
+    stated = COMMIT.search(tested_by(signoff.environment))
     if not stated:
         yield f"It does not say which commit was tested, and {wanted} is required."
     elif not stated[1].startswith(wanted):

@@ -9,7 +9,7 @@ from pathlib import Path
 from meshproof import __version__
 from meshproof.engine.machine import this_machine
 from meshproof.errors import EnvironmentBroken
-from meshproof.paths import ROOT
+from meshproof.paths import DATA, PROJECT
 from meshproof.process import run
 from meshproof.suite.registry import declared, expectation_ids, suites
 
@@ -17,11 +17,13 @@ from meshproof.suite.registry import declared, expectation_ids, suites
 def declared_sections(of: Collection[str] | None = None) -> tuple[str, ...]:
     """Return the sections that are covered whole, in the specification's order.
 
+    Where pyproject.toml declares none, all are.
+
     ``of`` names the suites that are meant; without it all are. Raises ``ValueError`` for a suite
     that is not there, and for a section that its suite does not have.
     """
-    table: Mapping[str, Sequence[str]] = declared()["sections"]
     known = {suite.name: tuple(suite.sections) for suite in suites()}
+    table: Mapping[str, Sequence[str]] = declared().get("sections", known)
     _refuse_unknown("suites", table.keys() - known.keys())
     for name, tags in table.items():
         _refuse_unknown("sections", {*tags} - {*known[name]})
@@ -40,7 +42,7 @@ def declared_expectations(of: Collection[str] | None = None) -> tuple[str, ...]:
     ``of`` names the suites that are meant; without it all are. Raises ``ValueError`` for one that
     no suite has.
     """
-    named = declared()["expectations"]
+    named = declared().get("expectations", ())
     _refuse_unknown("expectations", {*named} - {*expectation_ids()})
     return tuple(
         one.id
@@ -62,8 +64,11 @@ def provenance(manifests: Path, manifests_sha256: str) -> dict[str, str]:
     ``manifests_sha256`` is the manifests' digest as `tree_digest` gives it.
     """
     machine = this_machine()
+    library = {"meshproof": f"{__version__}, {_checkout()}"}
+    if DATA != PROJECT:  # the suite is not the library's own
+        library = {"meshproof": __version__, "project": f"{PROJECT.name}, {_checkout()}"}
     return {
-        "meshproof": f"{__version__}, {_checkout()}",
+        **library,
         "manifests": f"{manifests.name}, sha256:{manifests_sha256}",
         "machine": f"{machine.distribution} {machine.codename}, {machine.cores} cores, "
         f"{machine.memory / 2**30:.1f} GiB, cgroup v{machine.cgroup}",
@@ -94,7 +99,7 @@ def tree_digest(folder: Path) -> str:
 def _checkout() -> str:
     """The commit that is checked out, and whether files differ from it."""
     try:
-        git = ["git", "-C", str(ROOT)]
+        git = ["git", "-C", str(PROJECT)]
         commit = run([*git, "rev-parse", "HEAD"], check=False)
         changes = run([*git, "status", "--porcelain"], check=False)
     except EnvironmentBroken:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.suite.breakages import Breakage, all_breakages
 from meshproof.suite.coverage import declared_expectations, declared_sections
 from meshproof.suite.deviations import deviations
@@ -20,10 +20,18 @@ from meshproof.suite.registry import suites
 
 #: The documents that hold made tables.
 DOCUMENTS = tuple(
-    ROOT / name
-    for name in ("README.md", "docs/expectations.md", "docs/deviations.md", "docs/breakages.md")
+    PROJECT / name
+    for name in (
+        "README.md",
+        "docs/expectations.md",
+        "docs/deviations.md",
+        "docs/breakages.md",
+        "docs/own-tutorial.md",
+    )
 )
 MADE = re.compile(r"(<!-- made: (.+?) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+#: What begins the name of a file that is shown as it is.
+FILE = "file "
 NOT_COVERED = "not yet covered by a scenario"
 
 
@@ -46,12 +54,25 @@ def tables() -> dict[str, Callable[[], str]]:
     return found
 
 
+def file_shown(name: str) -> str:
+    """Return a file of the project as a block of code; ``name`` is its path from the root."""
+    kind = Path(name).suffix.removeprefix(".").replace("feature", "gherkin").replace("py", "python")
+    return f"```{kind}\n{(PROJECT / name).read_text().rstrip()}\n```\n"
+
+
 def made(text: str, known: Mapping[str, Callable[[], str]]) -> str:
     """Return a document with its made tables as they should be.
 
-    Raises ``KeyError`` for a table that nothing makes.
+    A name ``file PATH`` is that of a file of the project. Raises ``KeyError`` for a table that
+    nothing makes, and ``FileNotFoundError``.
     """
-    return MADE.sub(lambda found: f"{found[1]}{known[found[2]]()}{found[3]}", text)
+
+    def anew(found: re.Match[str]) -> str:
+        name = found[2]
+        shown = file_shown(name.removeprefix(FILE)) if name.startswith(FILE) else known[name]()
+        return f"{found[1]}{shown}{found[3]}"
+
+    return MADE.sub(anew, text)
 
 
 def expectations_table(

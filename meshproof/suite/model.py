@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 
 #: Who calls, and who is called.
 Arrow = tuple[str, str]
@@ -147,7 +147,7 @@ class Suite:
     @property
     def manifests(self) -> Path:
         """The folder of its manifests."""
-        return ROOT / "manifests" / self.name
+        return PROJECT / "manifests" / self.name
 
     @property
     def stage_names(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from meshproof.errors import UsageFailure
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.suite.model import Suite
 from meshproof.wording import listed
 
@@ -145,7 +145,7 @@ def problems(suite: Suite) -> Iterator[Problem]:
             yield Problem(("stages", index), what)
     yield from _calls(suite)
     for index, image in enumerate(suite.images):
-        folder = ROOT / "images" / image.folder
+        folder = PROJECT / "images" / image.folder
         if image.folder and not (folder / "Dockerfile").is_file():
             what = f"there is no images/{image.folder}/Dockerfile to build {image.name} by"
             yield Problem(("images", index, "folder"), what)
@@ -257,4 +257,4 @@ def _repeated(node: yaml.Node) -> Iterator[tuple[str, int]]:
 
 
 def _shown(file: Path) -> str:
-    return file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else str(file)
+    return file.relative_to(PROJECT).as_posix() if file.is_relative_to(PROJECT) else str(file)

@@ -1,25 +1,43 @@
-"""All suites of the checkout, and what they have together: sections, expectations, ids."""
+"""All suites of the project, and what they have together: sections, expectations, ids."""
 
 from __future__ import annotations
 
 import tomllib
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from meshproof.errors import UsageFailure
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT, TABLE
 from meshproof.suite.model import Expectation, Suite
 from meshproof.suite.reading import read_suites
 
-FEATURES = ROOT / "features"
+FEATURES = PROJECT / "features"
 
 
 @cache
 def declared() -> dict[str, Any]:
-    """Return what pyproject.toml says of this release: which sections, and the default suite."""
-    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    found: dict[str, Any] = table["tool"]["meshproof"]
+    """Return what pyproject.toml says of this release: which sections, and the default suite.
+
+    Nothing, where there is no project.
+    """
+    file = PROJECT / "pyproject.toml"
+    table: dict[str, Any] = tomllib.loads(file.read_text()) if file.is_file() else {}
+    found: dict[str, Any] = table.get("tool", {}).get("meshproof", {})
     return found
+
+
+def default_name() -> str:
+    """Return the name of the suite that is meant where none is named; empty where none is."""
+    return str(declared().get("suite", ""))
+
+
+def no_project() -> UsageFailure:
+    """Return what is said where a project is needed and none is there."""
+    return UsageFailure(
+        f"There is no project here: neither {Path.cwd()} nor a folder above it has a "
+        f'pyproject.toml whose table {TABLE} names a suite (suite = "NAME").'
+    )
 
 
 @cache
@@ -28,7 +46,7 @@ def suites() -> tuple[Suite, ...]:
 
     Raises ``SuiteInvalid`` where a suite file cannot be read, or two contradict each other.
     """
-    return read_suites(FEATURES, first=declared()["suite"])
+    return read_suites(FEATURES, first=default_name())
 
 
 def suite_named(name: str) -> Suite:
@@ -45,7 +63,7 @@ def default_suite() -> Suite:
 
     Only what is not yet handed a suite asks for it: nothing else knows one suite from others.
     """
-    return suite_named(declared()["suite"])
+    return suite_named(default_name())
 
 
 def sections() -> dict[str, str]:

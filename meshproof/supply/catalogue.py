@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from functools import cache
 
-from meshproof.paths import ROOT
+from meshproof.paths import DATA, PROJECT
 from meshproof.suite.registry import suites
 from meshproof.supply import debian, node, npm
 from meshproof.supply.archive import rename_images
@@ -20,7 +20,7 @@ ISTIO_MODULE = "istio.io/istio"
 ISTIO_VERSION = "1.31-dev"
 ISTIO_PSEUDO_VERSION = required_version("istio", ISTIO_MODULE)
 ISTIO_COMMIT = ISTIO_PSEUDO_VERSION.rpartition("-")[2]
-ENVOY_LOCK = ROOT / "supply" / "envoy" / "requirements.txt"
+ENVOY_LOCK = DATA / "supply" / "envoy" / "requirements.txt"
 
 #: The programs that the harness itself calls.
 TOOLS = {"kind": "kind", "kubectl": "kubernetes", "istioctl": "istio"}
@@ -115,6 +115,7 @@ def _application_images() -> list[Recipe]:
             image.recipe,
             image.about,
             folder=image.folder,
+            images=PROJECT / "images",
             base="debian",
             arguments=image.arguments,
             stage=stage_wheels,

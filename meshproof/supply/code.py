@@ -3,7 +3,7 @@
 The names in the function's code are followed, to functions, classes and constants of this package,
 and on from there; so are the variables that an inner function keeps of the one that made it. Code
 counts as what Python makes of it: layout, comments, docstrings and annotations do not. Constants
-count by their values, paths below the checkout by where they lie in it.
+count by their values, paths below the library's files or the project by where they lie there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 import symtable
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,21 @@ _CODE = (types.FunctionType, type)
 _BUILT_IN = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
 
 
-def reached(build: Callable[..., object], root: Path) -> dict[str, str]:
+def name_below(path: Path, roots: Sequence[Path]) -> str:
+    """Name a path by where it lies below the first root that it is below; else by itself."""
+    for root in roots:
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return path.as_posix()
+
+
+def reached(build: Callable[..., object], roots: Sequence[Path]) -> dict[str, str]:
     """List the code and the constants that a build function reaches, itself among them.
 
     Code is labelled ``code:NAME`` and given by its digest, a constant ``value:NAME`` and given as
     text. Raises ``TypeError`` for what has no lasting text: an open file, say, or a lambda.
     """
-    walk = _Walk(root)
+    walk = _Walk(roots)
     walk.follow(inspect.unwrap(build))
     return {label: " and ".join(sorted(texts)) for label, texts in walk.found.items()}
 
@@ -172,8 +180,8 @@ def is_beyond(code: Any) -> bool:
 class _Walk:
     """Follows code and values, and keeps what it found."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self.roots = roots
         self.found: dict[str, set[str]] = {}
         self._followed: set[int] = set()
 
@@ -221,8 +229,7 @@ class _Walk:
         if value is None or isinstance(value, str | bytes | int | float):
             return repr(value)
         if isinstance(value, Path):
-            below = value.is_relative_to(self.root)
-            return f"path {(value.relative_to(self.root) if below else value).as_posix()!r}"
+            return f"path {name_below(value, self.roots)!r}"
         if isinstance(value, re.Pattern):
             return f"{value.pattern!r}, flags {value.flags}"
         raise TypeError(

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from meshproof.paths import ROOT, cache_dir
+from meshproof.paths import DATA, cache_dir
 from meshproof.process import run
 from meshproof.supply.recipe import Recipe, content_digest
 from meshproof.supply.workshop import Workbench
 
 #: The oldest Go that compiles every module here (etcd and containerd ask for it).
 MINIMUM = (1, 26, 5)
-MODULES = ROOT / "supply" / "go"
-TOOLCHAIN_LOCK = ROOT / "supply" / "toolchain" / "requirements.txt"
+MODULES = DATA / "supply" / "go"
+TOOLCHAIN_LOCK = DATA / "supply" / "toolchain" / "requirements.txt"
 
 
 @dataclass(frozen=True)

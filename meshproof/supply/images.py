@@ -1,4 +1,4 @@
-"""Container images: a Dockerfile of ``images/``, with built artefacts beside it in the context."""
+"""Container images: a Dockerfile's folder, with built artefacts beside it in the context."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from meshproof.paths import ROOT
+from meshproof.paths import DATA
 from meshproof.supply.go import pip_install
 from meshproof.supply.recipe import Recipe
 from meshproof.supply.workshop import Workbench
 
-IMAGES = ROOT / "images"
+IMAGES = DATA / "images"
 
 
 def image_recipe(
@@ -19,6 +19,7 @@ def image_recipe(
     about: str,
     *,
     folder: str | None = None,
+    images: Path = IMAGES,
     binaries: Mapping[str, Sequence[str]] | None = None,
     base: str | None = None,
     arguments: Mapping[str, str] | None = None,
@@ -27,12 +28,12 @@ def image_recipe(
 ) -> Recipe:
     """Make the recipe of an image.
 
-    ``binaries`` maps a recipe to the paths below its artefact that are put into
-    the build context; ``stage`` puts anything else there; ``base`` is the image
-    recipe given as the build argument ``BASE``.
+    ``images`` is where the image's folder is: among the library's, or a project's. ``binaries``
+    maps a recipe to the paths below its artefact that are put into the build context; ``stage``
+    puts anything else there; ``base`` is the image recipe given as the build argument ``BASE``.
     """
     binaries, arguments = binaries or {}, dict(arguments or {})
-    source = IMAGES / (folder or name)
+    source = images / (folder or name)
 
     def build(bench: Workbench) -> None:
         context = bench.out / "context"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 
-from meshproof.paths import ROOT, cache_dir
+from meshproof.paths import DATA, cache_dir
 from meshproof.supply.recipe import Recipe
 from meshproof.supply.workshop import Workbench
 
-LOCKS = ROOT / "supply" / "npm"
+LOCKS = DATA / "supply" / "npm"
 
 
 def npm_recipe(name: str, about: str) -> Recipe:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshproof.supply.code import reached
+from meshproof.supply.code import name_below, reached
 
 if TYPE_CHECKING:
     from meshproof.supply.workshop import Workbench
@@ -55,12 +55,13 @@ def content_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def inputs_of(recipe: Recipe, root: Path, keys: Mapping[str, str]) -> dict[str, str]:
-    """List every input of a recipe with its digest or value; the key is made of just this."""
-    inputs = {
-        f"file:{file.relative_to(root).as_posix()}": content_digest(file) for file in recipe.files
-    }
-    inputs |= reached(recipe.build, root)
+def inputs_of(recipe: Recipe, roots: Sequence[Path], keys: Mapping[str, str]) -> dict[str, str]:
+    """List every input of a recipe with its digest or value; the key is made of just this.
+
+    ``roots`` are the folders that files are named below: the library's, and the project's.
+    """
+    inputs = {f"file:{name_below(file, roots)}": content_digest(file) for file in recipe.files}
+    inputs |= reached(recipe.build, roots)
     inputs |= {f"setting:{name}": value for name, value in recipe.settings.items()}
     inputs |= {f"recipe:{name}": keys[name] for name in recipe.needs}
     return inputs

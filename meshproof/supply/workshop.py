@@ -64,19 +64,24 @@ class Workshop:
         *,
         root: Path,
         cache: Path,
+        project: Path | None = None,
         engine: Engine | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """``engine`` may be missing as long as no image is asked for."""
+        """``root`` is where the library's files are, ``project`` the one that has other recipes.
+
+        ``engine`` may be missing as long as no image is asked for.
+        """
         self.recipes = recipes
-        self.root = root
+        self.project = project or root
+        roots = (root, self.project)
         self.cache = cache
         self.progress = progress or Progress()
         self._engine = engine
         self._inputs: dict[str, dict[str, str]] = {}
         self._keys: dict[str, str] = {}
         for recipe in in_order(recipes, recipes):
-            self._inputs[recipe.name] = inputs_of(recipe, root, self._keys)
+            self._inputs[recipe.name] = inputs_of(recipe, roots, self._keys)
             self._keys[recipe.name] = key_of(recipe.name, self._inputs[recipe.name])
 
     @property
@@ -111,7 +116,7 @@ class Workshop:
     def note(self) -> None:
         """Note in the cache which keys this checkout's recipes have: what they name is kept."""
         with suppress(OSError):  # a cache that cannot be written to is none to be pruned
-            note_checkout(self.cache, self.root, self._keys)
+            note_checkout(self.cache, self.project, self._keys)
 
     def missing(self, wanted: Iterable[str]) -> list[str]:
         """What would have to be built for these, in order.

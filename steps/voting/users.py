@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from pytest_bdd import given, parsers, then, when
 
-from fixtures.tutorial import Beside
 from meshproof.analysis.timeline import Timeline
+from meshproof.plugin.tutorial import Beside
 from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.steady import SteadyTraffic, steady_traffic
 from meshproof.signoff.evidence import Evidence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pytest_bdd import given, then, when
 
-from fixtures.tutorial import Beside
 from meshproof.engine.engine import Engine
+from meshproof.plugin.tutorial import Beside
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting.wire_capture import Observed, captured_in_plain_text, observe

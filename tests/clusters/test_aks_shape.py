@@ -14,7 +14,7 @@ import pytest
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import ExitCode
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.probes.inventory import list_objects
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
@@ -45,7 +45,7 @@ def existing(cluster: Cluster) -> Meshproof:
         return run(
             [sys.executable, *arguments, "--cluster=existing", f"--kube-context={aks.CONTEXT}"],
             check=False,
-            cwd=ROOT,
+            cwd=PROJECT,
             timeout=RUN_TIMEOUT,
             env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)},
         )
@@ -65,7 +65,7 @@ def test_the_suite_is_accepted_and_leaves_nothing(
     before = objects(cluster)
     reports = tmp_path / "reports"
     done = existing(
-        "acceptance.py", "features", "-p", "no:cacheprovider", "--no-allure-report",
+        "-m", "meshproof", "run", "features", "-p", "no:cacheprovider", "--no-allure-report",
         f"--reports={reports}", "-m", SOME,
     )  # fmt: skip
     assert done.exit_code == ExitCode.ACCEPTED, done.transcript()

@@ -28,7 +28,7 @@ from meshproof.engine.provision import ensure_engine
 from meshproof.environment.environment import link_tools, workshop
 from meshproof.errors import ExitCode
 from meshproof.mesh.istio import OPERATOR, Istio, MeshSource
-from meshproof.paths import ROOT, state_dir
+from meshproof.paths import PROJECT, state_dir
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
 from meshproof.supply.catalogue import loaded
@@ -230,10 +230,10 @@ def accept(kind: KindCluster, place: Place, tmp_path: Path) -> Callable[..., End
         }
         options = [f"--{name}={value}" for name, value in where.items()]
         done = run(
-            [sys.executable, "acceptance.py", "features", "-p", "no:cacheprovider",
+            [sys.executable, "-m", "meshproof", "run", "features", "-p", "no:cacheprovider",
              "--no-allure-report", *options, *arguments],
             check=False,
-            cwd=ROOT,
+            cwd=PROJECT,
             timeout=RUN_TIMEOUT,
             env={**place.environment(logged_in=logged_in), "KUBECONFIG": str(kind.kubeconfig)},
         )  # fmt: skip

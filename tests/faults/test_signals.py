@@ -25,7 +25,7 @@ from meshproof.environment.environment import Environment
 from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
-from meshproof.paths import ROOT, state_dir
+from meshproof.paths import PROJECT, state_dir
 from meshproof.process import run
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
@@ -116,7 +116,7 @@ class Started:
         where = self.own if moment.own_cluster else self.environment.cluster.name
         return self._told(
             [
-                *(by or (sys.executable, "acceptance.py", "features")), "-m", "D3",
+                *(by or (sys.executable, "-m", "meshproof", "run", "features")), "-m", "D3",
                 f"--cluster-name={where}", f"--namespace={self.namespace}", "--no-allure-report",
                 f"--reports={self.folder / 'reports'}", "-p", "no:cacheprovider", *moment.typed,
             ],
@@ -161,7 +161,7 @@ class Started:
         clean_up(replace(self.environment.cluster, owner=None), self.namespace, Progress())
         run(
             [PROGRAMS / "meshproof", "down", f"--cluster-name={self.own}"],
-            check=False, cwd=ROOT, timeout=ENDED,
+            check=False, cwd=PROJECT, timeout=ENDED,
         )  # fmt: skip
 
 
@@ -251,7 +251,7 @@ def test_up_ends_and_what_it_made_is_taken_up_or_down_by_the_next(
     table.row(name, moment.number, "none", ended, code, started.left())
     assert code == CODES[moment.number], told.said
     assert "Traceback" not in told.said
-    down = run([PROGRAMS / "meshproof", "down", f"--cluster-name={started.own}"], cwd=ROOT)
+    down = run([PROGRAMS / "meshproof", "down", f"--cluster-name={started.own}"], cwd=PROJECT)
     assert started.left() == "nothing", down.transcript()
 
 

@@ -27,7 +27,7 @@ from meshproof.environment.environment import Environment
 from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
 from meshproof.mesh.istio import NAMESPACE as MESH_NAMESPACE
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.process import run
 from meshproof.run.lanes import Lane
 from meshproof.run.witness import BEAT, CROWD, NAMESPACES, STILL, WINDOW
@@ -69,7 +69,7 @@ class Place:
         for file in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):
                 words = file.read_bytes().split(b"\0")
-                if b"acceptance.py" in words and f"--reports={self.reports}".encode() in words:
+                if b"run" in words and f"--reports={self.reports}".encode() in words:
                     return int(file.parent.name)
         raise AssertionError("the run has ended")
 
@@ -161,7 +161,7 @@ def heal(environment: Environment, options: Options) -> None:
     """Bring back what a strike has taken, and wait until the cluster and its mesh are whole."""
     if options.cluster == "kind":
         program = Path(sys.executable).with_name("meshproof")
-        run([program, "up", f"--cluster-name={environment.cluster.name}"], cwd=ROOT, timeout=600)
+        run([program, "up", f"--cluster-name={environment.cluster.name}"], cwd=PROJECT, timeout=600)
     converge(
         lambda: unready_workloads(environment.cluster, NAMESPACES),
         until=lambda unready: not unready,

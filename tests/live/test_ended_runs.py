@@ -20,7 +20,7 @@ from meshproof.cluster.objects import namespaces_of
 from meshproof.environment.environment import Environment
 from meshproof.environment.leftovers import clean_up
 from meshproof.errors import ExitCode
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
@@ -40,7 +40,7 @@ class StrangeRun(Stranger):
         self.cluster, self.namespace = environment.cluster, namespace
         self.where = [f"--cluster-name={self.cluster.name}", f"--namespace={namespace}"]
         mine = [f"--reports={folder / 'reports'}", "--no-allure-report", "-p", "no:cacheprovider"]
-        typed = ["acceptance.py", "features", "-m", "D3", *self.where, *mine]
+        typed = ["-m", "meshproof", "run", "features", "-m", "D3", *self.where, *mine]
         super().__init__([sys.executable, *typed], folder)
 
     def clean(self) -> Completed:
@@ -49,7 +49,7 @@ class StrangeRun(Stranger):
         return run(
             [program, "clean", *self.where],
             check=False,
-            cwd=ROOT,
+            cwd=PROJECT,
             env={RUN_VARIABLE: ""},
             timeout=NAMESPACE_GONE.seconds + 60,
         )

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.options import OF_RUNS
 from meshproof.environment.options import option_flags
 from meshproof.errors import ExitCode
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
+from meshproof.plugin.options import OF_RUNS
 from meshproof.process import Completed, run
 from tests.suites import IDS, SECTIONS
 
@@ -54,9 +54,9 @@ def accept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reports: Path) -> Ac
     def accept(*arguments: str) -> Completed:
         own = ["-p", "no:cacheprovider", "--no-install", f"--reports={reports}"]
         return run(
-            [sys.executable, "acceptance.py", "features", *own, *arguments],
+            [sys.executable, "-m", "meshproof", "run", "features", *own, *arguments],
             check=False,
-            cwd=ROOT,
+            cwd=PROJECT,
             env=environment,
             timeout=RUN_TIMEOUT,
         )
@@ -200,7 +200,7 @@ def test_the_exit_code_gets_through_tox(tmp_path: Path) -> None:
     done = run(
         [TOX, "-qq", "run", f"--workdir={tmp_path}", "-e", "acceptance", *overrides, *selection],
         check=False,
-        cwd=ROOT,
+        cwd=PROJECT,
         timeout=RUN_TIMEOUT,
     )
     assert done.exit_code == ExitCode.USAGE, done.transcript()

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from fixtures.environment import lanes_of
 from meshproof.cluster.objects import namespace_object
 from meshproof.environment.environment import Environment
+from meshproof.plugin.environment import lanes_of
 from meshproof.probes.ingress import Ingress, Response
 from meshproof.progress import Progress
 from meshproof.run.lanes import manifests_of

@@ -11,7 +11,7 @@ import pytest
 
 from meshproof.cluster.objects import namespaces_of
 from meshproof.environment.environment import Environment
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.probes.scratch_namespace import delete_namespaces
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
@@ -35,7 +35,9 @@ def test_two_runs_at_once_are_both_accepted(
         return run(
             [
                 sys.executable,
-                "acceptance.py",
+                "-m",
+                "meshproof",
+                "run",
                 "features",
                 "-p",
                 "no:cacheprovider",
@@ -47,7 +49,7 @@ def test_two_runs_at_once_are_both_accepted(
                 SCOPE,
             ],
             check=False,
-            cwd=ROOT,
+            cwd=PROJECT,
             timeout=RUN_TIMEOUT,
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshproof.errors import EnvironmentBroken
-from meshproof.paths import ROOT, state_dir
+from meshproof.paths import PROJECT, state_dir
 from meshproof.progress import Progress
 from meshproof.signoff import allure_report
 from meshproof.signoff.allure_report import (
@@ -109,8 +109,10 @@ def test_there_are_no_cases_where_there_is_no_folder(tmp_path: Path) -> None:
 def test_an_expectation_links_to_its_section_of_the_document(expectation: Any) -> None:
     found = URL.fullmatch(expectation_url(expectation))
     assert found
-    assert (found["base"], found["id"]) == (ROOT.as_uri(), expectation.id)
-    headings = re.findall(r"^## (.*)$", (ROOT / "docs/expectations.md").read_text(), re.MULTILINE)
+    assert (found["base"], found["id"]) == (PROJECT.as_uri(), expectation.id)
+    headings = re.findall(
+        r"^## (.*)$", (PROJECT / "docs/expectations.md").read_text(), re.MULTILINE
+    )
     anchors = {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
     assert found["anchor"] in anchors
 
@@ -253,7 +255,7 @@ def test_whatever_goes_wrong_is_a_sentence(
 
 
 def test_the_lock_names_no_registry() -> None:
-    lock = (ROOT / "supply/npm/allure/package-lock.json").read_text()
+    lock = (PROJECT / "supply/npm/allure/package-lock.json").read_text()
     assert '"resolved"' not in lock
     packages = json.loads(lock)["packages"]
     assert all(package["integrity"] for path, package in packages.items() if path)

@@ -943,7 +943,7 @@ def test_the_checkouts_manifests_are_compared_where_they_are_there(
     assert meshproof(*command) == ExitCode.REJECTED
     assert "manifests/istio/gateway.yaml is missing." in capsys.readouterr().out
     monkeypatch.delenv("MESHPROOF_MANIFESTS", raising=False)
-    monkeypatch.setattr(model, "ROOT", release.manifests / "not there")
+    monkeypatch.setattr(model, "PROJECT", release.manifests / "not there")
     assert meshproof(*command) == 0
     assert "Not compared: 2 manifests." in capsys.readouterr().out
 

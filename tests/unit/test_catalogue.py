@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from meshproof.engine.engine import Engine
-from meshproof.paths import ROOT, cache_dir
+from meshproof.paths import PROJECT, cache_dir
 from meshproof.progress import Progress
 from meshproof.supply.catalogue import TOOLS, loaded
 from meshproof.supply.go import MODULES
@@ -24,7 +24,7 @@ def test_every_file_that_goes_into_a_recipe_is_in_the_checkout(recipes: Recipes)
     for recipe in recipes.values():
         for file in recipe.files:
             assert file.exists(), f"{recipe.name}: {file}"
-            assert file.is_relative_to(ROOT)
+            assert file.is_relative_to(PROJECT)
 
 
 def test_every_wrapper_has_the_recipe_of_its_name(recipes: Recipes) -> None:
@@ -46,7 +46,7 @@ def test_every_image_folder_is_of_a_recipe_and_every_image_recipe_has_one(
 
 
 def test_every_recipe_says_what_it_makes_and_has_a_key_of_its_own(recipes: Recipes) -> None:
-    shop = Workshop(recipes, root=ROOT, cache=cache_dir(), progress=Progress(lambda line: None))
+    shop = Workshop(recipes, root=PROJECT, cache=cache_dir(), progress=Progress(lambda line: None))
     assert len({shop.key(name) for name in recipes}) == len(recipes)
     assert all(recipe.about for recipe in recipes.values())
 
@@ -61,7 +61,7 @@ def test_tools_and_loaded_and_baked_images_are_made_by_recipes(recipes: Recipes)
 def test_every_image_of_a_manifest_is_loaded_or_baked_in() -> None:
     asked = set()
     for folder in ("probes", "voting/kubernetes", "voting/istio"):
-        for file in (ROOT / "manifests" / folder).rglob("*.yaml"):
+        for file in (PROJECT / "manifests" / folder).rglob("*.yaml"):
             for document in yaml.safe_load_all(file.read_text()):
                 asked |= _images(document)
     assert asked
@@ -84,12 +84,14 @@ def test_another_go_is_another_key(
     other = {**recipes}
     settings = {**recipes[name].settings, "go": "go1.99.0"}
     other[name] = Recipe(name, "", recipes[name].build, recipes[name].files, settings)
-    keys = [Workshop(made, root=ROOT, cache=cache_dir()).key(name) for made in (recipes, other)]
+    keys = [Workshop(made, root=PROJECT, cache=cache_dir()).key(name) for made in (recipes, other)]
     assert keys[0] != keys[1]
 
 
 def test_nothing_but_images_needs_an_engine(recipes: Recipes) -> None:
-    shop = Workshop(recipes, root=ROOT, cache=cache_dir(), engine=Engine("docker", "/nonexistent"))
+    shop = Workshop(
+        recipes, root=PROJECT, cache=cache_dir(), engine=Engine("docker", "/nonexistent")
+    )
     for name, recipe in recipes.items():
         if not recipe.image:
             assert not shop.has(name)

@@ -70,7 +70,7 @@ def test_every_command_and_every_option_of_it_has_a_help_text(
     meshproof: Command, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     assert meshproof(name, "-h") == 0
-    assert f"Usage: meshproof {name}" in capsys.readouterr().out
+    assert f"usage: meshproof {name}" in capsys.readouterr().out.lower()
     for parameter in cli.cli.commands[name].params:
         if parameter.param_type_name == "option":
             assert parameter.to_info_dict()["help"], parameter.name

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from meshproof import supply
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.supply.code import BEYOND
 from meshproof.supply.go import go_recipe
 from meshproof.supply.images import image_recipe
@@ -48,7 +48,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 def key(recipe: Recipe) -> str:
-    return key_of(recipe.name, inputs_of(recipe, ROOT, dict.fromkeys(recipe.needs, "0123")))
+    return key_of(recipe.name, inputs_of(recipe, [PROJECT], dict.fromkeys(recipe.needs, "0123")))
 
 
 def key_of_build(module: Any) -> str:
@@ -197,7 +197,7 @@ def test_how_commands_are_run_and_told_of_does_not_count(load: Load) -> None:
             bench.run(toolchain().command)
             run(["true"])
         """)
-    found = inputs_of(Recipe("made", "", module.build), ROOT, {})
+    found = inputs_of(Recipe("made", "", module.build), [PROJECT], {})
     assert list(found) == ["code:build"]
 
 
@@ -206,7 +206,7 @@ def test_what_a_build_asks_of_the_engine_counts(load: Load) -> None:
         def build(bench):
             bench.workshop.engine.import_root(bench.run, bench.out, bench.image)
         """)
-    found = inputs_of(Recipe("made", "", module.build), ROOT, {})
+    found = inputs_of(Recipe("made", "", module.build), [PROJECT], {})
     assert set(found) == {"code:build", "code:Engine.import_root"}
 
 
@@ -265,11 +265,11 @@ def test_where_following_ends_is_named_as_it_is() -> None:
 SHOW_KEYS = """
 from pathlib import Path
 from meshproof import supply
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.supply.catalogue import recipes
 from meshproof.supply.workshop import Workshop
-assert Path.cwd() == ROOT
-shop = Workshop(recipes(), root=ROOT, cache=Path("cache"))
+assert Path.cwd() == PROJECT
+shop = Workshop(recipes(), root=PROJECT, cache=Path("cache"))
 print(*(f"{name} {shop.key(name)}" for name in shop.recipes), sep="\\n")
 """
 
@@ -277,10 +277,10 @@ print(*(f"{name} {shop.key(name)}" for name in shop.recipes), sep="\\n")
 def test_keys_are_the_same_in_each_process_and_in_each_checkout(tmp_path: Path) -> None:
     elsewhere = tmp_path / "checkout"
     for folder in ("features", "meshproof", "supply", "images"):
-        shutil.copytree(ROOT / folder, elsewhere / folder)
-    shutil.copy2(ROOT / "pyproject.toml", elsewhere)
+        shutil.copytree(PROJECT / folder, elsewhere / folder)
+    shutil.copy2(PROJECT / "pyproject.toml", elsewhere)
     printed = []
-    for number, checkout in enumerate((ROOT, elsewhere, elsewhere)):
+    for number, checkout in enumerate((PROJECT, elsewhere, elsewhere)):
         home = str(tmp_path / f"home-{number}")
         env = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONHASHSEED": str(number)}
         done = subprocess.run(

@@ -12,7 +12,7 @@ from pytest_bdd.scenario import make_python_name
 from meshproof.analysis.weakening import Weakening
 from meshproof.cli import cli
 from meshproof.errors import UsageFailure
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.signoff.comparison import compare, facts, renames
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
@@ -382,11 +382,11 @@ def test_the_rows_of_an_outline_keep_their_values() -> None:
 
 
 def test_every_name_that_is_committed_leads_to_a_scenario() -> None:
-    names = renames(ROOT / "features")
+    names = renames(PROJECT / "features")
     there = {
-        f"features/{file.relative_to(ROOT / 'features').parent}/test_{file.stem}.py"
+        f"features/{file.relative_to(PROJECT / 'features').parent}/test_{file.stem}.py"
         f"::test_{make_python_name(scenario.name)}"
-        for file in (ROOT / "features" / "voting").glob("*.feature")
+        for file in (PROJECT / "features" / "voting").glob("*.feature")
         for scenario in FeatureParser(str(file.parent), file.name).parse().scenarios.values()
     }
     assert len(set(names.values())) == len(names) > 0

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from steps.voting.cookie_corpus import (
     KINDS,
     OTHER_HEADER,
@@ -25,11 +25,11 @@ from steps.voting.cookie_corpus import (
     summary,
 )
 
-sys.path.insert(0, str(ROOT / "images" / "voting"))
+sys.path.insert(0, str(PROJECT / "images" / "voting"))
 
 from voting.inputs import check_cookies
 
-ROUTES = ROOT / "manifests" / "voting" / "istio" / "step-3-add-routing-for-2.0-components.yaml"
+ROUTES = PROJECT / "manifests" / "voting" / "istio" / "step-3-add-routing-for-2.0-components.yaml"
 #: As many of each as the scenario of C3 sends.
 EACH = 15
 #: The flag, each letter as it is or percent-encoded.

@@ -21,7 +21,7 @@ from tests.suites import EXPECTATIONS, IDS, SECTIONS
 @pytest.fixture
 def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Writes the table of the pyproject.toml that is read."""
-    monkeypatch.setattr(registry, "ROOT", tmp_path)
+    monkeypatch.setattr(registry, "PROJECT", tmp_path)
 
     def write(lines: str) -> None:
         (tmp_path / "pyproject.toml").write_text(f"[tool.meshproof]\n{lines}\n")
@@ -107,7 +107,8 @@ def test_any_change_of_a_folder_changes_its_digest(tmp_path: Path) -> None:
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one commit, taken for the suite's own."""
-    monkeypatch.setattr(coverage, "ROOT", tmp_path)
+    for name in ("DATA", "PROJECT"):
+        monkeypatch.setattr(coverage, name, tmp_path)
     (tmp_path / "a").write_text("a")
     for words in (["init", "-q"], ["add", "a"], ["commit", "-qm", "Begin"]):
         run(["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *words])
@@ -124,7 +125,8 @@ def test_what_differs_from_the_commit_is_said(checkout: Path) -> None:
 def test_a_copy_that_is_no_checkout_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(coverage, "ROOT", tmp_path)
+    for name in ("DATA", "PROJECT"):
+        monkeypatch.setattr(coverage, name, tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert provenance(tmp_path, tree_digest(tmp_path))["meshproof"].endswith(
         "this is no checkout of its repository"
@@ -133,3 +135,12 @@ def test_a_copy_that_is_no_checkout_says_so(
     assert provenance(tmp_path, tree_digest(tmp_path))["meshproof"].endswith(
         "commit unknown: git is not there"
     )
+
+
+def test_of_another_project_its_commit_is_said_and_the_librarys_version(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coverage, "DATA", checkout / "installed")
+    said = provenance(checkout, tree_digest(checkout))
+    assert said["meshproof"] == __version__
+    assert re.fullmatch(rf"{checkout.name}, commit [0-9a-f]{{40}}", said["project"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshproof.documents import read_all
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.suite.deviations import described, deviations_of
 from meshproof.suite.model import Deviation
 from meshproof.suite.stages import applied_files
@@ -76,7 +76,7 @@ def test_every_file_that_is_applied_is_the_tutorials_or_in_the_list() -> None:
 def test_kinds_that_the_tutorial_does_not_have_are_in_files_of_their_own() -> None:
     for file in PUBLISHED:
         kinds = {
-            one["kind"] for one in read_all((ROOT / "manifests" / "voting" / file).read_text())
+            one["kind"] for one in read_all((PROJECT / "manifests" / "voting" / file).read_text())
         }
         assert not kinds & {"AuthorizationPolicy", "ServiceAccount"}, file
 

@@ -14,7 +14,7 @@ from pytest_bdd.parser import FeatureParser
 
 from meshproof.environment.options import Options, option_flags
 from meshproof.errors import ExitCode
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.suite.made import DOCUMENTS as MADE_DOCUMENTS
 from meshproof.suite.made import made, tables
 from meshproof.suite.model import Expectation
@@ -22,8 +22,8 @@ from meshproof.supply.recipe import Recipe
 from meshproof.waiting import TIMEOUTS, Timeout
 from tests.suites import EXPECTATIONS, IDS
 
-DOCS = ROOT / "docs"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+DOCS = PROJECT / "docs"
+DOCUMENTS = sorted([*PROJECT.glob("*.md"), *DOCS.rglob("*.md")])
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
 #: Where a cell ends: at a bar, unless it is escaped.
@@ -39,7 +39,7 @@ Row = Sequence[str]
 
 
 def relative(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
+    return path.relative_to(PROJECT).as_posix()
 
 
 @cache
@@ -78,7 +78,7 @@ def shown(default: Any) -> str:
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, Path):
-        return f"`{relative(ROOT / default)}`"
+        return f"`{relative(PROJECT / default)}`"
     return f"`{default}`"
 
 
@@ -86,7 +86,7 @@ def shown(default: Any) -> str:
 def scenarios(*, findings: bool = False) -> Mapping[str, tuple[str, ...]]:
     """The names of the scenarios that prove each expectation, or of the findings about it."""
     names: dict[str, tuple[str, ...]] = dict.fromkeys(IDS, ())
-    for file in sorted((ROOT / "features").rglob("*.feature")):
+    for file in sorted((PROJECT / "features").rglob("*.feature")):
         feature = FeatureParser(str(file.parent), file.name).parse()
         for scenario in feature.scenarios.values():
             examples = {tag for examples in scenario.examples for tag in examples.tags}
@@ -125,12 +125,12 @@ def test_every_option_is_in_the_readme(name: str) -> None:
     default = Options.model_fields[name].default
     switch = {True: "on", False: "off"}
     wanted = switch[default] if isinstance(default, bool) else shown(default)
-    assert [row[1] for row in rows_of(ROOT / "README.md", f"`{option_flags(name)}`")] == [wanted]
+    assert [row[1] for row in rows_of(PROJECT / "README.md", f"`{option_flags(name)}`")] == [wanted]
 
 
 def test_no_option_is_documented_that_is_not_there() -> None:
     known = {f"`{option_flags(name)}`" for name in Options.model_fields}
-    for document in (ROOT / "README.md", DOCS / "options.md"):
+    for document in (PROJECT / "README.md", DOCS / "options.md"):
         # A row of two cells is of a table of something else.
         listed = {row[0] for row in rows(document) if row[0].startswith("`--") and len(row) > 2}
         assert listed - known == set()
@@ -141,7 +141,7 @@ def test_every_exit_code_is_documented(code: ExitCode) -> None:
     assert [row[1] for row in rows_of(DOCS / "exit-codes.md", str(code.value))] == [
         f"`{code.name}`"
     ]
-    assert len(rows_of(ROOT / "README.md", str(code.value))) == 1
+    assert len(rows_of(PROJECT / "README.md", str(code.value))) == 1
 
 
 def test_the_documents_hold_exactly_the_specified_ids() -> None:
@@ -203,11 +203,11 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_files_that_are_named_are_there(document: Path) -> None:
-    below = ("docs/", "features/", "fixtures/", "images/", "manifests/", "meshproof/", "steps/",
+    below = ("docs/", "features/", "images/", "manifests/", "meshproof/", "steps/",
              "supply/", "tests/")  # fmt: skip
     for name in CODE.findall(prose(document)):
         if name.startswith(below) and " " not in name:
-            assert (ROOT / name.partition("::")[0]).exists(), name
+            assert (PROJECT / name.partition("::")[0]).exists(), name
 
 
 def test_recipes_that_are_named_are_there(recipes: Mapping[str, Recipe]) -> None:

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from meshproof.analysis.weakening import Weakening
 from meshproof.errors import UsageFailure
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.signoff.document import SignOff, contradictions, parse, read, schema, schema_text
 from meshproof.signoff.pages import page, summary, unseen_in_short
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
@@ -37,7 +37,7 @@ def document(*outcomes: Outcome) -> dict[str, Any]:
 
 
 def test_the_committed_schema_is_that_of_the_models() -> None:
-    assert (ROOT / "docs" / "signoff.schema.json").read_text() == schema_text()
+    assert (PROJECT / "docs" / "signoff.schema.json").read_text() == schema_text()
 
 
 def test_every_field_of_the_document_is_required_that_its_first_version_had() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.signoff.attestation import PAYLOAD_TYPE
 from meshproof.signoff.envelope import read, seal
 from meshproof.signoff.keys import generate, read_private, read_public
@@ -23,7 +23,7 @@ PAYLOADS = (b'{"_type": "https://in-toto.io/Statement/v1"}', b"", bytes(range(25
 @pytest.fixture
 def other(users_cache: Path) -> Path:
     """The other implementation, built from its Go module once."""
-    shop = Workshop({"dsse": recipes()["dsse"]}, root=ROOT, cache=users_cache)
+    shop = Workshop({"dsse": recipes()["dsse"]}, root=PROJECT, cache=users_cache)
     shop.provide("dsse")
     return shop.folder("dsse") / "bin" / "dsse"
 

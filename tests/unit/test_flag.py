@@ -15,10 +15,10 @@ from meshproof.flag import (
     wrongly_kept,
     wrongly_set,
 )
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from steps.voting.cookie_corpus import KINDS, Headers, headers
 
-sys.path.insert(0, str(ROOT / "images" / "voting"))
+sys.path.insert(0, str(PROJECT / "images" / "voting"))
 
 from voting.inputs import flag_is_set
 

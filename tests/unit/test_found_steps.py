@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import conftest
-from meshproof.paths import ROOT
-from steps.catalogue import all_steps
-from steps.found import of_suites
+from meshproof.paths import PROJECT
+from meshproof.plugin import MODULES
+from meshproof.plugin.found import of_suites
+from meshproof.steps.catalogue import all_steps
 
 STEP = "from pytest_bdd import given\n"
 
@@ -35,13 +35,13 @@ def test_two_modules_that_import_each_other_are_both_found(tmp_path: Path) -> No
 
 
 def test_every_module_of_the_vocabulary_is_a_plugin_once() -> None:
-    modules = {f"steps.{step.module.removesuffix('.py').replace('/', '.')}" for step in all_steps()}
-    plugins = [name for name in conftest.pytest_plugins if name.startswith("steps.")]
-    assert sorted(plugins) == sorted(modules)
+    modules = {step.module.removesuffix(".py").replace("/", ".") for step in all_steps()}
+    plugins = [*MODULES, *of_suites(PROJECT / "steps")]
+    assert sorted(name for name in plugins if ".steps." in f".{name}") == sorted(modules)
 
 
-def test_the_root_names_no_suite() -> None:
-    text = (ROOT / "conftest.py").read_text()
-    folders = {file.parent.name for file in (ROOT / "steps").glob("*/*.py")}
+def test_the_plugin_names_no_suite() -> None:
+    text = (PROJECT / "meshproof" / "plugin" / "__init__.py").read_text()
+    folders = {file.parent.name for file in (PROJECT / "steps").glob("*/*.py")}
     assert folders
     assert not [name for name in folders if f"steps.{name}" in text]

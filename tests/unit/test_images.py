@@ -26,7 +26,7 @@ from meshproof.environment.environment import Environment, deviations_told
 from meshproof.environment.images import listed_images, push_images
 from meshproof.environment.options import read_options
 from meshproof.errors import EnvironmentBroken, ExitCode, UsageFailure
-from meshproof.paths import ROOT, cache_dir
+from meshproof.paths import PROJECT, cache_dir
 from meshproof.probes import scratch_namespace
 from meshproof.probes.non_mesh_client import CLIENT
 from meshproof.probes.scratch_namespace import make_pod
@@ -98,7 +98,7 @@ def test_pods_name_the_secret_beside_those_that_they_name_already() -> None:
 
 def test_no_manifest_that_is_applied_keeps_a_name_that_the_registry_has_not() -> None:
     asked = set()
-    for file in (ROOT / "manifests").rglob("*.yaml"):
+    for file in (PROJECT / "manifests").rglob("*.yaml"):
         if file.parent.name in ("kind", "mesh", "breakages") or "bookinfo" in file.parts:
             continue
         asked |= image_names(ALL.exchanged(read_all(file.read_text())))
@@ -374,7 +374,7 @@ class Engine:
 
 
 def shop_with(engine: Engine | None, known: dict[str, Recipe], cache: Path) -> Workshop:
-    return Workshop(known, root=ROOT, cache=cache, engine=cast("Any", engine),
+    return Workshop(known, root=PROJECT, cache=cache, engine=cast("Any", engine),
                     progress=Progress(lambda _: None))  # fmt: skip
 
 

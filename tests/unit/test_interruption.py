@@ -17,7 +17,7 @@ import pytest
 
 from meshproof.errors import EnvironmentBroken, ExitCode
 from meshproof.interruption import Interrupted, Interruption, interruption
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.waiting import Timeout, converge
 from tests.tox_runs import acceptance
 
@@ -140,13 +140,21 @@ def _():
     with ThreadPoolExecutor() as pool:
         pool.submit(run, COMMAND, timeout=300).result()
 """
+#: What `meshproof run` does in a project; this suite is in none, and chooses its plugins itself.
+ENTRY = "entry.py"
+RUN = """\
+import sys
+from meshproof.plugin.main import run_and_exit
+run_and_exit(sys.argv[1:])
+"""
 PLUGINS = """\
 pytest_plugins = [
-    "fixtures.options", "fixtures.run_folder", "fixtures.scenarios", "fixtures.quick",
-    "fixtures.outcomes", "fixtures.run_progress", "fixtures.reporting",
-    "fixtures.allure_results", "fixtures.environment", "fixtures.evidence", "fixtures.tutorial",
-    "fixtures.sampling", "fixtures.breakages", "fixtures.lanes", "fixtures.interruption",
-    "tests.no_environment",
+    "meshproof.plugin.options", "meshproof.plugin.run_folder", "meshproof.plugin.scenarios",
+    "meshproof.plugin.quick", "meshproof.plugin.outcomes", "meshproof.plugin.run_progress",
+    "meshproof.plugin.reporting", "meshproof.plugin.allure_results",
+    "meshproof.plugin.environment", "meshproof.plugin.evidence", "meshproof.plugin.tutorial",
+    "meshproof.plugin.sampling", "meshproof.plugin.breakages", "meshproof.plugin.lanes",
+    "meshproof.plugin.interruption", "tests.no_environment",
 ]
 """
 SETTINGS = """\
@@ -202,11 +210,11 @@ class Suite:
     ) -> Run:
         typed = ["features", "-k", scenario, "--no-allure-report", *more]
         process = subprocess.Popen(
-            [*(by or [sys.executable, str(ROOT / "acceptance.py")]), *typed],
+            [*(by or [sys.executable, ENTRY]), *typed],
             cwd=self.root,
             env={
                 **{k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")},
-                "PYTHONPATH": f"{ROOT}{os.pathsep}{self.root}",
+                "PYTHONPATH": f"{PROJECT}{os.pathsep}{self.root}",
                 "MESHPROOF_STATE": str(self.root / "state"),
                 "PUT_BACK": str(put_back),
             },
@@ -251,6 +259,7 @@ def suite(tmp_path: Path) -> Iterator[Suite]:
         CONFTEST.replace("from fixtures_of_the_suite import *\n", PLUGINS)
     )
     (tmp_path / "pytest.ini").write_text(SETTINGS)
+    (tmp_path / ENTRY).write_text(RUN)
     made = Suite(tmp_path)
     yield made
     for process in made.started:
@@ -366,8 +375,8 @@ def test_nobody_reads_what_a_run_says_when_its_terminal_is_gone(suite: Suite) ->
 
 def tox(suite: Suite) -> list[str]:
     """The command of the README, on this suite and with the packages that the tests run with."""
-    settings = (ROOT / "tox.ini").read_text()
-    (suite.root / "tox.ini").write_text(settings.replace("acceptance.py", f"{ROOT}/acceptance.py"))
+    settings = (PROJECT / "tox.ini").read_text()
+    (suite.root / "tox.ini").write_text(settings.replace("meshproof run", f"python {ENTRY}"))
     return acceptance()
 
 
@@ -433,7 +442,7 @@ def test_a_parent_that_ends_by_and_by_is_one_interrupt_and_no_reader(
     started.write_text(STARTED)
     subprocess.run(
         [sys.executable, "-c", STARTER, str(later), started, taken_down],
-        check=True, timeout=AT_MOST, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True, timeout=AT_MOST, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)},
     )  # fmt: skip
     converge(taken_down.exists, until=bool, what="it was taken down", timeout=SOON)
 

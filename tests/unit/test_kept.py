@@ -84,8 +84,8 @@ def test_what_was_built_is_listed_with_its_size_its_use_and_who_names_it(machine
     one.provide("kind", "istio")
     two.provide("kind")
     istio, kind = kept(machine.cache, None)
-    assert sorted(kind.checkouts) == [one.root, two.root]
-    assert (istio.name, istio.key, istio.checkouts) == ("istio", one.key("istio"), (one.root,))
+    assert sorted(kind.checkouts) == [one.project, two.project]
+    assert (istio.name, istio.key, istio.checkouts) == ("istio", one.key("istio"), (one.project,))
     assert kind.size > len("ten bytes.")
     assert kind.used is not None and begun < kind.used
     assert str(kind) == one.folder("kind").name

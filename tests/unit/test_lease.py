@@ -14,9 +14,7 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-import fixtures.environment
-from fixtures.environment import BringUp
-from fixtures.scenarios import SUITES
+import meshproof.plugin.environment
 from meshproof.cluster.cluster import RUN, RUN_VARIABLE, TUTORIAL, Cluster, Owner, new_owner
 from meshproof.cluster.lease import ANY_HOST, DURATION, Leases, holder_of, living, of_namespace
 from meshproof.environment import bring_up as bringing
@@ -27,6 +25,8 @@ from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.way_in import Occupant
+from meshproof.plugin.environment import BringUp
+from meshproof.plugin.scenarios import SUITES
 from meshproof.probes.inventory import Item
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
@@ -245,9 +245,9 @@ def bring_up(namespace: str, lanes: int = 0) -> BringUp:
 
 @pytest.fixture
 def taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fixtures.environment, "take_over", lambda cluster: None)
-    monkeypatch.setattr(fixtures.environment, "namespaces_of", lambda cluster, name: [name])
-    monkeypatch.setattr(fixtures.environment, "occupants_of", lambda *_: [])
+    monkeypatch.setattr(meshproof.plugin.environment, "take_over", lambda cluster: None)
+    monkeypatch.setattr(meshproof.plugin.environment, "namespaces_of", lambda cluster, name: [name])
+    monkeypatch.setattr(meshproof.plugin.environment, "occupants_of", lambda *_: [])
     monkeypatch.setenv(RUN_VARIABLE, "")
 
 
@@ -291,7 +291,9 @@ def test_the_second_run_begins_with_a_host_of_its_own(cluster: Cluster) -> None:
 def test_the_second_run_with_lanes_waits_at_once(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fixtures.environment, "WAY_IN_FREE", Timeout("way-in-free", 0.1, 0.01, "-"))
+    monkeypatch.setattr(
+        meshproof.plugin.environment, "WAY_IN_FREE", Timeout("way-in-free", 0.1, 0.01, "-")
+    )
     bring_up("voting")._claim(cluster)
     with pytest.raises(NotConverged, match="the way in for any host is free"):
         bring_up("voting-b", lanes=2)._claim(cluster)
@@ -304,7 +306,7 @@ LEFT = Occupant("voting", "voting-app-gateway", owned=True)
 def test_a_gateway_for_any_host_that_no_run_has_is_named_where_it_is_in_the_way(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fixtures.environment, "occupants_of", lambda *_: [LEFT])
+    monkeypatch.setattr(meshproof.plugin.environment, "occupants_of", lambda *_: [LEFT])
     beside = bring_up("voting-b")
     beside._claim(cluster)
     assert beside.lanes == [Lane("voting-b", "voting-b.localhost")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.supply.catalogue import recipes
 from meshproof.supply.workshop import Workshop
 
@@ -25,16 +25,16 @@ def files() -> tuple[str, ...]:
     """Every file of the repository that is tracked or would be, relative to its root."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
+        cwd=PROJECT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split("\0")
-    return tuple(name for name in sorted(set(listed)) if name and (ROOT / name).is_file())
+    return tuple(name for name in sorted(set(listed)) if name and (PROJECT / name).is_file())
 
 
 def is_shell(name: str) -> bool:
-    with (ROOT / name).open("rb") as file:
+    with (PROJECT / name).open("rb") as file:
         return SHELL.match(file.readline()) is not None
 
 
@@ -61,7 +61,7 @@ def test_lint(linter: str) -> None:
 
 def test_actionlint(users_cache: Path) -> None:
     """It comes from its Go module, so it is built, once, by its recipe."""
-    shop = Workshop({"actionlint": recipes()["actionlint"]}, root=ROOT, cache=users_cache)
+    shop = Workshop({"actionlint": recipes()["actionlint"]}, root=PROJECT, cache=users_cache)
     shop.provide("actionlint")
     program = shop.folder("actionlint") / "bin" / "actionlint"
     workflows = named(".github/workflows/*.y*ml")
@@ -72,7 +72,7 @@ def test_actionlint(users_cache: Path) -> None:
 def lint(program: str, *arguments: str) -> None:
     done = subprocess.run(
         [TOOLS / program, *arguments],
-        cwd=ROOT,
+        cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -90,7 +90,7 @@ def test_every_kind_of_file_is_found() -> None:
 
 
 def test_mypy_reads_all_python_below_the_root_strictly() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["mypy"]
     assert settings["files"] == ["."]
     assert settings["strict"] is True
     assert not {"exclude", "ignore_errors", "disable_error_code"} & set(settings)

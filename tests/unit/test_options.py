@@ -14,7 +14,7 @@ from meshproof.signoff.keys import generate
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The pyproject.toml of a checkout, with nothing of ours in it yet."""
-    monkeypatch.setattr(options, "ROOT", tmp_path)
+    monkeypatch.setattr(options, "PROJECT", tmp_path)
     return tmp_path / "pyproject.toml"
 
 

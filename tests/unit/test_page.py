@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.probes.page import Page, parse_page, problem_of
 
-sys.path.insert(0, str(ROOT / "images" / "voting"))
+sys.path.insert(0, str(PROJECT / "images" / "voting"))
 
 from voting.analytics_client import Report
 from voting.counts import Counts, share_text, simple_text

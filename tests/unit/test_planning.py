@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.environment import LANE_INPUT
-from fixtures.lanes import Lanes, LaneScheduling
-from fixtures.planning import Plan, Turn, Work
+from meshproof.plugin.environment import LANE_INPUT
+from meshproof.plugin.lanes import Lanes, LaneScheduling
+from meshproof.plugin.planning import Plan, Turn, Work
 
 
 def scenario(name: str, seconds: float = 1.0, **settings: Any) -> Work:

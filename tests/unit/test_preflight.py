@@ -12,16 +12,16 @@ from typing import Any, cast
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from fixtures import preflight as fixtures_module
-from fixtures.outcomes import UNSEEN
-from fixtures.preflight import require_seen, why_skipped
-from fixtures.scenarios import OTHER_TAGS
 from meshproof.cluster.cluster import Cluster
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.access_log import FIELDS
 from meshproof.mesh.capabilities import MEANINGS, Capability
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
+from meshproof.plugin import preflight as fixtures_module
+from meshproof.plugin.outcomes import UNSEEN
+from meshproof.plugin.preflight import require_seen, why_skipped
+from meshproof.plugin.scenarios import OTHER_TAGS
 from meshproof.probes import preflight as module
 from meshproof.probes.calls import Answer, Call
 from meshproof.probes.preflight import (
@@ -391,7 +391,7 @@ def pytest_collection_finish(session):
     from pytest_bdd.scenario import find_fixturedefs_for_step
     from pytest_bdd.steps import step_function_context_registry as contexts
 
-    from fixtures.scenarios import is_scenario, needs_of, scenario_of
+    from meshproof.plugin.scenarios import is_scenario, needs_of, scenario_of
 
     told = {}
     manager = session._fixturemanager
@@ -425,8 +425,8 @@ def test_scenarios_carry_the_tags_of_what_their_steps_read_and_no_others(
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "features", "--collect-only", "-q", "-p", "tells_needs",
          "-p", "no:cacheprovider"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"},
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{PROJECT}"},
         capture_output=True,
         text=True,
         timeout=120,
@@ -446,7 +446,10 @@ def test_scenarios_carry_the_tags_of_what_their_steps_read_and_no_others(
 
 
 def test_steps_come_by_what_they_read_through_those_fixtures_alone() -> None:
-    for file in [*(ROOT / "steps").glob("*.py"), *(ROOT / "fixtures").glob("*.py")]:
+    for file in [
+        *(PROJECT / "meshproof" / "steps").glob("*.py"),
+        *(PROJECT / "meshproof" / "plugin").glob("*.py"),
+    ]:
         text = file.read_text()
         if file.name == "preflight.py":
             continue

@@ -16,11 +16,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from pytest_bdd.parser import FeatureParser
 
-from fixtures.planning import Turn, Work, work_of
-from fixtures.quick import why_left_out
-from fixtures.scenarios import LEFT_OUT, LONG
 from meshproof.errors import ExitCode
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
+from meshproof.plugin.planning import Turn, Work, work_of
+from meshproof.plugin.quick import why_left_out
+from meshproof.plugin.scenarios import LEFT_OUT, LONG
 from meshproof.signoff.allure_report import RESULTS
 from meshproof.signoff.document import read
 from tests.suites import BREAKAGES, IDS
@@ -38,7 +38,7 @@ SOME_LEFT_OUT = {
 
 def tagged() -> Iterator[tuple[str, frozenset[str]]]:
     """Each scenario of the features with its tags; an outline once for each of its examples."""
-    for file in sorted((ROOT / "features").rglob("*.feature")):
+    for file in sorted((PROJECT / "features").rglob("*.feature")):
         feature = FeatureParser(str(file.parent), file.name).parse()
         for scenario in feature.scenarios.values():
             own = feature.tags | scenario.tags
@@ -126,11 +126,13 @@ from pytest_bdd import given, then
 from steps.voting.views import View
 
 pytest_plugins = [
-    "fixtures.options", "fixtures.run_folder", "fixtures.scenarios", "fixtures.quick",
-    "fixtures.outcomes", "fixtures.run_progress", "fixtures.reporting",
-    "fixtures.allure_results", "fixtures.environment", "fixtures.evidence", "fixtures.tutorial",
-    "fixtures.sampling", "fixtures.breakages", "fixtures.lanes", "fixtures.traces",
-    "steps.strength", "steps.voting.shares", "steps.voting.flag",
+    "meshproof.plugin.options", "meshproof.plugin.run_folder", "meshproof.plugin.scenarios",
+    "meshproof.plugin.quick", "meshproof.plugin.outcomes", "meshproof.plugin.run_progress",
+    "meshproof.plugin.reporting", "meshproof.plugin.allure_results",
+    "meshproof.plugin.environment", "meshproof.plugin.evidence", "meshproof.plugin.tutorial",
+    "meshproof.plugin.sampling", "meshproof.plugin.breakages", "meshproof.plugin.lanes",
+    "meshproof.plugin.traces", "meshproof.steps.strength", "steps.voting.shares",
+    "steps.voting.flag",
 ]
 VIEW = View(0.0, 0.0, 200, "a pod", "1.1", (0, 0), app="2.0")
 
@@ -140,7 +142,7 @@ def beside(options):
 
 
 def make(self):
-    from fixtures.environment import Ground
+    from meshproof.plugin.environment import Ground
 
     beside(self.options).write_text(f"asked what is left: {self.asked_what_is_left}")
     return Ground()
@@ -162,7 +164,7 @@ def evenly(ingress, test):
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure():
     from steps.voting import samples
-    from fixtures.environment import BringUp
+    from meshproof.plugin.environment import BringUp
 
     BringUp._make = make
     samples.sample_at_once, samples.sample_evenly = at_once, evenly
@@ -204,9 +206,9 @@ filterwarnings = error
 #: Several runs in one process: most of a run's time is spent on imports.
 DRIVER = """
 import json, sys
-import acceptance
+from meshproof.plugin.main import main
 runs = json.load(open(sys.argv[1]))
-json.dump({name: acceptance.main(run) for name, run in runs.items()}, open(sys.argv[2], "w"))
+json.dump({name: main(run) for name, run in runs.items()}, open(sys.argv[2], "w"))
 """
 BREAKAGE = str(BREAKAGES / "d3-two-app-pods.yaml")
 LEFT_BEHIND = str(BREAKAGES / "a3-priority-class.yaml")
@@ -219,7 +221,8 @@ RUNS = {
     "nothing left in lanes": ["features", "-n2", "--quick", "-m", "A1"],
     "nothing less": ["features", "-n0", "--quick", "-m", "C1 and not A1"],
     "breakage": ["features", BREAKAGE, "-n0", "--quick"],
-    "breakage alone": [LEFT_BEHIND, "-n0"],
+    # Of no folder here: nothing but its own argument leads to the settings of this one.
+    "breakage alone": [LEFT_BEHIND, "-n0", "-p", "conftest"],
 }
 LONG_NODE = "features/test_deploy.py::test_it_takes_long"
 KINDS = ["a leak of 1 % to be noticed", "an even split to be told from 90/10"]
@@ -280,7 +283,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, "runs.json", "codes.json"],
         cwd=root,
-        env={**environment, "PYTHONPATH": str(ROOT), "MESHPROOF_STATE": str(root / "state")},
+        env={**environment, "PYTHONPATH": str(PROJECT), "MESHPROOF_STATE": str(root / "state")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -22,7 +22,7 @@ def build_otherwise(bench: Workbench) -> None:
 
 
 def key(recipe: Recipe, root: Path, needed: str = "0123") -> str:
-    return key_of(recipe.name, inputs_of(recipe, root, dict.fromkeys(recipe.needs, needed)))
+    return key_of(recipe.name, inputs_of(recipe, [root], dict.fromkeys(recipe.needs, needed)))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import yaml
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import owned
 from meshproof.errors import PromiseBroken
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.probes import certificates as module
 from meshproof.probes.certificates import (
     OpenConnection,
@@ -169,7 +169,7 @@ def test_a_new_connection_is_asked_once(tmp_path: Path) -> None:
 
 
 def test_only_the_lifetime_is_not_istios_own_where_renewal_is_watched() -> None:
-    text = (ROOT / "manifests" / "voting" / "kubernetes" / "renewal.yaml").read_text()
+    text = (PROJECT / "manifests" / "voting" / "kubernetes" / "renewal.yaml").read_text()
     documents = list(yaml.safe_load_all(text))
     assert all(owned(document) for document in documents)
     deployments = [document for document in documents if document["kind"] == "Deployment"]

@@ -15,9 +15,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from fixtures.outcomes import outcome_of, told_of
-from fixtures.reporting import WRITTEN, claim_folder, prepare_folder, runs_features
-from fixtures.scenarios import ScenarioItem, place_of_section, stages_followed, stages_named
 from meshproof.analysis.observation import Observation
 from meshproof.errors import (
     EnvironmentBroken,
@@ -26,7 +23,10 @@ from meshproof.errors import (
     PromiseBroken,
     UsageFailure,
 )
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
+from meshproof.plugin.outcomes import outcome_of, told_of
+from meshproof.plugin.reporting import WRITTEN, claim_folder, prepare_folder, runs_features
+from meshproof.plugin.scenarios import ScenarioItem, place_of_section, stages_followed, stages_named
 from meshproof.probes.page import WrongPage
 from meshproof.process import CommandFailed, Completed
 from meshproof.signoff.allure_report import EXPECTATION_LABEL, HISTORY, REPORT, RESULTS, cases
@@ -391,8 +391,9 @@ from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.signoff.evidence import Evidence
 
 pytest_plugins = [
-    "fixtures.options", "fixtures.scenarios", "fixtures.outcomes", "fixtures.reporting",
-    "fixtures.allure_results", "fixtures.evidence",
+    "meshproof.plugin.options", "meshproof.plugin.scenarios", "meshproof.plugin.outcomes",
+    "meshproof.plugin.reporting", "meshproof.plugin.allure_results",
+    "meshproof.plugin.evidence",
 ]
 
 
@@ -498,9 +499,9 @@ filterwarnings = error
 #: Several runs in one process: most of a run's time is spent on imports.
 DRIVER = """
 import json, sys
-import acceptance
+from meshproof.plugin.main import main
 runs = json.load(open(sys.argv[1]))
-json.dump({name: acceptance.main(run) for name, run in runs.items()}, open(sys.argv[2], "w"))
+json.dump({name: main(run) for name, run in runs.items()}, open(sys.argv[2], "w"))
 """
 #: Each run's own arguments.
 RUNS = {
@@ -582,7 +583,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, "runs.json", "codes.json"],
         cwd=root,
-        env={**environment, "PYTHONPATH": str(ROOT), "MESHPROOF_STATE": str(root / "state")},
+        env={**environment, "PYTHONPATH": str(PROJECT), "MESHPROOF_STATE": str(root / "state")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -748,7 +749,7 @@ def test_a_run_with_a_key_is_signed_when_all_is_written(ran: dict[str, Ran]) -> 
     green = ran["green"]
     root = green.reports.parents[1]
     key = read_public(root / "key.pub")
-    found = verify(green.reports, key, {"voting": ROOT / "manifests" / "voting"})
+    found = verify(green.reports, key, {"voting": PROJECT / "manifests" / "voting"})
     assert not found.differences
     assert f"Compared with {green.reports}: 4 reports, 2 files of evidence." in found.looked_at
     output = (root / "output.txt").read_text()

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 
-PAGE = ROOT / "docs" / "architecture.md"
-LIBRARY = ROOT / "meshproof"
-COMMAND = "cli.py"
+PAGE = PROJECT / "docs" / "architecture.md"
+LIBRARY = PROJECT / "meshproof"
+COMMAND, AS_MODULE = "cli.py", "__main__.py"
+#: What gives the library to pytest.
+OF_PYTEST = {"plugin", "steps"}
 #: What lies in no folder, but for the command.
 COMMON = ""
 
@@ -26,7 +28,9 @@ def rooms() -> list[str]:
 
 def room_of(path: str) -> str:
     """The room of a path below the library."""
-    return path if path == COMMAND else path.partition("/")[0] if "/" in path else COMMON
+    if path in (COMMAND, AS_MODULE):
+        return COMMAND
+    return path.partition("/")[0] if "/" in path else COMMON
 
 
 def imported(file: Path) -> Iterator[str]:
@@ -73,8 +77,16 @@ def test_no_room_uses_one_below_it() -> None:
 
 
 @pytest.mark.parametrize("file", files(), ids=name_of)
-def test_the_library_knows_nothing_of_pytest_and_of_who_uses_it(file: Path) -> None:
-    foreign = {"pytest", "pytest_bdd", "allure", "fixtures", "steps", "tests", "conftest"}
+def test_no_project_and_no_test_is_known(file: Path) -> None:
+    foreign = {"steps", "features", "tests", "benchmarks", "conftest"}
+    assert not foreign & {module.split(".")[0] for module in imported(file)}
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in files() if room_of(name_of(file)) not in OF_PYTEST], ids=name_of
+)
+def test_the_library_knows_nothing_of_pytest(file: Path) -> None:
+    foreign = {"pytest", "pytest_bdd", "allure"}
     assert not foreign & {module.split(".")[0] for module in imported(file)}
 
 

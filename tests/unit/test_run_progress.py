@@ -15,8 +15,8 @@ from typing import cast
 
 import pytest
 
-from fixtures.run_progress import REASON_LENGTH, ending_of, reason_of
-from meshproof.paths import ROOT, state_dir
+from meshproof.paths import PROJECT, state_dir
+from meshproof.plugin.run_progress import REASON_LENGTH, ending_of, reason_of
 from meshproof.run.durations import Durations
 from meshproof.run.overview import Ending
 
@@ -46,7 +46,7 @@ Feature: Ways to end
 """
 MODULE = 'from pytest_bdd import scenarios\n\nscenarios("deploy.feature")\n'
 UNIT = "def test_one():\n    pass\n\n\ndef test_two():\n    pass\n"
-#: As fixtures/reporting.py does it, for one process and for lanes.
+#: As meshproof/plugin/reporting.py does it, for one process and for lanes.
 CONFTEST = """\
 import os
 import tempfile
@@ -55,7 +55,7 @@ from pathlib import Path
 import pytest
 from pytest_bdd import given, then
 
-from fixtures.run_progress import LANE, RunProgress, tell_lane
+from meshproof.plugin.run_progress import LANE, RunProgress, tell_lane
 from meshproof.run.lane_progress import LaneSteps
 from meshproof.run.overview import Planned
 from meshproof.waiting import Timeout, converge
@@ -164,7 +164,7 @@ def suite(tmp_path: Path) -> Path:
 
 
 def environment(suite: Path, **more: str) -> dict[str, str]:
-    own = {"PYTHONPATH": str(ROOT), "GO": str(suite / "go"), "TERM": "xterm", "COLUMNS": "120"}
+    own = {"PYTHONPATH": str(PROJECT), "GO": str(suite / "go"), "TERM": "xterm", "COLUMNS": "120"}
     inherited = {name: value for name, value in os.environ.items() if name != "CI"}
     return {**inherited, **own, **more}
 

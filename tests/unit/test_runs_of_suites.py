@@ -11,18 +11,18 @@ from typing import Any, cast
 
 import pytest
 
-from fixtures import suites as refusing
-from fixtures.scenarios import manifests_of_suite, note_suites, suite_of, suites_of
-from fixtures.suites import anothers_ids
 from meshproof.environment.options import read_options
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
+from meshproof.plugin import suites as refusing
+from meshproof.plugin.scenarios import manifests_of_suite, note_suites, suite_of, suites_of
+from meshproof.plugin.suites import anothers_ids
 from meshproof.suite.registry import suite_named, suites
 
 NAMES = [suite.name for suite in suites()]
 
 
 def item(path: str) -> pytest.Item:
-    return cast("pytest.Item", SimpleNamespace(path=ROOT / path))
+    return cast("pytest.Item", SimpleNamespace(path=PROJECT / path))
 
 
 def config() -> pytest.Config:
@@ -66,8 +66,8 @@ def test_manifests_that_are_named_are_the_first_suites(tmp_path: Path) -> None:
 def collected(*arguments: str) -> list[str]:
     """What is collected, in its order, by pytest's ids."""
     done = subprocess.run(
-        [sys.executable, "acceptance.py", "--collect-only", "-q", "-n0", *arguments],
-        cwd=ROOT,
+        [sys.executable, "-m", "meshproof", "run", "--collect-only", "-q", "-n0", *arguments],
+        cwd=PROJECT,
         env={**os.environ},
         capture_output=True,
         text=True,
@@ -95,7 +95,9 @@ def test_the_id_of_another_suite_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         "features/bookinfo/test_a.py": ("B1", "D1"), "features/voting/test_a.py": ("D1",),
     }  # fmt: skip
     monkeypatch.setattr(refusing, "described", lambda _: SimpleNamespace(title="It is open"))
-    monkeypatch.setattr(refusing, "ids_of", lambda one: ids[one.path.relative_to(ROOT).as_posix()])
+    monkeypatch.setattr(
+        refusing, "ids_of", lambda one: ids[one.path.relative_to(PROJECT).as_posix()]
+    )
     assert list(anothers_ids(map(item, ids))) == [
         "The scenario “It is open” of the suite “bookinfo” carries D1, which is an expectation of "
         "“voting”: give it an id of its own suite."

@@ -28,9 +28,9 @@ from meshproof.analysis.sampling import (
     samples_to_exclude,
 )
 from meshproof.analysis.sequential import even_test
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 
-DOCUMENT = ROOT / "docs" / "sampling.md"
+DOCUMENT = PROJECT / "docs" / "sampling.md"
 #: What floating point may differ from exact sums, relatively.
 ROUNDING = Fraction(1, 10**9)
 

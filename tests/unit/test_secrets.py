@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.signoff.secrets import (
     Leaks,
     Secret,
@@ -36,7 +36,7 @@ def written(reports: Path, content: bytes, name: str = "evidence/pods/01-seen.tx
 
 
 def test_the_manifests_have_two_passwords_and_nothing_else_that_is_secret() -> None:
-    assert {secret.name for secret in secrets_of(ROOT / "manifests")} == {
+    assert {secret.name for secret in secrets_of(PROJECT / "manifests")} == {
         f"voting-storage-secret/MYSQL_{name}" for name in ("PASSWORD", "ROOT_PASSWORD")
     }
 

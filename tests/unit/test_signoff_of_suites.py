@@ -142,7 +142,7 @@ def test_pages_have_a_table_for_each_suite() -> None:
 def test_pages_of_one_suite_have_one_table_and_say_how_it_is_run() -> None:
     document = sign_off(run("bookinfo"))
     assert summary(document).count("| id | verdict |") == 1
-    assert "python acceptance.py features/bookinfo</pre>" in page(document, Path())
+    assert "meshproof run features/bookinfo</pre>" in page(document, Path())
 
 
 def test_manifests_of_several_suites_are_told_apart(tmp_path: Path) -> None:

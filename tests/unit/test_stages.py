@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from meshproof.cluster.objects import KINDS, Key, Manifest, Objects, owned
 from meshproof.documents import manifests_in
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.suite.differences import LAST_APPLIED, departures, deviations, differences, stage_of
 from meshproof.suite.model import Stage
 from meshproof.suite.stages import (
@@ -37,7 +37,7 @@ from meshproof.suite.transitions import (
 )
 from tests.suites import NAMES, STAGES, objects_of_stages, stage_named
 
-MANIFESTS = ROOT / "manifests" / "voting"
+MANIFESTS = PROJECT / "manifests" / "voting"
 NAMESPACE = "elsewhere"
 
 JSON: st.SearchStrategy[Any] = st.recursive(

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from meshproof.paths import ROOT
-from steps.catalogue import (
+from meshproof.paths import PROJECT
+from meshproof.steps.catalogue import (
     Line,
     Sentence,
     Step,
@@ -73,8 +73,8 @@ def test_a_line_of_a_feature_is_exactly_one_step(line: tuple[str, str]) -> None:
 
 
 def test_the_page_is_made_from_the_code() -> None:
-    document = (ROOT / "docs" / "steps.md").read_text()
-    assert document == page(document), "make it anew: python -m steps"
+    document = (PROJECT / "docs" / "steps.md").read_text()
+    assert document == page(document), "make it anew: python -m meshproof.steps"
 
 
 def test_steps_are_read_from_the_code() -> None:

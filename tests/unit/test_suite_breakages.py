@@ -22,7 +22,7 @@ from meshproof.cluster.objects import owned
 from meshproof.documents import read_all
 from meshproof.environment import leftovers
 from meshproof.environment.leftovers import mend
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.probes.inventory import Item
 from meshproof.signoff.secrets import pattern_of, secrets_of
 from meshproof.suite import breakages
@@ -42,7 +42,7 @@ from meshproof.suite.breakages import (
 from meshproof.suite.registry import suites
 from tests.suites import BREAKAGES
 
-MANIFESTS = ROOT / "manifests" / "voting"
+MANIFESTS = PROJECT / "manifests" / "voting"
 COMMITTED = all_breakages()
 WHOLE = {
     "expectation": "D3",
@@ -61,7 +61,7 @@ TWO_REPLICAS = {"op": "replace", "path": "/spec/replicas", "value": 2}
 def scenarios() -> list[tuple[str, set[str]]]:
     """Each scenario by what pytest calls it, the values of its rows behind, and its tags."""
     found = []
-    for file in sorted((ROOT / "features").rglob("*.feature")):
+    for file in sorted((PROJECT / "features").rglob("*.feature")):
         feature = FeatureParser(str(file.parent), file.name).parse()
         for scenario in feature.scenarios.values():
             rows = [value for examples in scenario.examples for row in examples.examples
@@ -477,7 +477,7 @@ def test_breakages_come_by_the_stages_of_their_scenarios() -> None:
     folders = map(str, breakages_folders())
     collected = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", *folders],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=PROJECT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     names = [line.rpartition("::")[2] for line in collected.stdout.splitlines() if "::" in line]
     assert sorted(names) == sorted(breakage.name for breakage in COMMITTED)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.suites import unproved
 from meshproof.errors import UsageFailure
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
+from meshproof.plugin.suites import unproved
 from meshproof.suite.coverage import declared_expectations, declared_sections
 from meshproof.suite.features import proving, scenarios_in
 from meshproof.suite.listing import listing
@@ -20,7 +20,9 @@ from tests.suites import IDS, SUITE
 CONFTEST = """\
 from pytest_bdd import given
 
-pytest_plugins = ["fixtures.options", "fixtures.scenarios", "fixtures.suites"]
+pytest_plugins = [
+    "meshproof.plugin.options", "meshproof.plugin.scenarios", "meshproof.plugin.suites",
+]
 
 
 @given("the shop is open")
@@ -54,7 +56,7 @@ def run(folder: Path, feature: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "."],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True,
         text=True,
         check=False,

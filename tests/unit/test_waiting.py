@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from meshproof import waiting
 from meshproof.errors import EnvironmentBroken, ExitCode
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.waiting import TIMEOUTS, Clock, NotConverged, Timeout, converge, told_to
 
 TWO_SECONDS = Timeout("two-seconds", 2, 0.5, "long enough for a test")
@@ -193,10 +193,10 @@ def test_every_deadline_is_in_the_table_under_a_name_of_its_own() -> None:
 
 def test_nothing_sleeps_outside_of_converge() -> None:
     sleepers = []
-    for folder in ("meshproof", "fixtures", "steps", "features"):
-        for file in sorted((ROOT / folder).rglob("*.py")):
+    for folder in ("meshproof", "steps", "features"):
+        for file in sorted((PROJECT / folder).rglob("*.py")):
             if file != Path(waiting.__file__):
-                sleepers += [f"{file.relative_to(ROOT)}:{line}" for line in _sleeps(file)]
+                sleepers += [f"{file.relative_to(PROJECT)}:{line}" for line in _sleeps(file)]
     assert sleepers == []
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.outcomes import judged
 from meshproof.cluster.cluster import Cluster
+from meshproof.plugin.outcomes import judged
 from meshproof.run import witness
 from meshproof.run.witness import Heartbeat, Part, Witness, strikes
 from meshproof.signoff.verdict import Outcome

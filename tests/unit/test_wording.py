@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.wording import by_name, in_turn, listed, number, quoted, told
 
 
@@ -156,8 +156,8 @@ def python_in(source: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "file",
-    [*sorted((ROOT / "steps").rglob("*.py")), *sorted((ROOT / "meshproof").rglob("*.py"))],
-    ids=lambda file: str(file.relative_to(ROOT)),
+    [*sorted((PROJECT / "steps").rglob("*.py")), *sorted((PROJECT / "meshproof").rglob("*.py"))],
+    ids=lambda file: str(file.relative_to(PROJECT)),
 )
 def test_what_a_failing_step_says_is_no_python(file: Path) -> None:
     assert python_in(file.read_text()) == []

@@ -1,4 +1,4 @@
-"""No word of a tutorial is in the library, the fixtures or the root of the suite.
+"""No word of a tutorial is in the library, the plugin or the vocabulary.
 
 The words are taken from the suites' files: names of workloads, files and images, and the ids of
 the page's elements. What is not there yet is listed, file by file: the list only gets shorter.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from meshproof.documents import manifests_in
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.suite.model import Suite
 from meshproof.suite.registry import suites
 from meshproof.suite.stages import applied_files
@@ -50,11 +50,9 @@ def words_of(suite: Suite) -> set[str]:
 
 def readers() -> Iterator[Path]:
     """The files that know no tutorial."""
-    yield ROOT / "conftest.py"
-    for folder in ("meshproof", "fixtures"):
-        for file in sorted((ROOT / folder).rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                yield file
+    for file in sorted((PROJECT / "meshproof").rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            yield file
 
 
 def words_in(text: str) -> list[str]:
@@ -70,12 +68,12 @@ def test_words_of_a_tutorial_are_found() -> None:
 
 def test_only_files_that_are_listed_hold_words_of_a_tutorial() -> None:
     found = {
-        file.relative_to(ROOT).as_posix(): words
+        file.relative_to(PROJECT).as_posix(): words
         for file in readers()
         if (words := words_in(file.read_text(errors="ignore")))
     }
     assert {name: words for name, words in found.items() if name not in STILL} == {}
-    there = {name for name in STILL if (ROOT / name).exists()}
+    there = {name for name in STILL if (PROJECT / name).exists()}
     assert there - found.keys() == set(), "these hold none any more: take them out of the list"
 
 
@@ -119,5 +117,5 @@ def test_every_image_of_a_deployment_is_one_of_the_suites() -> None:
 
 
 def test_ids_are_those_of_the_page() -> None:
-    page = (ROOT / "images" / "voting" / "voting" / "page.html").read_text()
+    page = (PROJECT / "images" / "voting" / "voting" / "page.html").read_text()
     assert set(SUITE.page) <= set(re.findall(r'id="([\w-]+)"', page))

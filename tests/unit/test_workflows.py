@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.signoff.allure_report import HISTORY
 
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
-NIGHTLY = ROOT / ".github" / "workflows" / "nightly.yml"
+WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.y*ml"))
+NIGHTLY = PROJECT / ".github" / "workflows" / "nightly.yml"
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+")
 #: What only a command of the project itself, or one that sets it up, has in it.
 OF_THE_PROJECT = re.compile(r"\b(tox|pip|pytest|meshproof)\b|\bacceptance\.py\b")
@@ -42,7 +42,7 @@ def commands(path: Path) -> list[str]:
 
 
 def readme_commands() -> set[str]:
-    blocks = SHELL_BLOCK.findall((ROOT / "README.md").read_text())
+    blocks = SHELL_BLOCK.findall((PROJECT / "README.md").read_text())
     return {line.partition(" #")[0].strip() for block in blocks for line in block.splitlines()}
 
 
@@ -115,4 +115,4 @@ def test_all_that_goes_into_what_is_built_is_in_the_caches_key() -> None:
     key = step_named(NIGHTLY, "Restore what the supply built")["with"]["key"]
     hashed = re.findall(r"'([^']+)/\*\*'", key)
     assert {"supply", "images", "meshproof/supply", "requirements"} == set(hashed)
-    assert all((ROOT / folder).is_dir() for folder in hashed)
+    assert all((PROJECT / folder).is_dir() for folder in hashed)

@@ -10,9 +10,9 @@ from bookinfo.settings import VERSIONS, Settings
 
 from meshproof.cluster.cluster import OWNED
 from meshproof.documents import manifests_in
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 
-FOLDER = ROOT / "manifests" / "bookinfo"
+FOLDER = PROJECT / "manifests" / "bookinfo"
 WORKLOADS = "platform/kube/bookinfo.yaml"
 #: The one file that the sample does not have.
 STRICT = "networking/peer-authentication-strict.yaml"

@@ -16,7 +16,7 @@ from bookinfo.__main__ import main, run
 from bookinfo.logs import JsonFormatter
 from bookinfo.settings import VERSIONS, Address, Component, Settings, SettingsError
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 REVIEWS = {"BOOKINFO_COMPONENT": "reviews", "BOOKINFO_VERSION": "v3"}
 #: What the image holds, as it lies there.
-CONTENT = ROOT / "images" / "bookinfo"
+CONTENT = PROJECT / "images" / "bookinfo"
 
 
 def test_defaults_are_those_of_the_manifests() -> None:
@@ -194,7 +194,7 @@ def test_templates_are_read_by_productpage_alone() -> None:
 
 def test_libraries_are_those_that_the_voting_application_has() -> None:
     """So these tests, which run beside its libraries, run beside the image's own."""
-    own, voting = (pinned(ROOT / "images" / name) for name in ("bookinfo", "voting"))
+    own, voting = (pinned(PROJECT / "images" / name) for name in ("bookinfo", "voting"))
     assert own
     assert own.items() <= voting.items()
 
@@ -206,7 +206,7 @@ def pinned(folder: Path) -> dict[str, str]:
 
 def test_both_images_install_python_in_the_same_words() -> None:
     """The engine has the layer once, then."""
-    bookinfo, voting = (installation(ROOT / "images" / name) for name in ("bookinfo", "voting"))
+    bookinfo, voting = (installation(PROJECT / "images" / name) for name in ("bookinfo", "voting"))
     assert "python3-minimal" in bookinfo
     assert bookinfo == voting
 

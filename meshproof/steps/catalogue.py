@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_bdd import parsers
 from pytest_bdd.parser import FeatureParser
 
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 
-FOLDER, FEATURES = ROOT / "steps", ROOT / "features"
+FEATURES = PROJECT / "features"
+#: Where steps are, and the folder that their modules are named below.
+VOCABULARY = Path(__file__).parent
+FOLDERS = {VOCABULARY: VOCABULARY.parent.parent, PROJECT / "steps": PROJECT}
 KEYWORDS = ("given", "when", "then")
 #: Where the table of docs/steps.md is put, by what stands around it.
-BEGIN, END = "<!-- made by python -m steps -->", "<!-- end -->"
+BEGIN, END = "<!-- made by python -m meshproof.steps -->", "<!-- end -->"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Step:
-    """A step function: ``module`` below steps/, its sentences, what it proves, and its size.
+    """A step function: ``module`` as a path, its sentences, what it proves, and its size.
 
     ``statements`` are those of its body without the docstring, ``asserts`` those in all of it.
     """
@@ -103,12 +106,13 @@ def first_sentence(docstring: str) -> str:
     return re.split(r"(?<=[.])\s", " ".join(docstring.split()), maxsplit=1)[0]
 
 
-def all_steps(folder: Path = FOLDER) -> list[Step]:
-    """Return all step functions below a folder, module by module."""
+def all_steps(folders: Mapping[Path, Path] = FOLDERS) -> list[Step]:
+    """Return all step functions below folders, module by module: the vocabulary and a project's."""
     return [
         step
+        for folder, root in folders.items()
         for file in sorted(folder.rglob("*.py"))
-        for step in steps_in(file.read_text(), file.relative_to(folder).as_posix())
+        for step in steps_in(file.read_text(), file.relative_to(root).as_posix())
     ]
 
 
@@ -134,7 +138,7 @@ def table(steps: Iterable[Step], lines: Iterable[Line]) -> str:
     for step in steps:
         if step.module != module:
             module = step.module
-            parts.append(f"\n## `steps/{module}`\n\n| sentence | what it proves | used in |\n"
+            parts.append(f"\n## `{module}`\n\n| sentence | what it proves | used in |\n"
                          "|---|---|---|")  # fmt: skip
         said = "<br>".join(f"{s.keyword.title()} {_cell(s.text)}" for s in step.sentences)
         used = ", ".join(name.rpartition("/")[2] for name in users_of(step, lines))

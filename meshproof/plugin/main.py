@@ -1,6 +1,6 @@
-"""Runs pytest with the documented exit codes, also where pytest ends before a session begins.
+"""`meshproof run`: pytest with the documented exit codes, also where it ends before a session.
 
-The verdict sets the session's exit code (fixtures/reporting.py). What is left to
+The verdict sets the session's exit code (meshproof/plugin/reporting.py). What is left to
 this file is pytest's own code for bad usage, which means something else here.
 """
 
@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import NoReturn
 
 import pytest
 
@@ -35,6 +36,10 @@ class SessionOutcome:
     exit_code: int | None = None
     config: pytest.Config | None = None
 
+    def pytest_addoption(self, parser: pytest.Parser) -> None:
+        """Have pytest's help and complaints name the command that was typed."""
+        parser.prog = "meshproof run"
+
     def pytest_configure(self, config: pytest.Config) -> None:
         """Remember who knows what is left."""
         self.config = config
@@ -45,8 +50,8 @@ class SessionOutcome:
         config = self.config
         if config is None:
             return "Nothing was made."
-        from fixtures.environment import BRING_UP  # noqa: PLC0415 - pytest is to rewrite it first
-        from fixtures.lanes import LANES  # noqa: PLC0415
+        from meshproof.plugin.environment import BRING_UP  # noqa: PLC0415 - pytest is to rewrite it first
+        from meshproof.plugin.lanes import LANES  # noqa: PLC0415
 
         if LANES in config.stash:
             config.stash[LANES].kill()
@@ -83,8 +88,9 @@ def main(arguments: list[str]) -> int:
     return WITHOUT_SESSION.get(code, ExitCode.ENVIRONMENT)
 
 
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
+def run_and_exit(arguments: list[str]) -> NoReturn:
+    """Run pytest, and end this process with the documented exit code."""
+    code = main(arguments)
     if interruption.exit_code is not None:
         # Everything is said and taken down: a thread that still waits for an answer need not.
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Which modules of a folder of steps define some, in the order in which pytest may import them."""
+"""Which modules of a project define steps, in the order in which pytest may import them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
 #: What a module that defines steps has from pytest-bdd.
 DECORATORS = {"given", "when", "then"}
 
 
-def of_suites(folder: Path = FOLDER) -> list[str]:
+def of_suites(folder: Path) -> list[str]:
     """Return the modules of `steps/<suite>/` that define steps, each after what it imports.
 
     pytest rewrites the assertions of a module as it imports it, and one that another has

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from pytest_bdd import given, parsers, then, when
 
-from fixtures.tutorial import Beside
+from meshproof.plugin.tutorial import Beside
 from meshproof.probes import certificate_checks as checks
 from meshproof.probes.certificate_checks import Renewed, Roots
 from meshproof.probes.certificates import OpenConnection

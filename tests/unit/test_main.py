@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-import acceptance
-from acceptance import SessionOutcome
 from meshproof.errors import ExitCode
+from meshproof.plugin import main as entry
+from meshproof.plugin.main import SessionOutcome
 from meshproof.suite.reading import SuiteInvalid
 
 #: Stands in for pytest: gets the arguments and the plugins.
@@ -44,7 +44,7 @@ def test_the_exit_code_of_a_session_is_that_of_its_verdict(
         return 1
 
     ending(run)
-    assert acceptance.main([]) == code
+    assert entry.main([]) == code
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_pytest_says_where_no_session_ended(
     ending: Callable[[Runner], None], code: int, meaning: ExitCode
 ) -> None:
     ending(lambda arguments, plugins: code)
-    assert acceptance.main([]) == meaning
+    assert entry.main([]) == meaning
 
 
 def test_where_pytest_itself_breaks_nothing_is_said_of_the_mesh(
@@ -73,7 +73,7 @@ def test_where_pytest_itself_breaks_nothing_is_said_of_the_mesh(
         raise OSError("no space left on device")
 
     ending(run)
-    assert acceptance.main([]) == ExitCode.ENVIRONMENT
+    assert entry.main([]) == ExitCode.ENVIRONMENT
     assert "no space left on device" in capsys.readouterr().err
 
 
@@ -88,7 +88,7 @@ def test_a_session_that_breaks_while_it_ends_has_no_exit_code(
         return 0
 
     ending(run)
-    assert acceptance.main([]) == ExitCode.ENVIRONMENT
+    assert entry.main([]) == ExitCode.ENVIRONMENT
 
 
 def test_arguments_are_pytests(ending: Callable[[Runner], None]) -> None:
@@ -99,7 +99,7 @@ def test_arguments_are_pytests(ending: Callable[[Runner], None]) -> None:
         return 0
 
     ending(run)
-    acceptance.main(["features", "-m", "D1"])
+    entry.main(["features", "-m", "D1"])
     assert seen == ["features", "-m", "D1"]
 
 
@@ -118,8 +118,8 @@ def test_a_suite_that_cannot_be_read_is_told_before_pytest_begins(
         return 0
 
     ending(begin)
-    monkeypatch.setattr(acceptance, "suites", refuse)
-    assert acceptance.main([]) == ExitCode.USAGE
+    monkeypatch.setattr(entry, "suites", refuse)
+    assert entry.main([]) == ExitCode.USAGE
     assert capsys.readouterr().err == (
         "meshproof: features/shop/suite.yaml, line 3: there is no field “x”.\n"
     )

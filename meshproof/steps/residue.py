@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 from pytest_bdd import given, then, when
 
-from fixtures.traces import Traces
-from fixtures.tutorial import INSTEAD
 from meshproof.cluster.objects import delete
 from meshproof.environment.environment import Environment
+from meshproof.plugin.traces import Traces
+from meshproof.plugin.tutorial import INSTEAD
 from meshproof.probes.inventory import LEFT_OUT
 from meshproof.probes.residue import as_before, listed_before, volumes_with
 from meshproof.probes.scratch_namespace import delete_namespaces

@@ -8,17 +8,14 @@ from contextlib import ExitStack
 import pytest
 from pytest_bdd import given, then, when
 
-from fixtures.environment import lanes_of
 from meshproof.cluster.cluster import Cluster
 from meshproof.mesh.proxy_stats import ProxyCounts
+from meshproof.plugin.environment import lanes_of
 from meshproof.probes.non_mesh_client import OutsideClient, outside_client
 from meshproof.probes.outside_trial import OutsideTrials, Trial
 from meshproof.progress import Progress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
-
-#: What answers a client of the mesh with something that the application itself says.
-SERVING = ("voting-analytics", "voting-storage")
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +53,6 @@ def trials(outside: OutsideClient, tutorial: Tutorial, proxy_counts: ProxyCounts
 def client_is_served_in_plain_text(trials: OutsideTrials, evidence: Evidence) -> None:
     """Before lock-down every port answers without TLS: the baseline."""
     seen = evidence.tell(trials.in_plain_text().served_in_plain_text())
-    assert not seen.problem, seen.problem
-
-
-@given("a client outside the mesh with a certificate of the mesh is answered in TLS everywhere")
-def client_is_answered_with_certificate(trials: OutsideTrials, evidence: Evidence) -> None:
-    """The same client is let in everywhere by a certificate of the mesh: the baseline."""
-    seen = evidence.tell(trials.with_mesh_certificate().let_in(SERVING))
     assert not seen.problem, seen.problem
 
 

@@ -1,0 +1,60 @@
+"""The pytest plugin: fixtures, one module for each thing provided, reports and the vocabulary.
+
+pytest finds it by its entry point, wherever Meshproof is installed, and it does nothing outside of
+a project (`meshproof/paths.py`). PYTEST_DONT_REWRITE: nothing is asserted in this file.
+"""
+
+import sys
+from pathlib import Path
+
+from meshproof.paths import PROJECT, project_of
+from meshproof.plugin.found import of_suites
+
+#: Where nobody asks for a project's suites, pytest is left as it is.
+IN_PROJECT = project_of(Path.cwd()) is not None
+
+# Each after what it imports: pytest rewrites the assertions of a module as it imports it.
+MODULES = (
+    "meshproof.plugin.options",
+    "meshproof.plugin.run_folder",
+    "meshproof.plugin.scenarios",
+    "meshproof.plugin.quick",
+    "meshproof.plugin.suites",
+    "meshproof.plugin.outcomes",
+    "meshproof.plugin.run_progress",
+    "meshproof.plugin.reporting",
+    "meshproof.plugin.allure_results",
+    "meshproof.plugin.environment",
+    "meshproof.plugin.witness",
+    "meshproof.plugin.evidence",
+    "meshproof.plugin.tutorial",
+    "meshproof.plugin.sampling",
+    "meshproof.plugin.breakages",
+    "meshproof.plugin.preflight",
+    "meshproof.plugin.lanes",
+    "meshproof.plugin.interruption",
+    "meshproof.plugin.ingress",
+    "meshproof.plugin.browser",
+    "meshproof.plugin.traces",
+    "meshproof.steps.stages",
+    "meshproof.steps.commands",
+    "meshproof.steps.injection",
+    "meshproof.steps.workloads",
+    "meshproof.steps.traffic",
+    "meshproof.steps.analysis",
+    "meshproof.steps.mtls",
+    "meshproof.steps.transitions",
+    "meshproof.steps.residue",
+    "meshproof.steps.strength",
+    "meshproof.steps.calls",
+    "meshproof.steps.outside",
+    "meshproof.steps.certificates",
+    "meshproof.steps.authorization",
+    "meshproof.steps.routes",
+)
+
+if IN_PROJECT and str(PROJECT) not in sys.path:  # pytest's `pythonpath` comes after its plugins
+    sys.path.insert(0, str(PROJECT))
+
+# What a suite has of its own is found, so that another one changes nothing here.
+pytest_plugins = [*MODULES, *of_suites(PROJECT / "steps")] if IN_PROJECT else []
