@@ -1,0 +1,5 @@
+"""The scenarios of `greeting.feature`."""
+
+from pytest_bdd import scenarios
+
+scenarios("greeting/greeting.feature")

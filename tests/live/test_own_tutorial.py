@@ -1,0 +1,76 @@
+"""A project of somebody else, from an installed package to its verdict: docs/own-tutorial.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from meshproof.environment.environment import Environment
+from meshproof.paths import PROJECT
+
+PAGE = PROJECT / "docs" / "own-tutorial.md"
+SHELL = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: Seconds; all of it takes about 150 where images and packages are there, and the rest is load.
+ALL_OF_IT = 900.0
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder that has nothing but a checkout, under the name that the page gives it."""
+    (tmp_path / "meshproof").symlink_to(PROJECT)
+    return tmp_path
+
+
+@pytest.fixture
+def users(environment: Environment) -> Mapping[str, str]:
+    """The variables of somebody who has chosen nothing but this run's cluster."""
+    # A virtual environment that is active here is none of theirs.
+    ours = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
+    places = {"MESHPROOF_CACHE", "MESHPROOF_STATE"}
+    own = str(Path(sys.executable).parent)
+    return {
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if name not in ours and (name in places or not name.startswith("MESHPROOF_"))
+        },
+        "PATH": os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if p != own),
+        "MESHPROOF_CLUSTER_NAME": environment.cluster.name,
+    }
+
+
+@pytest.mark.exclusive
+def test_every_command_of_the_page_does_what_it_says(place: Path, users: Mapping[str, str]) -> None:
+    commands = SHELL.findall(PAGE.read_text())
+    assert len(commands) == 4
+    done = subprocess.run(
+        ["bash", "-euxc", "".join(commands)],
+        cwd=place,
+        env=dict(users),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=ALL_OF_IT,
+        check=False,
+    )
+    printed = done.stdout
+    assert done.returncode == 0, printed
+    assert "G2   Let testers in first   Testers get version 2" in printed
+    assert "3 tests collected" in printed
+    assert "4 passed" in printed
+
+    signoff = json.loads((place / "greeting" / "reports" / "signoff.json").read_text())
+    assert signoff["verdict"] == "accepted"
+    verdicts = {row["id"]: row["verdict"] for row in signoff["expectations"]}
+    assert verdicts == {"G1": "accepted", "G2": "accepted"}
+
+    site = place / "venv" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    assert (site / "meshproof" / "_data" / "supply").is_dir()
+    assert not {"steps", "fixtures", "features"} & {each.name for each in site.iterdir()}
