@@ -150,9 +150,10 @@ def down(everything: bool, **typed: Any) -> None:
     """
     options = read_options(typed)
     if everything:
-        for line in take_down.down_all(options, Progress()):
+        said, code = take_down.down_all(options, Progress())
+        for line in said:
             click.echo(line)
-        return
+        raise SystemExit(code)
     there = take_down.down(options, Progress())
     click.echo(f"{options.cluster_name} is gone" if there else "there is no cluster")
 
