@@ -23,7 +23,7 @@ from meshproof.environment.environment import workshop
 from meshproof.environment.images import listed_images, push_images
 from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options, option_flags, read_options
-from meshproof.environment.reach import reach, reach_mesh
+from meshproof.environment.reach import reach_istiod, reach_mesh
 from meshproof.environment.status import status as status_of
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.interruption import interruption
@@ -168,9 +168,10 @@ def down(everything: bool, **typed: Any) -> None:
     """
     options = read_options(typed)
     if everything:
-        for line in take_down.down_all(options, Progress()):
+        said, code = take_down.down_all(options, Progress())
+        for line in said:
             click.echo(line)
-        return
+        raise SystemExit(code)
     there = take_down.down(options, Progress())
     click.echo(f"{options.cluster_name} is gone" if there else "there is no cluster")
 
@@ -335,7 +336,9 @@ def megabytes(size: int) -> str:
     default="table",
     help="the table alone, with today's names of the modes and who was asked, or for machines",
 )
-@with_options("cluster", "cluster_name", "kube_context", "suite", "namespace")
+@with_options(
+    "cluster", "cluster_name", "kube_context", "istio_namespace", "revision", "suite", "namespace"
+)
 def check_tls(hosts: tuple[str, ...], client: str | None, output: str, **typed: Any) -> None:
     """Say for each HOST of the mesh whether client and server agree on TLS, asked of the proxies.
 
@@ -343,7 +346,7 @@ def check_tls(hosts: tuple[str, ...], client: str | None, output: str, **typed: 
     and :PORT for one port only.
     """
     options = read_options(typed)
-    tables = tls_check(reach(options), hosts, namespace=options.namespace, client=client)
+    tables = tls_check(reach_istiod(options), hosts, namespace=options.namespace, client=client)
     problems = [table.problem for table in tables if table.problem]
     readable = [table for table in tables if not table.problem]
     if readable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.environment.existing import existing_cluster, shaped
+from meshproof.environment.existing import existing_cluster, in_its_mesh, shaped
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import state_dir
@@ -29,3 +29,13 @@ def reach_mesh(options: Options) -> Cluster:
     """
     cluster = reach(options)
     return shaped(cluster, options)[0] if options.cluster == "existing" else cluster
+
+
+def reach_istiod(options: Options) -> Cluster:
+    """Return the cluster of these options, once an istiod is there as they have it.
+
+    Where they say nothing of one it is not looked for. Raises as `reach` and `in_its_mesh` do.
+    """
+    cluster = reach(options)
+    told = options.istio_namespace or options.revision
+    return in_its_mesh(cluster, options) if told else cluster

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from meshproof.cluster.logs import whole_logs
+from meshproof.cluster.pods import PROXY
 from meshproof.mesh.access_log import AccessLog, Acquaintance, Call, acquaintances, seconds_since
 from meshproof.mesh.authority import mesh_config, trust_domain
 from meshproof.probes.capture import places
@@ -53,13 +55,13 @@ def callers_since(
     begun: float,
     marker: str,
     least: int,
-    *,
-    promised: bool = False,
 ) -> Callers:
     """Read the calls that were logged since one with a marker in its path, ``least`` of them.
 
-    ``begun`` is when that was made, by `time.monotonic`. Raises ``NotConverged`` where the proxies
-    do not log as many calls, and ``NotKept`` where these are ``promised``.
+    ``begun`` is when that was made, by `time.monotonic`, and ``least`` what their answers prove:
+    that these calls were made is known, and who lacks a log of them is no promise of the
+    tutorial's. Raises ``NotConverged`` where the proxies do not log as many, and
+    ``EnvironmentBroken`` where their nodes have put away what they logged.
     """
     by_address = {one.address: one.workload for one in places(tutorial.cluster, tutorial.namespace)}
     by_pod = {pod.name: pod.workload for pod in tutorial.pods()}
@@ -70,11 +72,12 @@ def callers_since(
         first = min(call.start for call in calls if marker in call.path)
         return [call for call in calls if call.start >= first]
 
-    calls = converge(
-        look,
-        until=lambda calls: len(calls) >= least,
-        what=f"the proxies have logged {least} calls",
-        timeout=LOGS_WRITTEN,
-        promised=promised,
-    ).value
+    logs = dict.fromkeys(by_pod, PROXY)
+    with whole_logs(tutorial.cluster, tutorial.namespace, logs, begun):
+        calls = converge(
+            look,
+            until=lambda calls: len(calls) >= least,
+            what=f"the proxies have logged {least} calls",
+            timeout=LOGS_WRITTEN,
+        ).value
     return Callers(calls, acquaintances(calls, by_address, by_pod))

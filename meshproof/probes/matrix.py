@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
-from meshproof.cluster.pods import PodState
+from meshproof.cluster.logs import whole_logs
+from meshproof.cluster.pods import PROXY, PodState
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.access_log import AccessLog, Sent, seconds_since
 from meshproof.mesh.loaded import with_endpoints
@@ -106,18 +107,23 @@ def call_each(
 def _await_sent(
     access_log: AccessLog, pods: Sequence[str], answers: Collection[Sequence[Answer]], begun: float
 ) -> dict[str, Sent]:
-    """Read where calls were sent that were made since ``begun``, once all of them are logged."""
+    """Read where calls were sent that were made since ``begun``, once all of them are logged.
+
+    Raises ``NotConverged``, and ``EnvironmentBroken`` where their nodes have put logs away.
+    """
 
     def look() -> tuple[list[Answer], dict[str, Sent]]:
         sent = access_log.sent(pods, seconds_since(begun))
         return [answer for given in answers for answer in given if answer.local not in sent], sent
 
-    _, sent = converge(
-        look,
-        until=lambda seen: not seen[0],
-        what=f"the proxies have logged all of {sum(map(len, answers))} calls",
-        timeout=LOGS_WRITTEN,
-    ).value
+    logs = dict.fromkeys(pods, PROXY)
+    with whole_logs(access_log.cluster, access_log.namespace, logs, begun):
+        _, sent = converge(
+            look,
+            until=lambda seen: not seen[0],
+            what=f"the proxies have logged all of {sum(map(len, answers))} calls",
+            timeout=LOGS_WRITTEN,
+        ).value
     return sent
 
 

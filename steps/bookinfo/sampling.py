@@ -27,7 +27,7 @@ from steps.bookinfo.readers import (
     reader,
     signed_in,
 )
-from steps.bookinfo.told import logged, served_as_shown
+from steps.bookinfo.told import logged, served_as_shown, whole_app_logs
 from steps.bookinfo.verdicts import PageSample, ShareSample, each_seen
 from steps.bookinfo.views import (
     WAITING_AT_ONCE,
@@ -109,18 +109,20 @@ class Shift:
     def served_as_shown(self, tutorial: Tutorial) -> Observation:
         """Hold what the pods of reviews logged for this reader against the pages.
 
-        Raises ``NotKept`` where they log less.
+        Raises ``NotKept`` where they log less, and ``EnvironmentBroken`` where their nodes have put
+        away what they logged.
         """
         shown = Counter(VERSIONS[one.shown] for one in self.sample.views if one.shown in VERSIONS)
-        entries = converge(
-            lambda: logged(tutorial, (REVIEWS,), self.begun),
-            until=lambda found: sum(
-                one.end_user == self.reader for each in found.values() for one in each
-            ) >= shown.total(),
-            what=f"the pods of reviews have logged {shown.total()} requests",
-            timeout=LOGS_WRITTEN,
-            promised=True,
-        ).value  # fmt: skip
+        with whole_app_logs(tutorial, (REVIEWS,), self.begun):
+            entries = converge(
+                lambda: logged(tutorial, (REVIEWS,), self.begun),
+                until=lambda found: sum(
+                    one.end_user == self.reader for each in found.values() for one in each
+                ) >= shown.total(),
+                what=f"the pods of reviews have logged {shown.total()} requests",
+                timeout=LOGS_WRITTEN,
+                promised=True,
+            ).value  # fmt: skip
         return served_as_shown(entries, self.reader, shown)
 
 

@@ -6,9 +6,11 @@ import json
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from meshproof.analysis.observation import Observation, unless
+from meshproof.cluster.logs import whole_logs
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.access_log import AccessLog, seconds_since
 from meshproof.probes.callers import callers_since, expected_callers
@@ -16,8 +18,9 @@ from meshproof.probes.ingress import Ingress
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
 from meshproof.wording import by_name, number
+from steps.bookinfo.product_page import BLACK_STARS, NO_REVIEWS, RED_STARS
 from steps.bookinfo.readers import EVERYONE_ELSE, JASON, reader, signed_in
-from steps.bookinfo.views import view
+from steps.bookinfo.views import view, view_of
 
 #: The components that are asked for each page, or for its reviews.
 ASKED = ("details", "reviews", "ratings")
@@ -36,26 +39,37 @@ class Viewed:
     """Pages that were viewed: since when (this machine's clock), and so many by each user.
 
     ``marker`` is the name of who viewed one before all others, and in the path of that view.
+    ``shown`` is what all of them show of their reviews.
     """
 
     begun: float
     marker: str
     reader: str
-    pages: int
+    shown: tuple[str, ...]
+
+    @property
+    def calls(self) -> int:
+        """How many calls these pages prove: each was asked for, with details and what it shows."""
+        return sum(
+            2 + (shown != NO_REVIEWS) + (shown in (BLACK_STARS, RED_STARS)) for shown in self.shown
+        )
 
 
 def view_by_both(ingress: Ingress, pages: int) -> Viewed:
     """View the page as jason and as another user, so often each, in turn.
 
-    Raises ``PromiseBroken`` where one view is not answered with 200.
+    Raises ``PromiseBroken`` where one of them does not get a whole page, with the book's details.
     """
-    viewed = Viewed(time.monotonic(), reader(), reader(), pages)
-    first = view(ingress, signed_in(viewed.marker), f"?{viewed.marker}")
-    rest = [view(ingress, signed_in(name)) for _ in range(pages) for name in (JASON, viewed.reader)]
-    failed = [one for one in (first, *rest) if one.status != 200]
+    begun, marker, name = time.monotonic(), reader(), reader()
+    answers = [
+        view(ingress, signed_in(marker), f"?{marker}"),
+        *(view(ingress, signed_in(user)) for _ in range(pages) for user in (JASON, name)),
+    ]
+    views = [view_of(0, answer) for answer in answers]
+    failed = [one.problem for one in views if one.problem]
     if failed:
-        raise PromiseBroken(f"{len(failed)} of {len(rest) + 1} views failed: {failed[0]}")
-    return viewed
+        raise PromiseBroken(f"{len(failed)} of {len(views)} views failed: {failed[0]}")
+    return Viewed(begun, marker, name, tuple(one.shown for one in views))
 
 
 def entries_in(log: str) -> list[Entry]:
@@ -80,6 +94,14 @@ def logged(tutorial: Tutorial, apps: Collection[str], begun: float) -> dict[str,
     return found
 
 
+def whole_app_logs(
+    tutorial: Tutorial, apps: Collection[str], begun: float
+) -> AbstractContextManager[None]:
+    """Wait within this for what pods of some apps log of what was begun at a moment."""
+    logs = {pod.name: pod.app for pod in tutorial.pods() if pod.app in apps}
+    return whole_logs(tutorial.cluster, tutorial.namespace, logs, begun)
+
+
 def since_marker(entries: Mapping[str, Sequence[Entry]], marker: str) -> dict[str, list[Entry]]:
     """Leave out what was logged before the first that was logged for the marker, and all of its."""
     first = min(
@@ -95,7 +117,8 @@ def since_marker(entries: Mapping[str, Sequence[Entry]], marker: str) -> dict[st
 def requests_of(tutorial: Tutorial, viewed: Viewed, rows: Sequence[Sequence[str]]) -> Observation:
     """Hold what each workload logged for each user against rows: workload, jason, everyone else.
 
-    Raises ``NotConverged`` where they log less.
+    Raises ``NotKept`` where they log less, and ``EnvironmentBroken`` where their nodes have put
+    away what they logged.
     """
     wanted = {workload: (int(his), int(others)) for workload, his, others in rows}
     least = sum(map(sum, wanted.values()))
@@ -103,13 +126,14 @@ def requests_of(tutorial: Tutorial, viewed: Viewed, rows: Sequence[Sequence[str]
     def look() -> dict[str, list[Entry]]:
         return since_marker(logged(tutorial, ASKED, viewed.begun), viewed.marker)
 
-    entries = converge(
-        look,
-        until=lambda found: sum(map(len, found.values())) >= least,
-        what=f"the pods have logged {least} requests",
-        timeout=LOGS_WRITTEN,
-        promised=True,
-    ).value
+    with whole_app_logs(tutorial, ASKED, viewed.begun):
+        entries = converge(
+            look,
+            until=lambda found: sum(map(len, found.values())) >= least,
+            what=f"the pods have logged {least} requests",
+            timeout=LOGS_WRITTEN,
+            promised=True,
+        ).value
     return held_against(entries, viewed.reader, wanted)
 
 
@@ -155,15 +179,13 @@ def callers_seen(
 ) -> Observation:
     """Hold the calls that the servers' proxies logged against rows: caller, server and identity.
 
-    ``{namespace}`` and ``{domain}`` in it stand for those of the mesh. Raises ``NotKept`` where
-    the proxies do not log as many calls.
+    ``{namespace}`` and ``{domain}`` in it stand for those of the mesh. Raises ``NotConverged``
+    where the proxies do not log as many calls as the pages prove.
     """
     expected = expected_callers(
         tutorial, [(caller, server, "HTTP", identity) for caller, server, identity in rows]
     )
-    # Each page is one call along each arrow.
-    least = (2 * viewed.pages + 1) * len({server for _, server, _ in rows})
-    found = callers_since(tutorial, access_log, viewed.begun, viewed.marker, least, promised=True)
+    found = callers_since(tutorial, access_log, viewed.begun, viewed.marker, viewed.calls)
     return Observation(
         results=[
             f"{found}; {len(set(found.seen) ^ expected)} by a caller or as an identity not "

@@ -80,7 +80,7 @@ def callers_seen(
 
     A row is caller, server, protocol and identity, with ``{namespace}`` and ``{domain}`` for those
     of the mesh, and the ingress gateway as the tutorial's mesh has it. Raises ``NotConverged``
-    where the proxies do not log as many calls.
+    where the proxies do not log as many calls: each was answered, so that each was made.
     """
     expected = expected_callers(tutorial, rows)
     found = callers_since(tutorial, access_log, made.begun, made.marker, made.calls)

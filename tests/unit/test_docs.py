@@ -210,6 +210,24 @@ def test_files_that_are_named_are_there(document: Path) -> None:
             assert (PROJECT / name.partition("::")[0]).exists(), name
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_tests_that_are_named_are_there(document: Path) -> None:
+    for file, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", prose(document)):
+        assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE), test
+
+
+@pytest.mark.parametrize("heading", ["A verdict that would be wrong", "Harm to another run"])
+def test_each_misjudgement_is_held_off_by_a_test_or_a_breakage(heading: str) -> None:
+    _, found, part = text_of(DOCS / "misjudgements.md").partition(f"\n## {heading}")
+    listed = [cells(line) for line in part.partition("\n## ")[0].splitlines()
+              if line.startswith("| ")][1:]  # fmt: skip
+    assert found
+    assert listed
+    for fault, happens, held in listed:
+        assert happens
+        assert re.fullmatch(r"(`(tests/\S+\.py::\w+|manifests/\S+\.yaml)`(, |$))+", held), fault
+
+
 def test_recipes_that_are_named_are_there(recipes: Mapping[str, Recipe]) -> None:
     table = text_of(DOCS / "supply.md").partition("\n## Recipes\n")[2].partition("\n### ")[0]
     lines = [line for line in table.splitlines() if line.startswith("| `")]

@@ -23,7 +23,7 @@ from meshproof.environment import status as asking
 from meshproof.environment.doctor import Finding, doctor
 from meshproof.environment.options import Options, read_options
 from meshproof.environment.status import status
-from meshproof.errors import EnvironmentBroken, UsageFailure
+from meshproof.errors import EnvironmentBroken, ExitCode, UsageFailure
 from meshproof.mesh.discovery import Gateway
 from meshproof.paths import cache_dir, state_dir
 from meshproof.progress import Progress
@@ -406,8 +406,35 @@ def test_all_that_was_made_is_taken_down_and_the_rest_is_named(
 
     monkeypatch.setattr(take_down, "down", down)
     monkeypatch.setattr(take_down, "unconfigure_daemon", lambda: ["the engine's"])
-    said = take_down.down_all(read_options({"cluster_name": "third"}), progress)
+    said, code = take_down.down_all(read_options({"cluster_name": "third"}), progress)
+    assert code == ExitCode.ACCEPTED
     assert gone == ["meshproof", "other", "third"]
     assert said[:4] == [f"deleted: cluster {name}" for name in gone] + ["the engine's"]
     assert all(line.startswith("left: ") for line in said[4:])
     assert str(state_dir()) in " ".join(said)
+
+
+@pytest.mark.parametrize("error", [PermissionError("read-only"), ValueError("no JSON")])
+def test_what_cannot_be_taken_down_is_named_and_keeps_nothing_else_from_it(
+    progress: Progress, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    for name in ("first", "second", "third"):
+        (state_dir() / "clusters" / name).mkdir(parents=True)
+    gone: list[str] = []
+
+    def down(options: Options, _: Progress) -> bool:
+        if options.cluster_name == "second":
+            raise EnvironmentBroken("It is somebody else's.", "details")
+        gone.append(options.cluster_name)
+        return True
+
+    def unconfigure() -> list[str]:
+        raise error
+
+    monkeypatch.setattr(take_down, "down", down)
+    monkeypatch.setattr(take_down, "unconfigure_daemon", unconfigure)
+    said, code = take_down.down_all(read_options({"cluster_name": "third"}), progress)
+    assert code == ExitCode.ENVIRONMENT
+    assert gone == ["first", "third"]
+    assert said[:2] == ["deleted: cluster first", "left: cluster second. It is somebody else's."]
+    assert any(str(error) in line for line in said if line.startswith("left: the engine's"))

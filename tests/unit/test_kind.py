@@ -85,8 +85,18 @@ def test_more_nodes_are_workers(base: dict[str, Any], machine: Machine) -> None:
 
 def test_cgroup_1_is_told_to_the_kubelet(base: dict[str, Any], machine: Machine) -> None:
     config = cluster_config(base, nodes=1, machine=replace(machine, cgroup=1))
-    (patch,) = config["kubeadmConfigPatches"]
+    *_, patch = config["kubeadmConfigPatches"]
     assert yaml.safe_load(patch) == {"kind": "KubeletConfiguration", "failCgroupV1": False}
+
+
+def test_logs_are_kept_whole_for_longer_than_a_run_writes_them(
+    base: dict[str, Any], machine: Machine
+) -> None:
+    (patch,) = cluster_config(base, nodes=1, machine=machine)["kubeadmConfigPatches"]
+    kubelet = yaml.safe_load(patch)
+    # All breakages and scenarios in a row take an hour, in which a sidecar writes some 30 MiB.
+    assert kubelet["kind"] == "KubeletConfiguration"
+    assert int(kubelet["containerLogMaxSize"].removesuffix("Mi")) >= 100
 
 
 def test_containerd_does_not_try_what_is_withheld(base: dict[str, Any], machine: Machine) -> None:

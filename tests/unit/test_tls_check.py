@@ -15,7 +15,9 @@ from kubernetes.client.exceptions import ApiException
 
 from meshproof import cli
 from meshproof.cluster.cluster import Cluster
+from meshproof.environment import reach
 from meshproof.errors import EnvironmentBroken, MeshproofError, UsageFailure
+from meshproof.mesh import discovery
 from meshproof.paths import state_dir
 from meshproof.tls import check, istiod, survey
 from meshproof.tls.check import Table, tls_check
@@ -1026,3 +1028,60 @@ def test_without_a_cluster_there_is_nobody_to_ask(command: Run) -> None:
         "",
         "meshproof: There is no cluster “other” to ask: `meshproof up` makes one.\n",
     )
+
+
+@pytest.fixture
+def of_two_istiods(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An existing cluster with an istiod of a revision in a namespace of its own, and another."""
+    cluster = Cluster("theirs", tmp_path / "kubeconfig", tmp_path)
+    monkeypatch.setattr(reach, "existing_cluster", lambda options: cluster)
+    labels: tuple[Json, ...] = ({}, {"istio.io/rev": "asm-1-30"})
+    items = [
+        {"metadata": {"namespace": namespace, "name": "istiod", "labels": each}}
+        for namespace, each in zip(("istio-system", "aks-istio-system"), labels, strict=True)
+    ]
+    answers = {discovery.DEPLOYMENTS: items, discovery.WEBHOOKS: []}
+    monkeypatch.setattr(discovery, "get", lambda _, path: {"items": answers[path]})
+
+
+THEIRS = ("--cluster", "existing", "--kube-context", "theirs")
+
+
+@pytest.mark.usefixtures("of_two_istiods")
+@pytest.mark.parametrize(
+    "named",
+    [
+        (),
+        ("--revision", "asm-1-30"),
+        ("--istio-namespace", "aks-istio-system"),
+        ("--revision", "default", "--istio-namespace", "istio-system"),
+    ],
+)
+def test_an_istiod_that_is_there_may_be_named_and_need_not(
+    command: Run, named: Sequence[str]
+) -> None:
+    assert command(*HOSTS, *THEIRS, *named) == (0, TUTORIAL, "")
+
+
+@pytest.mark.usefixtures("of_two_istiods")
+@pytest.mark.parametrize(
+    "named",
+    [
+        ("--revision", "asm-1-29"),
+        ("--istio-namespace", "istio"),
+        ("--revision", "asm-1-30", "--istio-namespace", "istio-system"),
+    ],
+)
+def test_an_istiod_that_is_not_there_is_said_with_those_that_are(
+    command: Run, named: Sequence[str]
+) -> None:
+    code, printed, said = command(*HOSTS, *THEIRS, *named)
+    assert (code, printed) == (2, "")
+    assert "there are: asm-1-30 in aks-istio-system and default in istio-system" in said
+
+
+@pytest.mark.usefixtures("running")
+def test_an_istiod_is_named_of_an_existing_cluster_alone(command: Run) -> None:
+    code, printed, said = command("voting-app", "--revision", "asm-1-30")
+    assert (code, printed) == (2, "")
+    assert "--revision goes with --cluster existing" in said
