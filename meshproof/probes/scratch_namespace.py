@@ -13,6 +13,7 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.namespaces import delete_namespace, give_pull_secret
 from meshproof.cluster.objects import get, namespaces_of
 from meshproof.cluster.pods import PodState, no_room, pod_state, refuse_hopeless
+from meshproof.cluster.scheduling import Scheduling
 from meshproof.documents import read
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import ROOT
@@ -101,10 +102,12 @@ def make_pod(
     cluster.core.create_namespaced_pod(namespace, manifest)
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"
     seen: list[PodState] = []
+    scheduling = Scheduling(cluster, namespace)
 
     def look() -> PodState:
         seen[:] = [pod_state(get(cluster, path))]
         refuse_hopeless(seen, namespace)
+        scheduling.look(seen)
         return seen[0]
 
     try:

@@ -36,6 +36,7 @@ from meshproof.cluster.pods import (
     refuse_hopeless,
     unsettled,
 )
+from meshproof.cluster.scheduling import Scheduling
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.ingress import NO_UPSTREAM, Answer, Gateway
 from meshproof.mesh.injection import await_injection
@@ -230,10 +231,12 @@ class Tutorial:
     def _await_workloads(self, stage: str) -> None:
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
         pods: list[PodState] = []
+        scheduling = Scheduling(self.cluster, self.namespace, self.progress.note)
 
         def look() -> list[str]:
             pods[:] = self.pods()
             refuse_hopeless(pods, self.namespace)
+            scheduling.look(pods)
             return unsettled(pods, get(self.cluster, deployments)["items"])
 
         try:
