@@ -87,11 +87,12 @@ class Scheduling:
 
     def _room_comes(self) -> bool:
         """Whether pods stop in the namespaces of the same run, which others of it made room of."""
-        owner = self.cluster.owner
-        tutorials = owner.tutorials if owner else ()
-        own = {name for one in tutorials for name in namespaces_of(self.cluster, one)}
+        owner, own = self.cluster.owner, {self.namespace}
+        with suppress(ApiException):  # who may not see all namespaces has this one
+            for tutorial in owner.tutorials if owner else ():
+                own.update(namespaces_of(self.cluster, tutorial))
         return any(
             pod_state(item).stopping
-            for namespace in sorted({self.namespace, *own})
+            for namespace in sorted(own)
             for item in get(self.cluster, f"/api/v1/namespaces/{namespace}/pods")["items"]
         )

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import ExitCode
 from meshproof.progress import Progress
+from meshproof.waiting import WORKLOADS_READY
 from tests.clusters import defaults
 from tests.clusters.by_hand import COMMAND, Run, made, objects, runs_on, verdicts, whole_suite
+from tests.suites import MANIFESTS
+
+#: How many seconds it took until following the tutorial was given up.
+TOOK = re.compile(r"✗ failed: tutorial: deployed \((\d+\.\d) s\)")
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +33,37 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def existing(cluster: Cluster) -> Run:
     return runs_on(defaults.MESH, cluster)
+
+
+def without_room(folder: Path) -> Path:
+    """The tutorial's manifests, whose app pods ask for a hundred cores each."""
+    copy = folder / "manifests"
+    shutil.copytree(MANIFESTS, copy)
+    file = copy / "kubernetes" / "step-1-create-voting-app.yaml"
+    documents = list(yaml.safe_load_all(file.read_text()))
+    (app,) = (
+        one
+        for one in documents
+        if (one["kind"], one["metadata"]["name"]) == ("Deployment", "voting-app-1-0")
+    )
+    (container,) = app["spec"]["template"]["spec"]["containers"]
+    container["resources"] = {"requests": {"cpu": "100"}}
+    file.write_text(yaml.safe_dump_all(documents))
+    return copy
+
+
+def test_a_pod_that_no_node_has_room_for_is_told_and_not_waited_for(
+    existing: Run, tmp_path: Path
+) -> None:
+    done = existing(*COMMAND, "advance", "deployed", f"--manifests={without_room(tmp_path)}")
+    cleaned = existing(*COMMAND, "clean")
+    assert cleaned.ok, cleaned.transcript()
+    assert done.exit_code == ExitCode.ENVIRONMENT, done.transcript()
+    assert re.search(
+        r"no room for pod voting-app-1-0-\S+ in voting: .*Insufficient cpu", done.stderr
+    )
+    (seconds,) = TOOK.findall(done.stderr)
+    assert float(seconds) < WORKLOADS_READY.seconds / 2, done.transcript()
 
 
 def test_what_these_settings_let_be_seen_is_accepted_and_the_rest_says_why(

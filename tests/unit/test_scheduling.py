@@ -52,17 +52,17 @@ def test_a_node_that_is_added_is_read_in_events() -> None:
 
 
 class Watched:
-    """A cluster of one namespace, what it says of pods and events, and a clock."""
-
-    owner = None
+    """A run's two namespaces, what the API server says of their pods and of events, and a clock."""
 
     def __init__(self) -> None:
         self.time = 0.0
         self.pods: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.refused = False
+        self.stopping_in = "voting"
         self.told: list[str] = []
-        cluster = cast("Cluster", SimpleNamespace(owner=None))
+        owner = SimpleNamespace(tutorials=("voting",))
+        cluster = cast("Cluster", SimpleNamespace(owner=owner))
         self.scheduling = Scheduling(cluster, "voting", self.told.append, lambda: self.time)
 
     def get(self, _: object, path: str) -> dict[str, Any]:
@@ -71,8 +71,13 @@ class Watched:
                 raise ApiException(status=HTTPStatus.FORBIDDEN)
             assert path.endswith("events?fieldSelector=involvedObject.name%3Dapp-2")
             return {"items": self.events}
-        assert path == "/api/v1/namespaces/voting/pods"
-        return {"items": self.pods}
+        assert path in {f"/api/v1/namespaces/{name}/pods" for name in ("voting", "voting-b")}
+        return {"items": self.pods if path.split("/")[4] == self.stopping_in else []}
+
+    def namespaces(self, *_: object) -> list[str]:
+        if self.refused:
+            raise ApiException(status=HTTPStatus.FORBIDDEN)
+        return ["voting", "voting-b"]
 
     def look(self, after: float, *pods: PodState) -> None:
         self.time += after
@@ -83,6 +88,7 @@ class Watched:
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     watched = Watched()
     monkeypatch.setattr(module, "get", watched.get)
+    monkeypatch.setattr(module, "namespaces_of", watched.namespaces)
     return watched
 
 
@@ -104,7 +110,11 @@ def test_a_pod_that_had_a_node_meanwhile_begins_anew(watched: Watched) -> None:
     assert watched.told == []
 
 
-def test_room_that_comes_is_waited_for_and_that_is_told_once(watched: Watched) -> None:
+@pytest.mark.parametrize("namespace", ["voting", "voting-b"])
+def test_room_that_comes_is_waited_for_and_that_is_told_once(
+    watched: Watched, namespace: str
+) -> None:
+    watched.stopping_in = namespace
     leaving = {"name": "old", "deletionTimestamp": "2026-11-25T16:43:09Z"}
     watched.pods = [{"metadata": leaving, "spec": {"containers": []}}]
     for after in (0, PATIENCE, PATIENCE):
