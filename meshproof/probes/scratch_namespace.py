@@ -16,6 +16,7 @@ from meshproof.cluster.pods import PodState, no_room, pod_state, refuse_hopeless
 from meshproof.cluster.scheduling import Scheduling
 from meshproof.documents import read
 from meshproof.errors import EnvironmentBroken
+from meshproof.mesh.starved import StarvedProxies
 from meshproof.paths import ROOT
 from meshproof.progress import Progress
 from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, NotConverged, converge
@@ -93,7 +94,8 @@ def make_pod(
     """Make a pod of a manifest and return its state once it runs.
 
     ``app`` is its label of that name, instead of what the manifest says. Raises ``NotConverged``,
-    and ``EnvironmentBroken`` where the cluster has no room for it, or no image.
+    and ``EnvironmentBroken`` where the cluster has no room for it or no image, or its proxy no
+    inotify.
     """
     manifest = cluster.applied(read(file.read_text()))
     manifest["metadata"]["name"] = name
@@ -102,12 +104,13 @@ def make_pod(
     cluster.core.create_namespaced_pod(namespace, manifest)
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"
     seen: list[PodState] = []
-    scheduling = Scheduling(cluster, namespace)
+    scheduling, proxies = Scheduling(cluster, namespace), StarvedProxies(cluster, namespace)
 
     def look() -> PodState:
         seen[:] = [pod_state(get(cluster, path))]
         refuse_hopeless(seen, namespace)
         scheduling.look(seen)
+        proxies.refuse(seen)
         return seen[0]
 
     try:

@@ -48,6 +48,7 @@ from meshproof.mesh.loaded import (
     not_loaded,
     without_endpoint,
 )
+from meshproof.mesh.starved import StarvedProxies
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.suite.differences import deviations, stage_of
@@ -232,11 +233,13 @@ class Tutorial:
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
         pods: list[PodState] = []
         scheduling = Scheduling(self.cluster, self.namespace, self.progress.note)
+        proxies = StarvedProxies(self.cluster, self.namespace)
 
         def look() -> list[str]:
             pods[:] = self.pods()
             refuse_hopeless(pods, self.namespace)
             scheduling.look(pods)
+            proxies.refuse(pods)
             return unsettled(pods, get(self.cluster, deployments)["items"])
 
         try:
