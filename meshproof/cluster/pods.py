@@ -30,7 +30,7 @@ NOT_PULLED = {
 class PodState:
     """One pod: ``ready`` of ``containers`` are, native sidecars counted, as in the READY column.
 
-    ``no_room`` is what the scheduler says where no node has room for it, empty otherwise;
+    ``unscheduled`` is what the scheduler says where it finds no node for it, empty otherwise;
     ``not_pulled`` what its node says where it does not get an image.
     """
 
@@ -43,13 +43,18 @@ class PodState:
     restarts: int
     proxied: bool
     stopping: bool
-    no_room: str = ""
+    unscheduled: str = ""
     not_pulled: str = ""
 
     @property
     def workload(self) -> str:
         """Its workload's name: the app and, where it has one, the version."""
         return f"{self.app} {self.version}".strip()
+
+    @property
+    def no_room(self) -> str:
+        """What the scheduler says where no node has room for it, empty otherwise."""
+        return self.unscheduled if NO_ROOM.search(self.unscheduled) else ""
 
     @property
     def settled(self) -> bool:
@@ -85,16 +90,15 @@ def pod_state(pod: Mapping[str, Any]) -> PodState:
         restarts=sum(s["restartCount"] for s in states),
         proxied=PROXY in names,
         stopping="deletionTimestamp" in metadata,
-        no_room=_no_room(status),
+        unscheduled=_unscheduled(status),
         not_pulled=_not_pulled(status),
     )
 
 
-def _no_room(status: Mapping[str, Any]) -> str:
+def _unscheduled(status: Mapping[str, Any]) -> str:
     for condition in status.get("conditions", []):
-        message = str(condition.get("message", ""))
-        if condition.get("reason") == "Unschedulable" and NO_ROOM.search(message):
-            return message
+        if condition.get("reason") == "Unschedulable":
+            return " ".join(str(condition.get("message", "")).split())
     return ""
 
 
@@ -140,7 +144,7 @@ def unsettled(pods: Sequence[PodState], deployments: Sequence[Mapping[str, Any]]
 
     Their controller counts them too: from then on it writes nothing more about them.
     """
-    found = [str(pod) for pod in pods if not pod.settled]
+    found = [_missing(pod) for pod in pods if not pod.settled]
     selected = [d["spec"]["selector"]["matchLabels"] for d in deployments]
     known = {(labels["app"], labels["version"]) for labels in selected}
     found += [f"{pod}: of no Deployment" for pod in pods if (pod.app, pod.version) not in known]
@@ -160,6 +164,10 @@ def unsettled(pods: Sequence[PodState], deployments: Sequence[Mapping[str, Any]]
                 f"pods, and {leaving} that stop"
             )
     return found
+
+
+def _missing(pod: PodState) -> str:
+    return f"{pod}, on no node: {pod.unscheduled}" if pod.unscheduled else str(pod)
 
 
 def older_than(pods: Sequence[Mapping[str, Any]], booted: str) -> list[str]:

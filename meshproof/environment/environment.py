@@ -105,9 +105,9 @@ def facts(environment: Environment) -> dict[str, Any]:
 
 def deviations_told(environment: Environment) -> list[str]:
     """What is tested that is not the tutorial's own or not the default, each in a sentence."""
-    images = environment.cluster.images
+    images, mesh = environment.cluster.images, environment.cluster.mesh
     listed = [one.text for one in deviations_of(built=environment.built)]
-    return [*listed, images.told] if images else listed
+    return [*listed, *mesh.deviations(), *([images.told] if images else [])]
 
 
 def kind_version(tools: Path) -> str:

@@ -37,15 +37,23 @@ def other_than(tutorial: Tutorial, ways: Sequence[Way], service: str, version: s
 def one_elsewhere(
     tutorial: Tutorial, ways: Sequence[Way], service: str, version: str, header: str
 ) -> Observation:
-    """Hold the ways elsewhere than to a version against just one, which asks for a header alone."""
+    """Hold each gateway pod's ways elsewhere than to a version against one by a header alone."""
     others = other_than(tutorial, ways, service, version)
+    gateways = [pod for workload, _, pod in tutorial.proxies() if workload == GATEWAY]
     told = "; ".join(map(str, others)) or "none"
     return Observation(
         results=[
             f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
             f"{version}: {told}."
         ],
-        problems=unless([way.asks for way in others] == [(f"header {header}",)], told),
+        problems=unless(each_by_header(others, gateways, header), told),
+    )
+
+
+def each_by_header(ways: Sequence[Way], proxies: Sequence[str], header: str) -> bool:
+    """Whether each of these proxies, of which there is one at least, has one way, by a header."""
+    return bool(proxies) and sorted((way.proxy, way.asks) for way in ways) == sorted(
+        (proxy, (f"header {header}",)) for proxy in proxies
     )
 
 

@@ -13,9 +13,11 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.namespaces import delete_namespace, give_pull_secret
 from meshproof.cluster.objects import get, namespaces_of
 from meshproof.cluster.pods import PodState, no_room, pod_state, refuse_hopeless
+from meshproof.cluster.scheduling import Scheduling
 from meshproof.documents import read
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import DATA
+from meshproof.mesh.starved import StarvedProxies
 from meshproof.progress import Progress
 from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, NotConverged, converge
 
@@ -92,7 +94,8 @@ def make_pod(
     """Make a pod of a manifest and return its state once it runs.
 
     ``app`` is its label of that name, instead of what the manifest says. Raises ``NotConverged``,
-    and ``EnvironmentBroken`` where the cluster has no room for it, or no image.
+    and ``EnvironmentBroken`` where the cluster has no room for it or no image, or its proxy no
+    inotify.
     """
     manifest = cluster.applied(read(file.read_text()))
     manifest["metadata"]["name"] = name
@@ -101,10 +104,13 @@ def make_pod(
     cluster.core.create_namespaced_pod(namespace, manifest)
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"
     seen: list[PodState] = []
+    scheduling, proxies = Scheduling(cluster, namespace), StarvedProxies(cluster, namespace)
 
     def look() -> PodState:
         seen[:] = [pod_state(get(cluster, path))]
         refuse_hopeless(seen, namespace)
+        scheduling.look(seen)
+        proxies.refuse(seen)
         return seen[0]
 
     try:

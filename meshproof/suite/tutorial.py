@@ -36,6 +36,7 @@ from meshproof.cluster.pods import (
     refuse_hopeless,
     unsettled,
 )
+from meshproof.cluster.scheduling import Scheduling
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.ingress import NO_UPSTREAM, Answer, Gateway
 from meshproof.mesh.injection import await_injection
@@ -47,6 +48,7 @@ from meshproof.mesh.loaded import (
     not_loaded,
     without_endpoint,
 )
+from meshproof.mesh.starved import StarvedProxies
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.suite.differences import deviations, stage_of
@@ -230,10 +232,14 @@ class Tutorial:
     def _await_workloads(self, stage: str) -> None:
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
         pods: list[PodState] = []
+        scheduling = Scheduling(self.cluster, self.namespace, self.progress.note)
+        proxies = StarvedProxies(self.cluster, self.namespace)
 
         def look() -> list[str]:
             pods[:] = self.pods()
             refuse_hopeless(pods, self.namespace)
+            scheduling.look(pods)
+            proxies.refuse(pods)
             return unsettled(pods, get(self.cluster, deployments)["items"])
 
         try:

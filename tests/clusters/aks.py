@@ -1,30 +1,14 @@
-"""A kind cluster with an Istio in the shape of AKS's add-on, for runs on an existing cluster."""
+"""A mesh in the shape of AKS's Istio add-on, with what the add-on refuses."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.health import unready_workloads
-from meshproof.cluster.kind import KindCluster
 from meshproof.cluster.shape import GatewayShape, MeshShape
-from meshproof.engine.engine import answering
-from meshproof.engine.machine import this_machine
-from meshproof.environment.environment import link_tools, load_application, workshop
-from meshproof.errors import EnvironmentBroken
-from meshproof.mesh.istio import INSTALL_TIMEOUT, OPERATOR
-from meshproof.progress import Progress
-from meshproof.waiting import MESH_READY, converge
+from tests.clusters.by_hand import Document, Mesh, default_operator
 
-NAME = "shapes"
-CONTEXT = f"kind-{NAME}"
 NAMESPACE, REVISION = "aks-istio-system", "asm-1-22"
 GATEWAYS, GATEWAY = "aks-istio-ingress", "aks-istio-ingressgateway-external"
 SHAPE = MeshShape(
@@ -33,27 +17,31 @@ SHAPE = MeshShape(
     f"istiod-{REVISION}",
     gateway=GatewayShape(GATEWAYS, GATEWAY, GATEWAY, (("istio", GATEWAY),), GATEWAY),
 )
+#: Where a user of the add-on has settings for the mesh; those of the add-on's own are put back.
+SHARED = f"istio-shared-configmap-{REVISION}"
 #: A first revision makes the tag `default`, which the add-on has not: with it, namespaces that ask
 #: by the tutorial's label would be injected, too.
 TAG = "mutatingwebhookconfiguration", "istio-revision-tag-default"
+REFUSALS = Path(__file__).with_name("aks-refusals.yaml")
 
 
-def operator() -> dict[str, Any]:
-    """Meshproof's own operator file in the add-on's shape."""
-    found: dict[str, Any] = yaml.safe_load(OPERATOR.read_text())
+def operator() -> Document:
+    """Istio's default settings in the add-on's shape."""
+    found, _ = default_operator()
     found["metadata"]["namespace"] = NAMESPACE
     spec = found["spec"]
     spec["revision"] = REVISION
     spec["values"]["global"]["istioNamespace"] = NAMESPACE
+    spec["values"]["pilot"]["env"]["SHARED_MESH_CONFIG"] = SHARED
+    # As the add-on's gateway is: made of what istiod injects, which knows where istiod is.
+    spec["values"]["gateways"] = {"istio-ingressgateway": {"injectionTemplate": "gateway"}}
     (gateway,) = spec["components"]["ingressGateways"]
     gateway |= {
         "name": GATEWAY,
         "namespace": GATEWAYS,
         "label": {"app": GATEWAY, "istio": GATEWAY},
     }
-    # Outside of istiod's namespace a gateway of istioctl's does not know where istiod is.
-    place = {"discoveryAddress": f"istiod-{REVISION}.{NAMESPACE}.svc:15012"}
-    gateway["k8s"]["env"] = [{"name": "PROXY_CONFIG", "value": json.dumps(place)}]
+    gateway["k8s"]["hpaSpec"] = {"minReplicas": 2, "maxReplicas": 2}  # the add-on has two at least
     account = {"path": "spec.template.spec.serviceAccountName", "value": GATEWAY}
     gateway["k8s"]["overlays"] = [
         {"apiVersion": "apps/v1", "kind": "Deployment", "name": GATEWAY, "patches": [account]}
@@ -61,53 +49,32 @@ def operator() -> dict[str, Any]:
     return found
 
 
-def install(cluster: Cluster, address: str, folder: Path) -> None:
-    """Install Istio in the add-on's shape, and give its gateway an address."""
-    for namespace in (NAMESPACE, GATEWAYS):
-        cluster.core.create_namespace({"metadata": {"name": namespace}})
-    cluster.core.create_namespaced_service_account(GATEWAYS, {"metadata": {"name": GATEWAY}})
-    file = folder / "operator.yaml"
-    file.write_text(yaml.safe_dump(operator()))
-    cluster.command("istioctl", "install", "-f", str(file), "-y", timeout=INSTALL_TIMEOUT)
-    cluster.command("kubectl", "delete", "--ignore-not-found", *TAG)
-    status = {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}
-    cluster.core.patch_namespaced_service_status(GATEWAY, GATEWAYS, status)
-    converge(
-        lambda: unready_workloads(cluster, (NAMESPACE, GATEWAYS)),
-        until=lambda names: not names,
-        what="istiod and the gateway are ready",
-        timeout=MESH_READY,
-    )
+def shared_settings() -> Document:
+    """What a user sets for the suite to see by, where the add-on lets users set it."""
+    _, seen_by = default_operator()
+    metadata = {"name": SHARED, "namespace": NAMESPACE}
+    mesh = yaml.safe_dump(seen_by)
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"mesh": mesh}}
 
 
-def kind_cluster(progress: Progress) -> KindCluster:
-    """The cluster, whether it is there or not. Raises ``EnvironmentBroken`` without an engine."""
-    engine = answering()
-    if engine is None:
-        raise EnvironmentBroken("A container engine is needed to make a cluster.")
-    found = KindCluster(
-        NAME, engine=engine, tools=Path(), machine=this_machine(), progress=progress
-    )
-    found.tools = link_tools(workshop(engine, progress), found.kubeconfig.parent / "bin")
-    return found
+def _in_place() -> list[Document]:
+    namespaces = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        for name in (NAMESPACE, GATEWAYS)
+    ]
+    account = {"name": GATEWAY, "namespace": GATEWAYS}
+    return [
+        *namespaces,
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
+        shared_settings(),
+    ]
 
 
-def make(folder: Path, progress: Progress) -> KindCluster:
-    """Make the cluster and its mesh, with the application's images loaded."""
-    kind = kind_cluster(progress)
-    shop = workshop(kind.engine, progress)
-    shop.provide("node")
-    kind.ensure(nodes=1, image=shop.image("node"))
-    install(kind.cluster, kind.address(), folder)
-    load_application(shop, kind, foreign=replace(kind.cluster, mesh=SHAPE))
-    kind.await_system()
-    return kind
-
-
-@contextmanager
-def made(folder: Path, progress: Progress) -> Iterator[KindCluster]:
-    """Have the cluster as long as the context lasts."""
-    try:
-        yield make(folder, progress)
-    finally:
-        kind_cluster(progress).delete()
+MESH = Mesh(
+    "shapes",
+    operator(),
+    SHAPE,
+    before=_in_place(),
+    after=list(yaml.safe_load_all(REFUSALS.read_text())),
+    deleted=(TAG,),
+)

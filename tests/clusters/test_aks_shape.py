@@ -3,79 +3,77 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import ExitCode
-from meshproof.paths import PROJECT
-from meshproof.probes.inventory import list_objects
-from meshproof.process import Completed, run
 from meshproof.progress import Progress
 from tests.clusters import aks
+from tests.clusters.by_hand import (
+    COMMAND,
+    Document,
+    Run,
+    made,
+    objects,
+    runs_on,
+    verdicts,
+    whole_suite,
+)
 
-#: Of each kind of proof one: injection, pods, the way in, identity, mutual TLS, isolation.
-SOME = "D1 or D3 or D5 or D6 or U6 or T2 or T3 or C6"
-#: Seconds for these; a whole run takes some ten minutes.
-RUN_TIMEOUT = 1800.0
-
-#: The command, by the Python that runs this.
-COMMAND = ("-c", "from meshproof.cli import main; main()")
-
-Meshproof = Callable[..., Completed]
+FILTER = {"applyTo": "LISTENER", "patch": {"operation": "MERGE", "value": {}}}
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with aks.made(tmp_path_factory.mktemp("aks"), Progress()) as kind:
-        yield replace(kind.cluster, mesh=aks.SHAPE)
+    with made(aks.MESH, tmp_path_factory.mktemp("aks"), Progress()) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def existing(cluster: Cluster) -> Meshproof:
-    """Runs Python with arguments, and those that lead to the cluster, whatever comes of it."""
-
-    def call(*arguments: str) -> Completed:
-        return run(
-            [sys.executable, *arguments, "--cluster=existing", f"--kube-context={aks.CONTEXT}"],
-            check=False,
-            cwd=PROJECT,
-            timeout=RUN_TIMEOUT,
-            env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)},
-        )
-
-    return call
+def existing(cluster: Cluster) -> Run:
+    return runs_on(aks.MESH, cluster)
 
 
-def objects(cluster: Cluster) -> set[tuple[str, str, str, str]]:
-    """All objects but those that come and go by themselves, as A3 counts them."""
-    _, listed = list_objects(cluster)
-    return {(one.kind, one.namespace, one.name, one.uid) for one in listed}
+def of_kind(api: str, kind: str, namespace: str = "default", **content: Any) -> Document:
+    metadata = {"name": "refused", "namespace": namespace}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **content}
 
 
-def test_the_suite_is_accepted_and_leaves_nothing(
-    cluster: Cluster, existing: Meshproof, tmp_path: Path
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (of_kind("networking.istio.io/v1beta1", "ProxyConfig", spec={}), "no objects of this kind"),
+        (
+            of_kind("networking.istio.io/v1", "WorkloadGroup", spec={"template": {}}),
+            "no objects of this kind",
+        ),
+        (
+            of_kind("extensions.istio.io/v1alpha1", "WasmPlugin", spec={"url": "file:///none"}),
+            "no objects of this kind",
+        ),
+        (
+            of_kind(
+                "networking.istio.io/v1alpha3", "EnvoyFilter", spec={"configPatches": [FILTER]}
+            ),
+            "no EnvoyFilter of this type",
+        ),
+        (of_kind("v1", "ConfigMap", aks.NAMESPACE), "the Istio add-on's own"),
+    ],
+    ids=lambda one: one["kind"] if isinstance(one, dict) else "",
+)
+def test_the_mesh_refuses_what_the_add_on_refuses(
+    cluster: Cluster, document: Document, said: str
 ) -> None:
-    before = objects(cluster)
-    reports = tmp_path / "reports"
-    done = existing(
-        "-m", "meshproof", "run", "features", "-p", "no:cacheprovider", "--no-allure-report",
-        f"--reports={reports}", "-m", SOME,
+    done = cluster.command(
+        "kubectl", "create", "--dry-run=server", "-f", "-",
+        stdin=yaml.safe_dump(document), check=False,
     )  # fmt: skip
-    assert done.exit_code == ExitCode.ACCEPTED, done.transcript()
-    signoff: dict[str, Any] = json.loads((reports / "signoff.json").read_text())
-    told = " ".join(signoff["environment"]["deviations"])
-    assert f"istio.io/rev={aks.REVISION}" in told
-    assert f"istio: {aks.GATEWAY}" in told
-    cleaned = existing(*COMMAND, "clean")
-    assert cleaned.ok, cleaned.transcript()
-    assert objects(cluster) == before
+    assert (done.exit_code, said in done.stderr) == (1, True), done.transcript()
 
 
 @pytest.mark.parametrize(
@@ -87,9 +85,24 @@ def test_the_suite_is_accepted_and_leaves_nothing(
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_changed(
-    cluster: Cluster, existing: Meshproof, typed: list[str], code: ExitCode, said: str
+    cluster: Cluster, existing: Run, typed: list[str], code: ExitCode, said: str
 ) -> None:
     before = objects(cluster)
     done = existing(*COMMAND, "up", *typed)
     assert (done.exit_code, said in done.transcript()) == (code, True), done.transcript()
+    assert objects(cluster) == before
+
+
+def test_the_suite_is_accepted_and_leaves_nothing(
+    cluster: Cluster, existing: Run, tmp_path: Path
+) -> None:
+    before = objects(cluster)
+    done = existing(*whole_suite(tmp_path / "reports"))
+    assert done.exit_code == ExitCode.ACCEPTED, done.transcript()
+    signoff: dict[str, Any] = json.loads((tmp_path / "reports" / "signoff.json").read_text())
+    assert set(verdicts(signoff).values()) == {"accepted"}
+    told = signoff["environment"]["deviations"]
+    assert [line for line in told if line in aks.SHAPE.deviations()] == aks.SHAPE.deviations()
+    cleaned = existing(*COMMAND, "clean")
+    assert cleaned.ok, cleaned.transcript()
     assert objects(cluster) == before

@@ -64,6 +64,7 @@ def test_a_pod_without_room_is_the_clusters_affair(reason: str, message: str, to
     condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
     state = pod_state(pod(phase="Pending", conditions=[condition]))
     assert state.no_room == (message if told else "")
+    assert state.unscheduled == (message if reason == "Unschedulable" else "")
 
 
 NEVER = 'Back-off pulling image "registry.example.org/app:1": ErrImagePull: not found'
@@ -98,7 +99,7 @@ def test_an_image_that_a_node_does_not_get_is_told(
 
 def test_what_is_said_of_a_cluster_without_room() -> None:
     assert no_room([SETTLED], "voting") is None
-    full = no_room([SETTLED, replace(SETTLED, no_room="Too many pods.")], "voting")
+    full = no_room([SETTLED, replace(SETTLED, unscheduled="Too many pods.")], "voting")
     assert full
     assert "no room for pod" in full.sentence
     assert "Too many pods." in full.sentence
@@ -217,6 +218,13 @@ def test_pods_of_another_version_or_component_do_not_stand_in(change: dict[str, 
 def test_every_pod_that_is_not_settled_is_named() -> None:
     starting, leaving = replace(SETTLED, ready=1), replace(SETTLED, stopping=True)
     assert unsettled([SETTLED, starting, leaving], [deployment()]) == [str(starting), str(leaving)]
+
+
+def test_why_a_pod_has_no_node_stands_beside_its_name() -> None:
+    waiting = replace(SETTLED, phase="Pending", ready=0, unscheduled="claim not found.")
+    assert unsettled([waiting], [deployment(1)]) == [
+        f"{NAME} 0/2 Pending 0, on no node: claim not found."
+    ]
 
 
 @pytest.mark.parametrize("status", [{"observedGeneration": 1}, {"observedGeneration": 0}])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.shape import DEFAULT, INJECTION, GatewayShape, MeshShape
 from meshproof.documents import manifests_in
+from meshproof.environment.environment import Environment, deviations_told
 from meshproof.run.lanes import lane_number, manifests_of
 from meshproof.suite.stages import objects_of_stages
 from tests.suites import MANIFESTS, STAGES, SUITE
@@ -118,6 +121,13 @@ def test_what_was_adapted_is_told_whole() -> None:
         "instead of istio-system/istio-ingressgateway.",
         "istioctl is called with --istioNamespace aks-istio-system --revision asm-1-22.",
     ]
+
+
+def test_a_sign_off_says_what_was_adapted() -> None:
+    cluster = Cluster("c", Path("kubeconfig"), Path("bin"))
+    plain = Environment(cluster, "", made=False, engine=None, images={}, built=False)
+    adapted = replace(plain, cluster=replace(cluster, mesh=AKS))
+    assert deviations_told(adapted) == [*deviations_told(plain), *AKS.deviations()]
 
 
 def test_manifests_are_adapted_where_they_name_the_gateway_and_nowhere_else(

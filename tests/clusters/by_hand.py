@@ -1,0 +1,170 @@
+"""A kind cluster with an Istio that Meshproof did not install, for runs on an existing cluster.
+
+What differs between such meshes is their operator file and what is done beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.health import unready_workloads
+from meshproof.cluster.kind import KindCluster
+from meshproof.cluster.shape import DEFAULT, MeshShape
+from meshproof.engine.engine import answering
+from meshproof.engine.machine import this_machine
+from meshproof.environment.environment import link_tools, load_application, workshop
+from meshproof.errors import EnvironmentBroken
+from meshproof.mesh.istio import INSTALL_TIMEOUT, OPERATOR
+from meshproof.paths import ROOT
+from meshproof.probes.inventory import list_objects
+from meshproof.process import Completed, run
+from meshproof.progress import Progress
+from meshproof.waiting import MESH_READY, converge
+
+#: Seconds; a run of a whole suite takes some ten minutes on two cores that nobody else uses.
+RUN_TIMEOUT = 2700.0
+#: The command, by the Python that runs this.
+COMMAND = ("-c", "from meshproof.cli import main; main()")
+#: What Meshproof's own operator file sets for the whole mesh to see by; Istio's defaults have
+#: none of it.
+SEEN_BY = ("accessLogFile", "accessLogEncoding", "accessLogFormat", "defaultConfig")
+
+Document = dict[str, Any]
+
+
+def default_operator() -> tuple[Document, Document]:
+    """Istio's default settings, but for what the built proxy and two cores need.
+
+    Beside it, what was left out of Meshproof's own operator file: the mesh's settings to see by.
+    """
+    found: Document = yaml.safe_load(OPERATOR.read_text())
+    mesh = found["spec"]["meshConfig"]
+    return found, {name: mesh.pop(name) for name in SEEN_BY}
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A mesh to be made: its operator file, its shape, and what is there beside it.
+
+    ``before`` and ``after`` are objects that are applied before and after Istio is installed,
+    ``deleted`` what is deleted then, as `kubectl delete` names it.
+    """
+
+    name: str
+    operator: Document
+    shape: MeshShape = DEFAULT
+    before: list[Document] = field(default_factory=list)
+    after: list[Document] = field(default_factory=list)
+    deleted: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def context(self) -> str:
+        """Its cluster's context in the kubeconfig that kind writes."""
+        return f"kind-{self.name}"
+
+
+def apply(cluster: Cluster, documents: list[Document]) -> None:
+    """Apply objects, if there are any. Raises ``CommandFailed``."""
+    if documents:
+        cluster.command("kubectl", "apply", "-f", "-", stdin=yaml.safe_dump_all(documents))
+
+
+def install(mesh: Mesh, cluster: Cluster, address: str, folder: Path) -> None:
+    """Install Istio as the mesh has it, and give its gateway an address, as a cloud would."""
+    apply(cluster, mesh.before)
+    file = folder / "operator.yaml"
+    file.write_text(yaml.safe_dump(mesh.operator))
+    cluster.command("istioctl", "install", "-f", str(file), "-y", timeout=INSTALL_TIMEOUT)
+    for one in mesh.deleted:
+        cluster.command("kubectl", "delete", "--ignore-not-found", *one)
+    apply(cluster, mesh.after)
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}
+    gateway = mesh.shape.gateway
+    cluster.core.patch_namespaced_service_status(gateway.name, gateway.namespace, status)
+    converge(
+        lambda: unready_workloads(cluster, mesh.shape.namespaces),
+        until=lambda names: not names,
+        what="istiod and the gateway are ready",
+        timeout=MESH_READY,
+    )
+
+
+def kind_cluster(name: str, progress: Progress) -> KindCluster:
+    """The cluster, whether it is there or not. Raises ``EnvironmentBroken`` without an engine."""
+    engine = answering()
+    if engine is None:
+        raise EnvironmentBroken("A container engine is needed to make a cluster.")
+    found = KindCluster(
+        name, engine=engine, tools=Path(), machine=this_machine(), progress=progress
+    )
+    found.tools = link_tools(workshop(engine, progress), found.kubeconfig.parent / "bin")
+    return found
+
+
+def make(mesh: Mesh, folder: Path, progress: Progress) -> Cluster:
+    """Make the cluster and its mesh, with the application's images loaded."""
+    kind = kind_cluster(mesh.name, progress)
+    shop = workshop(kind.engine, progress)
+    shop.provide("node")
+    kind.ensure(nodes=1, image=shop.image("node"))
+    install(mesh, kind.cluster, kind.address(), folder)
+    cluster = replace(kind.cluster, mesh=mesh.shape)
+    load_application(shop, kind, foreign=cluster)
+    kind.await_system()
+    return cluster
+
+
+@contextmanager
+def made(mesh: Mesh, folder: Path, progress: Progress) -> Iterator[Cluster]:
+    """Have the cluster as long as the context lasts; one that a killed run left goes first."""
+    kind_cluster(mesh.name, progress).delete()
+    try:
+        yield make(mesh, folder, progress)
+    finally:
+        kind_cluster(mesh.name, progress).delete()
+
+
+#: Runs Python with arguments, and those that lead to the cluster, whatever comes of it.
+Run = Callable[..., Completed]
+
+
+def runs_on(mesh: Mesh, cluster: Cluster) -> Run:
+    """Runs on the cluster, as a user has them who was given its kubeconfig."""
+
+    def call(*arguments: str) -> Completed:
+        return run(
+            [sys.executable, *arguments, "--cluster=existing", f"--kube-context={mesh.context}"],
+            check=False,
+            cwd=ROOT,
+            timeout=RUN_TIMEOUT,
+            env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)},
+        )
+
+    return call
+
+
+def whole_suite(reports: Path) -> tuple[str, ...]:
+    """What runs the voting suite, with reports of its own."""
+    options = ("-p", "no:cacheprovider", "--no-allure-report", f"--reports={reports}")
+    return "acceptance.py", "features/voting", *options
+
+
+def verdicts(signoff: Mapping[str, Any]) -> dict[str, str]:
+    """The verdict of each expectation of a sign-off's scope, by its id."""
+    rows = signoff["expectations"]
+    return {row["id"]: row["verdict"] for row in rows if row["verdict"] != "out of scope"}
+
+
+def objects(cluster: Cluster) -> set[tuple[str, str, str, str]]:
+    """All objects but those that come and go by themselves, as A3 counts them."""
+    _, listed = list_objects(cluster)
+    return {(one.kind, one.namespace, one.name, one.uid) for one in listed}
