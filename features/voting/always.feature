@@ -72,7 +72,7 @@ Feature: At every step
     When the namespace goes back stage by stage, then to and fro between two stages drawn at random
     Then every transition reached its stage in the same namespace, and none back ran a stage's commands
 
-  @always @A3 @last @long
+  @always @A3 @last @long @needs-listing
   Scenario: Nothing is left behind
     Given all objects and volumes of the cluster were listed before the tutorial was followed
     And the tutorial was followed to a stage with a PersistentVolumeClaim

@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,11 +34,14 @@ from meshproof.environment.images import from_registry
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.mesh.addresses import first_there, node_ports, page_at, stated_address
+from meshproof.mesh.capabilities import Capability
 from meshproof.mesh.discovery import HTTP_PORT, Asked, Gateway, find_control_plane, find_gateway
 from meshproof.mesh.forwarding import Forwarder
 from meshproof.paths import state_dir
+from meshproof.probes.rights import Missing, missing_rights, require
 from meshproof.process import run
 from meshproof.progress import Progress
+from meshproof.suite.rights import Place
 from meshproof.waiting import NAME_RESOLVES, converge
 
 NODES = "/api/v1/nodes"
@@ -170,7 +173,10 @@ def await_name(host: str) -> None:
 
 
 def use_existing(options: Options, progress: Progress) -> Environment:
-    """Find the cluster and its mesh. Raises ``EnvironmentBroken`` where one is not there."""
+    """Find the cluster and its mesh, and ask what may be done there; nothing is changed.
+
+    Raises ``EnvironmentBroken`` where one is not there, or what a run needs is not allowed.
+    """
     cluster = existing_cluster(options)
     try:
         version = cluster.version
@@ -180,8 +186,12 @@ def use_existing(options: Options, progress: Progress) -> Environment:
             f"{type(error).__name__}."
         ) from error
     progress.note(f"using the cluster of context {options.kube_context} (Kubernetes {version})")
+    missing = missing_rights(cluster, Place.CLUSTER)
+    require(missing)
     cluster, gateway = shaped(cluster, options)
-    for line in told(cluster.mesh):
+    missing += missing_rights(cluster, Place.ISTIOD)
+    require(missing)
+    for line in (*told(cluster.mesh), *(one.sentence for one in missing)):
         progress.note(line)
     base = options.ingress_url or way_in(cluster, gateway, progress)
     engine = answering()
@@ -206,4 +216,14 @@ def use_existing(options: Options, progress: Progress) -> Environment:
         images=images,
         built=False,
         pods_since=pods_since,
+        unseen=unseen(missing),
     )
+
+
+def unseen(missing: Iterable[Missing]) -> dict[Capability, str]:
+    """Return what cannot be seen for want of rights, with the first sentence that says why."""
+    found: dict[Capability, str] = {}
+    for one in missing:
+        if one.right.capability:
+            found.setdefault(one.right.capability, one.sentence)
+    return found
