@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import os
 import shutil
 import socket
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 from kubernetes import config as kube_config
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.cluster import COPIED, Cluster
 from meshproof.cluster.kind import KindCluster
 from meshproof.cluster.objects import get
 from meshproof.cluster.shape import DEFAULT, MeshShape
@@ -50,12 +51,14 @@ NODES = "/api/v1/nodes"
 def existing_cluster(options: Options) -> Cluster:
     """Cut the named context out of the user's kubeconfig, which itself is never written.
 
-    The copy, with what lets its reader in, is this user's alone and goes when the process ends.
+    The copy, with what lets its reader in, is this user's alone and goes when the process ends;
+    those of processes that were killed go now.
     """
+    sweep(Path(tempfile.gettempdir()))
     context = options.kube_context or ""
     digest = hashlib.sha256(context.encode()).hexdigest()[:16]  # a/b and a_b are two
     tools = link_tools(workshop(None, Progress()), state_dir() / "existing" / digest / "bin")
-    folder = Path(tempfile.mkdtemp(prefix="meshproof-kubeconfig-"))  # for its owner alone
+    folder = Path(tempfile.mkdtemp(prefix=f"{COPIED}{os.getpid()}-"))  # for its owner alone
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     own = folder / "kubeconfig"
     for left in (state_dir() / "existing").glob("*/kubeconfig"):
@@ -81,6 +84,24 @@ def existing_cluster(options: Options) -> Cluster:
     own.touch(mode=0o600)
     own.write_text(cut.stdout)
     return Cluster(context, own, tools)
+
+
+def sweep(place: Path) -> None:
+    """Take away the copies of kubeconfigs that processes left that were killed."""
+    for folder in place.glob(f"{COPIED}*-*"):
+        number = folder.name.removeprefix(COPIED).partition("-")[0]
+        if number.isdecimal() and not _lives(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)  # of another user's nothing goes
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def asked_of(options: Options) -> Asked:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.cluster import COPIED, Cluster
 from meshproof.cluster.images import Images
 from meshproof.cluster.kind import KindCluster
 from meshproof.cluster.shape import DEFAULT, GatewayShape, MeshShape
@@ -231,6 +233,36 @@ def test_what_is_cut_out_of_a_kubeconfig_is_the_processs_alone(
     for function, folder in registered:
         function(folder)
     assert not any(cluster.kubeconfig.parent.exists() for cluster in made)
+
+
+def test_what_killed_processes_left_of_a_kubeconfig_goes(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    names = [f"{COPIED}{ended.pid}-abc", f"{COPIED}{os.getpid()}-abc", f"{COPIED}abc", "other-1-a"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kubeconfig").write_text("a token")
+    foreign.sweep(tmp_path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(names[1:])
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: a
+clusters: [{name: a, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: a, user: {client-certificate-data: YQ==, client-key-data: Yg==}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+"""
+
+
+def test_keys_of_a_copied_kubeconfig_are_kept_beside_it(tmp_path: Path) -> None:
+    folder = tmp_path / f"{COPIED}1-abc"
+    folder.mkdir()
+    (folder / "kubeconfig").write_text(KUBECONFIG)
+    configuration = Cluster("a", folder / "kubeconfig", Path("bin")).api.configuration
+    for file in (configuration.cert_file, configuration.key_file):
+        assert Path(file).parent == folder
 
 
 PENDING: dict[str, Any] = {
