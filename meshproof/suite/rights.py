@@ -9,7 +9,7 @@ in the whole cluster.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -234,7 +234,7 @@ def refused(right: Right, denied: Iterable[Access], ids: Iterable[str] = ()) -> 
         resources.setdefault(tuple(lacking), []).append(resource)
     group = f" of {right.group}" if right.group else ""
     what = "; nor ".join(
-        f"{' or '.join(lacking)} {listed(names, most=len(names))}"
+        f"{_either(lacking)} {listed(names, most=len(names))}"
         for lacking, names in resources.items()
     )
     namespace = next((access.namespace for access in denied if access.namespace), "")
@@ -242,6 +242,10 @@ def refused(right: Right, denied: Iterable[Access], ids: Iterable[str] = ()) -> 
     told = listed(ids, none="")
     end = f"scenarios of {told} are skipped" if told else right.without
     return f"This user may not {what}{group} in {where}: {end} ({right.why})."
+
+
+def _either(verbs: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(verbs[:-1]), verbs[-1])))
 
 
 def manifest(suites: Iterable[Suite]) -> str:
