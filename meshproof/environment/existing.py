@@ -245,6 +245,6 @@ def unseen(missing: Iterable[Missing]) -> dict[Capability, str]:
     """Return what cannot be seen for want of rights, with the first sentence that says why."""
     found: dict[Capability, str] = {}
     for one in missing:
-        if one.right.capability:
-            found.setdefault(one.right.capability, one.sentence)
+        for capability in one.right.capabilities:
+            found.setdefault(capability, one.sentence)
     return found

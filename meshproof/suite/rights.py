@@ -61,7 +61,7 @@ class Access:
 class Right:
     """Verbs on resources of a group, and what they are for.
 
-    Without it there is no run; with a ``capability``, the scenarios are skipped that need it; with
+    Without it there is no run; with ``capabilities``, the scenarios are skipped that need one; with
     what is ``lost``, nothing else is.
     """
 
@@ -70,13 +70,13 @@ class Right:
     why: str
     group: str = ""
     place: Place = Place.CLUSTER
-    capability: Capability | None = None
+    capabilities: tuple[Capability, ...] = ()
     lost: str = ""
 
     @property
     def needed(self) -> bool:
         """Whether there is no run without it."""
-        return self.capability is None and not self.lost
+        return not self.capabilities and not self.lost
 
     def asked(self, istiods: str) -> list[Access]:
         """Return all that must be allowed for it, where istiod is in that namespace."""
@@ -88,10 +88,15 @@ class Right:
         ]
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of scenarios that need it, as features have them."""
+        return tuple(f"@{one.tag}" for one in self.capabilities)
+
+    @property
     def without(self) -> str:
         """Say what falls without it, as the end of a sentence."""
-        if self.capability:
-            return f"what needs it (@{self.capability.tag}) is skipped"
+        if self.capabilities:
+            return f"what needs it ({' or '.join(self.tags)}) is skipped"
         return self.lost or "there is no run"
 
 
@@ -117,14 +122,18 @@ RIGHTS = (
         "sidecars, the ingress gateway and istiod are asked what they have loaded and counted",
     ),
     Right(
-        ("get",), ("pods/log",), "what proxies log of calls is read",
-        capability=Capability.ACCESS_LOG,
+        ("get",), ("pods/log",), "what proxies log of calls is read, and what Bookinfo's pods do",
+        capabilities=(Capability.ACCESS_LOG, Capability.POD_LOG),
     ),
     Right(
         KEPT,
         ("services", "serviceaccounts", "secrets", "persistentvolumeclaims"),
         "tutorials apply them, and which stage a namespace is at is asked by them; Services lead "
         "to the ingress gateway",
+    ),
+    Right(
+        ("update",), ("secrets",), "a registry's login is renewed where it is there already",
+        lost="a run with `--pull-secret` fails, and no other",
     ),
     Right(
         (*KEPT, "deletecollection"), ("deployments",),
@@ -176,11 +185,11 @@ RIGHTS = (
     Right(
         ("list",), ("nodes",),
         "the nodes are watched while scenarios run; packets are captured on them",
-        capability=Capability.NODES,
+        capabilities=(Capability.NODES,),
     ),
     Right(
         ("list",), ("*",), "the whole cluster is listed, before and after, for what is left behind",
-        group="*", capability=Capability.LISTING,
+        group="*", capabilities=(Capability.LISTING,),
     ),
     Right(
         ("list",), ("resourcequotas",), "`meshproof doctor` says what quotas leave",
@@ -201,13 +210,11 @@ RIGHTS = (
 
 def expectations_without(right: Right, suites: Iterable[Suite]) -> list[str]:
     """Return the ids of what is not proved, or not in whole, where scenarios are skipped for it."""
-    if right.capability is None:
-        return []
-    tag = right.capability.tag
+    tags = {one.tag for one in right.capabilities}
     return [
         one.id
         for suite in suites
-        for skipped in [[s for s in scenarios_in(suite.features) if tag in s.tags]]
+        for skipped in [[s for s in scenarios_in(suite.features) if tags & s.tags]]
         for one in suite.expectations
         if any(one.id in scenario.tags for scenario in skipped)
     ]
@@ -215,9 +222,9 @@ def expectations_without(right: Right, suites: Iterable[Suite]) -> list[str]:
 
 def falls(right: Right, suites: Iterable[Suite]) -> str:
     """Say what falls without a right, in a cell of a table."""
-    if right.capability:
-        ids = ", ".join(expectations_without(right, suites))
-        return f"scenarios of {ids} (`@{right.capability.tag}`) are skipped"
+    if right.capabilities:
+        ids, tags = ", ".join(expectations_without(right, suites)), _ticked(right.tags)
+        return f"scenarios of {ids} ({tags}) are skipped"
     return right.lost or "every scenario: there is no run"
 
 

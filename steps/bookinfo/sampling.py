@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from fixtures.preflight import PodLog
 from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.sampling import Budget
 from meshproof.analysis.strength import AlwaysDemand, Demands
@@ -106,14 +107,14 @@ class Shift:
         views = sample_until_decided(ingress, demand.test, SHIFTED, ask)
         self.sample = ShareSample(views, SHIFTED, demand)
 
-    def served_as_shown(self, tutorial: Tutorial) -> Observation:
+    def served_as_shown(self, tutorial: Tutorial, pod_log: PodLog) -> Observation:
         """Hold what the pods of reviews logged for this reader against the pages.
 
         Raises ``NotKept`` where they log less.
         """
         shown = Counter(VERSIONS[one.shown] for one in self.sample.views if one.shown in VERSIONS)
         entries = converge(
-            lambda: logged(tutorial, (REVIEWS,), self.begun),
+            lambda: logged(tutorial, pod_log, (REVIEWS,), self.begun),
             until=lambda found: sum(
                 one.end_user == self.reader for each in found.values() for one in each
             ) >= shown.total(),

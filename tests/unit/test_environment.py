@@ -433,7 +433,7 @@ def test_rights_are_asked_for_before_anything_else(
 def test_what_is_not_needed_is_noted_and_not_seen(
     theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = next(one for one in RIGHTS if one.capability is Capability.NODES)
+    right = next(one for one in RIGHTS if Capability.NODES in one.capabilities)
     monkeypatch.setattr(
         foreign,
         "missing_rights",

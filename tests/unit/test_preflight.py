@@ -372,7 +372,8 @@ PLUGIN = """
 import inspect
 import json
 
-READ = {"access_log", "proxy_counts", "node_engine", "address_command", "every_object"}
+READ = {"access_log", "proxy_counts", "node_engine", "address_command", "every_object",
+        "pod_log"}
 
 
 def closure(manager, node, names):
@@ -415,6 +416,7 @@ READ_BY = {
     Capability.NODES: "node_engine",
     Capability.ADDRESS: "address_command",
     Capability.LISTING: "every_object",
+    Capability.POD_LOG: "pod_log",
 }
 
 

@@ -31,7 +31,7 @@ from meshproof.suite.rights import (
 )
 
 NEEDED = Right(("get", "create"), ("pods", "services"), "they are asked")
-LOGS = Right(("get",), ("pods/log",), "logs are read", capability=Capability.ACCESS_LOG)
+LOGS = Right(("get",), ("pods/log",), "logs are read", capabilities=(Capability.ACCESS_LOG,))
 EVENTS = Right(("list",), ("events",), "events are told", lost="nothing is told of them")
 LEASES = Right(("get",), ("leases",), "runs wait", group="coordination.k8s.io", place=Place.ISTIOD)
 
@@ -80,7 +80,7 @@ def test_what_falls_are_the_scenarios_with_the_tag() -> None:
 
 def test_every_capability_of_a_right_is_named_by_a_scenario() -> None:
     for right in RIGHTS:
-        if right.capability:
+        if right.capabilities:
             assert falls(right, suites()).startswith("scenarios of "), right
 
 
