@@ -19,7 +19,14 @@ from meshproof.environment.finding import Finding
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.mesh.istio import Istio
-from meshproof.probes.admission import PROBES, Tried, try_all, try_namespace
+from meshproof.probes.admission import (
+    ENFORCED,
+    PROBES,
+    TRIED_IN,
+    Tried,
+    try_all,
+    try_namespace,
+)
 from meshproof.probes.preflight import lacking_nodes
 from meshproof.probes.rights import Missing, missing_rights
 from meshproof.progress import Progress
@@ -32,9 +39,6 @@ HOOKS = "/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
 SERVICE_LABEL = "kubernetes.io/service-name"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-ENFORCED = "pod-security.kubernetes.io/enforce"
-#: A namespace that every cluster has, where objects are tried that a run makes in its own.
-TRIED_IN = "default"
 FORBIDDEN = 403
 Item = Mapping[str, Any]
 

@@ -17,9 +17,10 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, Cluster
-from meshproof.cluster.objects import KINDS, Manifest, dry_run
+from meshproof.cluster.objects import KINDS, Manifest, dry_run, namespace_object
 from meshproof.cluster.shape import REVISION_LABEL, MeshShape
 from meshproof.documents import manifests_in
+from meshproof.errors import EnvironmentBroken
 from meshproof.paths import ROOT
 from meshproof.suite.differences import differences
 from meshproof.wording import in_a_line
@@ -37,15 +38,33 @@ COMPARED = ("image", "command", "args", "env", "ports", "resources", "securityCo
 #: Objects that are tried at once.
 AT_ONCE = 8
 CONFLICT = 409
+#: By policy, pod security or quota; and too many requests.
+REFUSED = (403, 429)
+#: The label of a namespace's pod security, and how its denials begin.
+ENFORCED, BY_SECURITY = "pod-security.kubernetes.io/enforce", "violates PodSecurity"
+#: A namespace that every cluster has, where objects are tried that a run makes in its own.
+TRIED_IN = "default"
 
 
 @dataclass(frozen=True)
 class Tried:
-    """An object that was tried: its kind and name, why it is denied, and what of it is changed."""
+    """An object that was tried: its kind and name, why it is denied, and what of it is changed.
+
+    ``status`` is what the API server answered where it is denied.
+    """
 
     what: str
     denied: str = ""
     changed: tuple[str, ...] = ()
+    status: int = 0
+
+    @property
+    def by_cluster(self) -> bool:
+        """Whether it is the cluster that does not want it: a policy, a quota, a webhook that fails.
+
+        A manifest that cannot be is the tutorial's own fault, and is for scenarios to find.
+        """
+        return self.status in REFUSED or self.status >= 500
 
 
 def documents(folders: Iterable[Path]) -> list[Manifest]:
@@ -128,8 +147,36 @@ def try_namespace(cluster: Cluster, name: str) -> tuple[Tried, Mapping[str, str]
     except ApiException as error:
         if error.status == CONFLICT:
             return Tried(f"Namespace {name}"), {}
-        return Tried(f"Namespace {name}", reason_of(error)), {}
+        return Tried(f"Namespace {name}", reason_of(error), status=error.status), {}
     return Tried(f"Namespace {name}"), made["metadata"].get("labels") or {}
+
+
+def require_admitted(cluster: Cluster, folders: Iterable[Path], namespace: str) -> list[str]:
+    """Raise ``EnvironmentBroken`` where the cluster would deny what is applied in a namespace.
+
+    Returns what it would change, a sentence each. Pod security that is stricter where objects are
+    tried than in a namespace that a run makes says nothing. Raises ``ApiException``.
+    """
+    there = namespace_object(cluster, namespace)
+    place = namespace if there else TRIED_IN
+    made, new = try_namespace(cluster, namespace)
+    whole = there or namespace_object(cluster, place) or {"metadata": {}}
+    labels = whole["metadata"].get("labels") or {}
+    stricter = not there and ENFORCED in labels and ENFORCED not in new
+    tried = [made, *try_all(cluster, folders, place)]
+    denied = [
+        one for one in tried if one.by_cluster and not (stricter and BY_SECURITY in one.denied)
+    ]
+    if denied:
+        first = denied[0]
+        raise EnvironmentBroken(
+            f"The cluster would deny {len(denied)} of {len(tried)} objects that a run applies, and "
+            f"nothing was changed: {first.what}: {first.denied}",
+            "\n".join(f"{one.what}: {one.denied}" for one in denied),
+        )
+    return [
+        f"admission changes {one.what}: {'; '.join(one.changed)}" for one in tried if one.changed
+    ]
 
 
 def _try(cluster: Cluster, path: str, manifest: Manifest, namespace: str) -> Tried:
@@ -139,7 +186,7 @@ def _try(cluster: Cluster, path: str, manifest: Manifest, namespace: str) -> Tri
     except ApiException as error:
         if error.status == CONFLICT:  # it is there already, by the same name
             return Tried(what)
-        return Tried(what, reason_of(error))
+        return Tried(what, reason_of(error), status=error.status)
     return Tried(what, changed=tuple(changes(manifest, made)))
 
 

@@ -13,7 +13,8 @@ from kubernetes.client.exceptions import ApiException
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get
 from meshproof.cluster.shape import DEFAULT
-from meshproof.probes.admission import PROBES, try_all, try_namespace
+from meshproof.errors import EnvironmentBroken
+from meshproof.probes.admission import PROBES, require_admitted, try_all, try_namespace
 from meshproof.probes.rights import missing_rights
 from meshproof.suite.registry import suites
 from meshproof.suite.rights import GRANTED, RIGHTS, ROLE, Place
@@ -120,6 +121,10 @@ def test_what_pod_security_denies_is_told_with_its_reason(cluster: Cluster) -> N
     assert denied
     assert all(what.startswith("Pod ") for what in denied)
     assert all('violates PodSecurity "restricted' in why for why in denied.values())
+    with pytest.raises(EnvironmentBroken, match=f"would deny {len(denied)} of "):
+        require_admitted(cluster, [suites()[0].manifests, PROBES], TIGHT)
+    # In a namespace that a run makes nothing of it holds, and that is the one that is meant.
+    assert require_admitted(cluster, [suites()[0].manifests, PROBES], "never-made") == []
 
 
 def test_a_kind_or_field_of_another_release_is_denied(cluster: Cluster, tmp_path: Path) -> None:

@@ -16,8 +16,6 @@ from meshproof.cluster.shape import DEFAULT
 from meshproof.environment.finding import Finding
 from meshproof.environment.readiness import (
     DEFAULT_CLASS,
-    ENFORCED,
-    TRIED_IN,
     _looked,
     answers,
     quota_finding,
@@ -29,7 +27,18 @@ from meshproof.environment.readiness import (
 )
 from meshproof.errors import EnvironmentBroken
 from meshproof.probes import admission
-from meshproof.probes.admission import PODS, PROBES, Tried, changes, documents, pod_of, reason_of
+from meshproof.probes.admission import (
+    ENFORCED,
+    PODS,
+    PROBES,
+    TRIED_IN,
+    Tried,
+    changes,
+    documents,
+    pod_of,
+    reason_of,
+    require_admitted,
+)
 from meshproof.probes.rights import Missing
 from meshproof.suite.registry import suites
 from meshproof.suite.rights import RIGHTS
@@ -110,7 +119,7 @@ def test_why_something_is_denied_is_the_api_servers_word() -> None:
 
 @pytest.mark.parametrize(
     ("status", "tried"),
-    [(409, Tried("Service app")), (403, Tried("Service app", "Forbidden"))],
+    [(409, Tried("Service app")), (403, Tried("Service app", "Forbidden", status=403))],
 )
 def test_what_is_there_already_is_not_denied(
     monkeypatch: pytest.MonkeyPatch, cluster: Cluster, status: int, tried: Tried
@@ -121,6 +130,39 @@ def test_what_is_there_already_is_not_denied(
     monkeypatch.setattr(admission, "dry_run", refuse)
     service = {"kind": "Service", "metadata": {"name": "app"}}
     assert admission._try(cluster, PODS, service, "default") == tried
+
+
+@pytest.mark.parametrize(
+    ("status", "labels", "why", "ends"),
+    [
+        (403, {}, "exceeded quota", True),
+        (500, {}, "failed calling webhook", True),
+        (403, {}, "violates PodSecurity", True),
+        (403, {ENFORCED: "restricted"}, "violates PodSecurity", False),
+        (403, {ENFORCED: "restricted"}, "exceeded quota", True),
+        (400, {}, "unknown field", False),
+    ],
+)
+def test_what_the_cluster_denies_ends_a_run_before_anything_is_changed(
+    monkeypatch: pytest.MonkeyPatch,
+    cluster: Cluster,
+    status: int,
+    labels: dict[str, str],
+    why: str,
+    ends: bool,
+) -> None:
+    def there(_: Cluster, name: str) -> object:
+        return {"metadata": {"labels": labels}} if name == TRIED_IN else None
+
+    monkeypatch.setattr(admission, "namespace_object", there)
+    monkeypatch.setattr(admission, "try_namespace", lambda *_: (Tried("Namespace a"), {}))
+    tried = [Tried("Pod a", why, status=status), Tried("Pod b", changed=("c",))]
+    monkeypatch.setattr(admission, "try_all", lambda *_: tried)
+    if ends:
+        with pytest.raises(EnvironmentBroken, match=f"1 of 3 objects .* Pod a: {why}"):
+            require_admitted(cluster, [], "voting")
+    else:
+        assert require_admitted(cluster, [], "voting") == ["admission changes Pod b: c"]
 
 
 # What is said.
