@@ -105,11 +105,15 @@ def cli() -> None:
 @cli.command()
 @with_options(*UP_OPTIONS)
 def doctor(**typed: Any) -> None:
-    """Say what this machine has and lacks, and what `up` would do about it."""
+    """Say what this machine has and lacks, and what `up` would do about it.
+
+    With --cluster existing, say whether that cluster is ready for a run: rights, mesh, storage,
+    admission, nodes. Nothing is changed.
+    """
     findings = doctor_of(read_options(typed))
     table = Table(box=None, show_header=False)
     for finding in findings:
-        table.add_row("✗" if finding.fatal else "✓", finding.subject, finding.text)
+        table.add_row(finding.sign, finding.subject, finding.text)
     Console(markup=False).print(table)
     if any(finding.fatal for finding in findings):
         raise SystemExit(ExitCode.ENVIRONMENT)

@@ -48,7 +48,7 @@ Feature: Deploy Bookinfo
     When the tutorial goes on to stage "exposed"
     Then a request through the ingress gets the page with 200
 
-  @bookinfo @B3 @last @long
+  @bookinfo @B3 @last @long @needs-listing
   Scenario: Nothing of Bookinfo is left behind
     Given stage "strict"
     And the cluster holds objects of the tutorial

@@ -42,7 +42,7 @@ Feature: Fault injection
     Then every page of jason shows no ratings
     And every page of everyone else shows no stars
 
-  @bookinfo @B2
+  @bookinfo @B2 @needs-pod-log
   Scenario: Aborted calls end in the mesh and never come to ratings, by what the pods logged
     Given stage "ratings-aborted"
     When 20 product pages are viewed by jason, and as many by another user

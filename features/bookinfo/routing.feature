@@ -32,7 +32,7 @@ Feature: Request routing
     When the routes to "reviews" that the sidecars have loaded are read
     Then each sidecar has routes to "reviews" elsewhere than to "v1" for "end-user" alone
 
-  @bookinfo @B1
+  @bookinfo @B1 @needs-pod-log
   Scenario: Reviews v2 is asked for jason alone, by what the pods logged
     Given stage "jason-v2"
     When 20 product pages are viewed by jason, and as many by another user

@@ -2,7 +2,7 @@ Feature: Traffic shifting
   Half of all users get reviews v3, with red stars, and then all of them, in the
   end by mutual TLS alone.
 
-  @bookinfo @B3
+  @bookinfo @B3 @needs-pod-log
   Scenario: Half of all pages are of reviews v1, and half of v3
     Given stage "half-v3"
     And a sequential test that tells even shares from 60/40
@@ -56,7 +56,7 @@ Feature: Traffic shifting
       | reviews.{namespace}.svc.cluster.local:9080     | OK     | mTLS   | mTLS   | default/{namespace} | reviews/{namespace}     |
       | ratings.{namespace}.svc.cluster.local:9080     | OK     | mTLS   | mTLS   | default/{namespace} | ratings/{namespace}     |
 
-  @bookinfo @B3
+  @bookinfo @B3 @needs-pod-log
   Scenario: Where mutual TLS is demanded, reviews v3 alone is asked for all users, by what the pods logged
     Given stage "strict"
     When 20 product pages are viewed by jason, and as many by another user

@@ -1,7 +1,7 @@
 Feature: At every step
   What holds at the end of each stage of the tutorial.
 
-  @always @A2
+  @always @A2 @needs-listing
   Scenario Outline: Istio's own analysis finds nothing at the end of a stage
     Given stage "<stage>"
     When istioctl analyzes the namespace
@@ -18,7 +18,7 @@ Feature: At every step
       | rolled-out    |
       | cleaned-up    |
 
-  @always @A2
+  @always @A2 @needs-listing
   Scenario: Between the routes for 2.0 and its pods, Istio's own analysis misses nothing but what 2.0 will bring
     Given stage "canary-routed"
     When istioctl analyzes the namespace
@@ -32,7 +32,7 @@ Feature: At every step
       | IST0127 | AuthorizationPolicy voting-analytics-2-0 |
       | IST0127 | AuthorizationPolicy voting-storage-2-0   |
 
-  @always @A2 @finding @exclusive
+  @always @A2 @finding @exclusive @needs-listing
   Scenario: Between the routes for 2.0 and its pods, Istio's own analysis complains of what is yet to come
     Given the namespaces of the run's other lanes, whose pods Istio's analysis would count, are deleted
     And stage "canary-routed"
@@ -72,7 +72,7 @@ Feature: At every step
     When the namespace goes back stage by stage, then to and fro between two stages drawn at random
     Then every transition reached its stage in the same namespace, and none back ran a stage's commands
 
-  @always @A3 @last @long
+  @always @A3 @last @long @needs-listing
   Scenario: Nothing is left behind
     Given all objects and volumes of the cluster were listed before the tutorial was followed
     And the tutorial was followed to a stage with a PersistentVolumeClaim

@@ -33,6 +33,8 @@ OWNED_SELECTOR = f"{OWNER_LABEL}={OWNER}"
 RUN, TUTORIAL = "meshproof-run", "meshproof-tutorial"
 #: Annotation of what was there and is changed for a while: what puts it back, as a JSON Patch.
 MENDING = "meshproof-mending"
+#: What the folder of a copy of somebody's kubeconfig is called, up to the process that made it.
+COPIED = "meshproof-kubeconfig-"
 #: Tells a run that another one has started its id: what that one holds is for both.
 RUN_VARIABLE = "MESHPROOF_RUN"
 
@@ -194,8 +196,13 @@ class Cluster:
     def api(self) -> client.ApiClient:
         """The Kubernetes client of this cluster; each call of it has a deadline."""
         configuration = client.Configuration()
+        # The client writes keys to files; those of a copy go with it, also after a kill.
+        beside = self.kubeconfig.parent
+        copied = beside.name.startswith(COPIED)
         config.load_kube_config(
-            config_file=str(self.kubeconfig), client_configuration=configuration
+            config_file=str(self.kubeconfig),
+            client_configuration=configuration,
+            temp_file_path=str(beside) if copied else None,
         )
         if _is_loopback(configuration.host):
             configuration.proxy = None

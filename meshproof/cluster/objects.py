@@ -52,6 +52,16 @@ def patch(cluster: Cluster, path: str, operations: Sequence[Mapping[str, Any]]) 
     _call(cluster, "PATCH", path, [dict(operation) for operation in operations], headers=headers)
 
 
+def dry_run(cluster: Cluster, path: str, manifest: Manifest) -> Mapping[str, Any]:
+    """Return what the API server would make of a manifest in the list at a path; it makes nothing.
+
+    Fields that it does not know are refused, as kubectl has them refused. Raises ``ApiException``.
+    """
+    headers = {"Content-Type": "application/json"}
+    query = "?dryRun=All&fieldValidation=Strict"
+    return _call(cluster, "POST", path + query, dict(manifest), headers=headers)
+
+
 def delete(cluster: Cluster, path: str, *, grace: int | None = None) -> None:
     """Delete the object at a path; nothing happens where there is none.
 
@@ -92,8 +102,10 @@ def _call(
     )
     response = cluster.api.call_api(*request)
     text = response.read()
-    if response.status != 200:
-        raise ApiException(status=response.status, reason=f"{response.reason}: {text!r}")
+    if response.status not in (200, 201):
+        failure = ApiException(status=response.status, reason=f"{response.reason}: {text!r}")
+        failure.body = text
+        raise failure
     answer: Mapping[str, Any] = json.loads(text)
     return answer
 

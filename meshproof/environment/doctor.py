@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from meshproof.cluster.kind import KindCluster
@@ -13,7 +12,9 @@ from meshproof.engine.machine import Machine, this_machine
 from meshproof.engine.provision import plan as plan_engine
 from meshproof.environment.bring_up import BUILD_PACKAGES
 from meshproof.environment.environment import workshop
+from meshproof.environment.finding import Finding
 from meshproof.environment.options import Options
+from meshproof.environment.readiness import readiness
 from meshproof.progress import Progress
 
 #: Bytes; a cold build leaves some 12 GB behind, Go's build cache counted.
@@ -29,17 +30,13 @@ INSTANCES_NEEDED, WATCHES_NEEDED = 64, 4096
 INSTANCES_ADVISED, WATCHES_ADVISED = 512, 524288
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of `meshproof doctor`; ``fatal`` means that `up` cannot work here."""
-
-    subject: str
-    text: str
-    fatal: bool = False
-
-
 def doctor(options: Options) -> list[Finding]:
-    """Say what this machine has and lacks and what `up` would do, in seconds, changing nothing."""
+    """Say what this machine has and lacks and what `up` would do, in seconds, changing nothing.
+
+    Of a cluster that exists it is said instead whether that is ready for a run.
+    """
+    if options.cluster == "existing":
+        return readiness(options)
     machine = this_machine()
     engine = answering()
     can_install = machine.debian and options.install

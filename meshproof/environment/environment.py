@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from meshproof.cluster.cluster import Cluster, make_tools
 from meshproof.cluster.kind import KindCluster
 from meshproof.engine.engine import Engine
 from meshproof.environment.options import Options
+from meshproof.mesh.capabilities import Capability
 from meshproof.mesh.istio import Istio
 from meshproof.paths import DATA, PROJECT, cache_dir
 from meshproof.process import run
@@ -28,6 +30,7 @@ class Environment:
     ``made`` says that there was no cluster before (so a run takes it down again);
     ``loopback`` is the ingress gateway as reached from this machine. ``pods_since`` is when
     its nodes were last started or got other images (UTC, ISO 8601), None where they are not asked.
+    ``unseen`` is what the harness may not see here, each with why in a sentence.
     """
 
     cluster: Cluster
@@ -37,6 +40,7 @@ class Environment:
     images: dict[str, str]
     built: bool
     pods_since: str | None = None
+    unseen: Mapping[Capability, str] = field(default_factory=dict)
 
 
 def workshop(engine: Engine | None, progress: Progress) -> Workshop:

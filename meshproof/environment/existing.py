@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from pathlib import Path
 from kubernetes import config as kube_config
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.cluster import COPIED, Cluster
 from meshproof.cluster.kind import KindCluster
 from meshproof.cluster.objects import get
 from meshproof.cluster.shape import DEFAULT, MeshShape
@@ -34,11 +35,14 @@ from meshproof.environment.images import from_registry
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.mesh.addresses import first_there, node_ports, page_at, stated_address
+from meshproof.mesh.capabilities import Capability
 from meshproof.mesh.discovery import HTTP_PORT, Asked, Gateway, find_control_plane, find_gateway
 from meshproof.mesh.forwarding import Forwarder
 from meshproof.paths import state_dir
+from meshproof.probes.rights import Missing, missing_rights, require
 from meshproof.process import run
 from meshproof.progress import Progress
+from meshproof.suite.rights import Place
 from meshproof.waiting import NAME_RESOLVES, converge
 
 NODES = "/api/v1/nodes"
@@ -47,12 +51,14 @@ NODES = "/api/v1/nodes"
 def existing_cluster(options: Options) -> Cluster:
     """Cut the named context out of the user's kubeconfig, which itself is never written.
 
-    The copy, with what lets its reader in, is this user's alone and goes when the process ends.
+    The copy, with what lets its reader in, is this user's alone and goes when the process ends;
+    those of processes that were killed go now.
     """
+    sweep(Path(tempfile.gettempdir()))
     context = options.kube_context or ""
     digest = hashlib.sha256(context.encode()).hexdigest()[:16]  # a/b and a_b are two
     tools = link_tools(workshop(None, Progress()), state_dir() / "existing" / digest / "bin")
-    folder = Path(tempfile.mkdtemp(prefix="meshproof-kubeconfig-"))  # for its owner alone
+    folder = Path(tempfile.mkdtemp(prefix=f"{COPIED}{os.getpid()}-"))  # for its owner alone
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     own = folder / "kubeconfig"
     for left in (state_dir() / "existing").glob("*/kubeconfig"):
@@ -78,6 +84,24 @@ def existing_cluster(options: Options) -> Cluster:
     own.touch(mode=0o600)
     own.write_text(cut.stdout)
     return Cluster(context, own, tools)
+
+
+def sweep(place: Path) -> None:
+    """Take away the copies of kubeconfigs that processes left that were killed."""
+    for folder in place.glob(f"{COPIED}*-*"):
+        number = folder.name.removeprefix(COPIED).partition("-")[0]
+        if number.isdecimal() and not _lives(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)  # of another user's nothing goes
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def asked_of(options: Options) -> Asked:
@@ -170,7 +194,10 @@ def await_name(host: str) -> None:
 
 
 def use_existing(options: Options, progress: Progress) -> Environment:
-    """Find the cluster and its mesh. Raises ``EnvironmentBroken`` where one is not there."""
+    """Find the cluster and its mesh, and ask what may be done there; nothing is changed.
+
+    Raises ``EnvironmentBroken`` where one is not there, or what a run needs is not allowed.
+    """
     cluster = existing_cluster(options)
     try:
         version = cluster.version
@@ -180,8 +207,12 @@ def use_existing(options: Options, progress: Progress) -> Environment:
             f"{type(error).__name__}."
         ) from error
     progress.note(f"using the cluster of context {options.kube_context} (Kubernetes {version})")
+    missing = missing_rights(cluster, Place.CLUSTER)
+    require(missing)
     cluster, gateway = shaped(cluster, options)
-    for line in told(cluster.mesh):
+    missing += missing_rights(cluster, Place.ISTIOD)
+    require(missing)
+    for line in (*told(cluster.mesh), *(one.sentence for one in missing)):
         progress.note(line)
     base = options.ingress_url or way_in(cluster, gateway, progress)
     engine = answering()
@@ -206,4 +237,14 @@ def use_existing(options: Options, progress: Progress) -> Environment:
         images=images,
         built=False,
         pods_since=pods_since,
+        unseen=unseen(missing),
     )
+
+
+def unseen(missing: Iterable[Missing]) -> dict[Capability, str]:
+    """Return what cannot be seen for want of rights, with the first sentence that says why."""
+    found: dict[Capability, str] = {}
+    for one in missing:
+        for capability in one.right.capabilities:
+            found.setdefault(capability, one.sentence)
+    return found

@@ -23,6 +23,8 @@ class Capability(StrEnum):
     REFUSAL_COUNTS = "refusal-counts"
     NODES = "nodes"
     ADDRESS = "address"
+    LISTING = "listing"
+    POD_LOG = "pod-log"
 
     @property
     def tag(self) -> str:
@@ -31,7 +33,9 @@ class Capability(StrEnum):
 
 
 #: What is found out without pods of the suite's own.
-BY_LOOKING = frozenset({Capability.NODES, Capability.ADDRESS})
+BY_LOOKING = frozenset(
+    {Capability.NODES, Capability.ADDRESS, Capability.LISTING, Capability.POD_LOG}
+)
 
 MEANINGS = {
     Capability.ACCESS_LOG: "the sidecars log each call, as JSON with the fields that are read",
@@ -40,4 +44,6 @@ MEANINGS = {
     Capability.REFUSAL_COUNTS: "the sidecars count what mutual TLS refuses",
     Capability.NODES: "the nodes are containers of an engine that answers here",
     Capability.ADDRESS: "the ingress gateway's Service states an IP address",
+    Capability.POD_LOG: "what the application's own containers log can be read",
+    Capability.LISTING: "objects of every kind can be listed, in the whole cluster",
 }

@@ -35,7 +35,7 @@ LEFT_OUT = {
 }
 #: What Kubernetes keeps of a Service's address, outside of its namespace.
 ADDRESS, ADDRESSES = "IPAddress.networking.k8s.io", "/apis/networking.k8s.io/v1/ipaddresses"
-MISSING = 404
+FORBIDDEN, MISSING = 403, 404
 #: The ConfigMap by which the local-path provisioner knows where volumes are on the nodes.
 PROVISIONER = "/api/v1/namespaces/local-path-storage/configmaps/local-path-config"
 #: Prints the names in each folder that is there.
@@ -188,17 +188,28 @@ def take(
     )
 
 
-def list_objects(cluster: Cluster) -> tuple[int, list[Item]]:
-    """List all objects of all kinds, and say how many kinds there are. Raises ``ApiException``."""
+def list_objects(cluster: Cluster, *, allowed: bool = False) -> tuple[int, list[Item]]:
+    """List all objects of all kinds, and say how many kinds there are.
+
+    With ``allowed``, of kinds alone that this user may list. Raises ``ApiException``.
+    """
     groups = [
         group for path in DISCOVERY for group in get(cluster, path, accept=DISCOVERED)["items"]
     ]
     kinds = resources(groups)
-    return len(kinds), [
-        item
-        for kind in kinds
-        for item in items(kind, get(cluster, f"{kind.path}/{kind.plural}", accept=METADATA))
-    ]
+    lists = {kind: _list(cluster, kind, allowed=allowed) for kind in kinds}
+    seen = {kind: found for kind, found in lists.items() if found is not None}
+    return len(seen), [item for kind, found in seen.items() for item in items(kind, found)]
+
+
+def _list(cluster: Cluster, kind: Resource, *, allowed: bool) -> Mapping[str, Any] | None:
+    """List a kind; None where only what is allowed is asked for, and this is not."""
+    try:
+        return get(cluster, f"{kind.path}/{kind.plural}", accept=METADATA)
+    except ApiException as error:
+        if not allowed or error.status != FORBIDDEN:
+            raise
+        return None
 
 
 @dataclass(frozen=True)

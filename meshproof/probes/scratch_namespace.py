@@ -16,8 +16,8 @@ from meshproof.cluster.pods import PodState, no_room, pod_state, refuse_hopeless
 from meshproof.cluster.scheduling import Scheduling
 from meshproof.documents import read
 from meshproof.errors import EnvironmentBroken
-from meshproof.paths import DATA
 from meshproof.mesh.starved import StarvedProxies
+from meshproof.paths import DATA
 from meshproof.progress import Progress
 from meshproof.waiting import NAMESPACE_GONE, WORKLOADS_READY, NotConverged, converge
 

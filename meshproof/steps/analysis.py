@@ -8,6 +8,7 @@ from pytest_bdd import given, then, when
 
 from meshproof.cluster.objects import namespaces_of
 from meshproof.mesh.analysis import all_known, nothing_else, nothing_found
+from meshproof.plugin.preflight import EveryObject
 from meshproof.probes.scratch_namespace import delete_all
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane, other_namespaces
@@ -29,8 +30,9 @@ def no_other_lane_has_pods(
 
 
 @when("istioctl analyzes the namespace", target_fixture="analysis")
-def istioctl_analyzes(tutorial: Tutorial) -> str:
-    """Run `istioctl analyze` on the namespace."""
+def istioctl_analyzes(tutorial: Tutorial, every_object: EveryObject) -> str:
+    """Run `istioctl analyze` on the namespace, which lists objects of many kinds."""
+    del every_object
     done = tutorial.run(f"istioctl analyze -n {tutorial.namespace}", check=False)
     return done.stdout + done.stderr
 

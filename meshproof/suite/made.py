@@ -1,4 +1,4 @@
-"""Tables in the documents that are made, not written: `python -m meshproof.suite.made`.
+"""What is made, not written: tables in documents, and roles: `python -m meshproof.suite.made`.
 
 What is made stands in a document between `<!-- made: NAME -->` and `<!-- end of NAME -->`.
 """
@@ -17,6 +17,7 @@ from meshproof.suite.deviations import deviations
 from meshproof.suite.features import proving, scenarios_in
 from meshproof.suite.model import Deviation, Expectation, Suite
 from meshproof.suite.registry import suites
+from meshproof.suite.rights import GRANTED, manifest, rows
 
 #: The documents that hold made tables.
 DOCUMENTS = tuple(
@@ -27,6 +28,7 @@ DOCUMENTS = tuple(
         "docs/deviations.md",
         "docs/breakages.md",
         "docs/own-tutorial.md",
+        "docs/rights.md",
     )
 )
 MADE = re.compile(r"(<!-- made: (.+?) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
@@ -40,6 +42,7 @@ def tables() -> dict[str, Callable[[], str]]:
     found: dict[str, Callable[[], str]] = {
         "breakages": lambda: breakages_table(all_breakages()),
         "deviations": lambda: deviations_table(deviations()),
+        "rights": lambda: rights_table(suites()),
     }
     covered, single = declared_sections(), declared_expectations()
     for suite in suites():
@@ -131,6 +134,11 @@ def breakages_table(breakages: Sequence[Breakage]) -> str:
     return _table(heading, rows)
 
 
+def rights_table(listed: Iterable[Suite]) -> str:
+    """Return what whoever runs the suites must be allowed, and what falls without it."""
+    return _table(("right", "in", "what it is for", "without it"), rows(listed))
+
+
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table in Markdown; a bar within a cell is escaped."""
     lines = [f"| {' | '.join(heading)} |", f"|{'---|' * len(heading)}"]
@@ -140,10 +148,12 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main(documents: Iterable[Path] = DOCUMENTS) -> None:
-    """Write the tables into the documents anew."""
+    """Write the tables into the documents anew, and the manifest of the rights."""
     known = tables()
     for document in documents:
         document.write_text(made(document.read_text(), known))
+    GRANTED.parent.mkdir(exist_ok=True)
+    GRANTED.write_text(manifest(suites()))
 
 
 if __name__ == "__main__":

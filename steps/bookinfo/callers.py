@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_bdd import parsers, then, when
 
 from meshproof.mesh.access_log import AccessLog
+from meshproof.plugin.preflight import PodLog
 from meshproof.probes.ingress import Ingress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
@@ -22,10 +23,14 @@ def pages_are_viewed_by_both(ingress: Ingress, count: int) -> Viewed:
 
 @then("the pods logged so many requests for either user, and none for anybody else")
 def pods_logged(
-    viewed: Viewed, tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]
+    viewed: Viewed,
+    tutorial: Tutorial,
+    pod_log: PodLog,
+    evidence: Evidence,
+    datatable: list[list[str]],
 ) -> None:
     """Each version of each component was asked for just whom it is for."""
-    seen = evidence.tell(requests_of(tutorial, viewed, datatable[1:]))
+    seen = evidence.tell(requests_of(tutorial, pod_log, viewed, datatable[1:]))
     assert not seen.problem, seen.problem
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pytest_bdd import given, then, when
 
 from meshproof.analysis.observation import Observation, unless
-from meshproof.probes.inventory import Item, list_objects
+from meshproof.plugin.preflight import EveryObject
+from meshproof.probes.inventory import Item
 from meshproof.probes.scratch_namespace import delete_namespaces
 from meshproof.progress import Progress
 from meshproof.signoff.evidence import Evidence
@@ -23,12 +24,6 @@ def of_tutorial(items: Iterable[Item], namespace: str) -> list[str]:
         if namespace in (one.namespace, one.tutorial)
         or (one.kind, one.name) == ("Namespace", namespace)
     )
-
-
-def there(tutorial: Tutorial) -> list[str]:
-    """Name the objects of the whole cluster that are the tutorial's."""
-    _, items = list_objects(tutorial.cluster)
-    return of_tutorial(items, tutorial.namespace)
 
 
 def some(found: list[str]) -> Observation:
@@ -48,9 +43,11 @@ def none(found: list[str]) -> Observation:
 
 
 @given("the cluster holds objects of the tutorial")
-def cluster_holds_objects(tutorial: Tutorial, evidence: Evidence) -> None:
+def cluster_holds_objects(
+    tutorial: Tutorial, every_object: EveryObject, evidence: Evidence
+) -> None:
     """In the whole cluster some objects are found that are the tutorial's: the baseline."""
-    seen = evidence.tell(some(there(tutorial)))
+    seen = evidence.tell(some(of_tutorial(every_object(), tutorial.namespace)))
     assert not seen.problem, seen.problem
 
 
@@ -62,7 +59,7 @@ def namespace_is_deleted(tutorial: Tutorial, progress: Progress, evidence: Evide
 
 
 @then("the cluster holds no object of the tutorial any more")
-def cluster_holds_none(tutorial: Tutorial, evidence: Evidence) -> None:
+def cluster_holds_none(tutorial: Tutorial, every_object: EveryObject, evidence: Evidence) -> None:
     """In the whole cluster no object is found that is the tutorial's."""
-    seen = evidence.tell(none(there(tutorial)))
+    seen = evidence.tell(none(of_tutorial(every_object(), tutorial.namespace)))
     assert not seen.problem, seen.problem

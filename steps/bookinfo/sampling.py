@@ -12,6 +12,7 @@ from meshproof.analysis.sampling import Budget
 from meshproof.analysis.strength import AlwaysDemand, Demands
 from meshproof.mesh.loaded import GATEWAY
 from meshproof.mesh.routes import Way
+from meshproof.plugin.preflight import PodLog
 from meshproof.probes.ingress import Ingress
 from meshproof.probes.loaded_routes import other_than
 from meshproof.suite.tutorial import Tutorial
@@ -106,7 +107,7 @@ class Shift:
         views = sample_until_decided(ingress, demand.test, SHIFTED, ask)
         self.sample = ShareSample(views, SHIFTED, demand)
 
-    def served_as_shown(self, tutorial: Tutorial) -> Observation:
+    def served_as_shown(self, tutorial: Tutorial, pod_log: PodLog) -> Observation:
         """Hold what the pods of reviews logged for this reader against the pages.
 
         Raises ``NotKept`` where they log less, and ``EnvironmentBroken`` where their nodes have put
@@ -115,7 +116,7 @@ class Shift:
         shown = Counter(VERSIONS[one.shown] for one in self.sample.views if one.shown in VERSIONS)
         with whole_app_logs(tutorial, (REVIEWS,), self.begun):
             entries = converge(
-                lambda: logged(tutorial, (REVIEWS,), self.begun),
+                lambda: logged(tutorial, pod_log, (REVIEWS,), self.begun),
                 until=lambda found: sum(
                     one.end_user == self.reader for each in found.values() for one in each
                 ) >= shown.total(),

@@ -6,6 +6,7 @@ from pytest_bdd import then, when
 
 from meshproof.analysis.sampling import Budget
 from meshproof.analysis.strength import Demands
+from meshproof.plugin.preflight import PodLog
 from meshproof.probes.ingress import Ingress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
@@ -40,7 +41,9 @@ def stars_come_evenly(shift: Shift, evidence: Evidence) -> None:
 
 
 @then("the pods of reviews logged just as many requests as pages showed their stars")
-def pods_logged_as_many(shift: Shift, tutorial: Tutorial, evidence: Evidence) -> None:
+def pods_logged_as_many(
+    shift: Shift, tutorial: Tutorial, pod_log: PodLog, evidence: Evidence
+) -> None:
     """What the pages show of their version is what each version's pod did."""
-    seen = evidence.tell(shift.served_as_shown(tutorial))
+    seen = evidence.tell(shift.served_as_shown(tutorial, pod_log))
     assert not seen.problem, seen.problem

@@ -13,6 +13,7 @@ from meshproof.analysis.observation import Observation, unless
 from meshproof.cluster.logs import whole_logs
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.access_log import AccessLog, seconds_since
+from meshproof.plugin.preflight import PodLog
 from meshproof.probes.callers import callers_since, expected_callers
 from meshproof.probes.ingress import Ingress
 from meshproof.suite.tutorial import Tutorial
@@ -82,15 +83,15 @@ def entries_in(log: str) -> list[Entry]:
     ]
 
 
-def logged(tutorial: Tutorial, apps: Collection[str], begun: float) -> dict[str, list[Entry]]:
+def logged(
+    tutorial: Tutorial, pod_log: PodLog, apps: Collection[str], begun: float
+) -> dict[str, list[Entry]]:
     """Read what the pods of some apps logged since a moment, by workload."""
     found: dict[str, list[Entry]] = {}
     for pod in tutorial.pods():
         if pod.app in apps:
-            log = tutorial.cluster.core.read_namespaced_pod_log(
-                pod.name, tutorial.namespace, container=pod.app, since_seconds=seconds_since(begun)
-            )
-            found.setdefault(pod.workload, []).extend(entries_in(str(log)))
+            log = pod_log(pod.name, pod.app, seconds_since(begun))
+            found.setdefault(pod.workload, []).extend(entries_in(log))
     return found
 
 
@@ -114,7 +115,9 @@ def since_marker(entries: Mapping[str, Sequence[Entry]], marker: str) -> dict[st
     }
 
 
-def requests_of(tutorial: Tutorial, viewed: Viewed, rows: Sequence[Sequence[str]]) -> Observation:
+def requests_of(
+    tutorial: Tutorial, pod_log: PodLog, viewed: Viewed, rows: Sequence[Sequence[str]]
+) -> Observation:
     """Hold what each workload logged for each user against rows: workload, jason, everyone else.
 
     Raises ``NotKept`` where they log less, and ``EnvironmentBroken`` where their nodes have put
@@ -124,7 +127,7 @@ def requests_of(tutorial: Tutorial, viewed: Viewed, rows: Sequence[Sequence[str]
     least = sum(map(sum, wanted.values()))
 
     def look() -> dict[str, list[Entry]]:
-        return since_marker(logged(tutorial, ASKED, viewed.begun), viewed.marker)
+        return since_marker(logged(tutorial, pod_log, ASKED, viewed.begun), viewed.marker)
 
     with whole_app_logs(tutorial, ASKED, viewed.begun):
         entries = converge(

@@ -24,7 +24,7 @@ from meshproof.engine.machine import this_machine
 from meshproof.environment.environment import link_tools, load_application, workshop
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.istio import INSTALL_TIMEOUT, OPERATOR
-from meshproof.paths import ROOT
+from meshproof.paths import PROJECT
 from meshproof.probes.inventory import list_objects
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
@@ -144,7 +144,7 @@ def runs_on(mesh: Mesh, cluster: Cluster) -> Run:
         return run(
             [sys.executable, *arguments, "--cluster=existing", f"--kube-context={mesh.context}"],
             check=False,
-            cwd=ROOT,
+            cwd=PROJECT,
             timeout=RUN_TIMEOUT,
             env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)},
         )
@@ -155,7 +155,7 @@ def runs_on(mesh: Mesh, cluster: Cluster) -> Run:
 def whole_suite(reports: Path) -> tuple[str, ...]:
     """What runs the voting suite, with reports of its own."""
     options = ("-p", "no:cacheprovider", "--no-allure-report", f"--reports={reports}")
-    return "acceptance.py", "features/voting", *options
+    return "-m", "meshproof", "run", "features/voting", *options
 
 
 def verdicts(signoff: Mapping[str, Any]) -> dict[str, str]:

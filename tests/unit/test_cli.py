@@ -10,7 +10,7 @@ import pytest
 from meshproof import __version__, cli
 from meshproof.engine.machine import Machine
 from meshproof.environment import bring_up, take_down
-from meshproof.environment.doctor import Finding
+from meshproof.environment.finding import Finding
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import cache_dir, state_dir
 from meshproof.supply.catalogue import recipes as all_recipes

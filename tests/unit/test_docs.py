@@ -213,7 +213,7 @@ def test_files_that_are_named_are_there(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_tests_that_are_named_are_there(document: Path) -> None:
     for file, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", prose(document)):
-        assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE), test
+        assert re.search(rf"^def {test}\(", (PROJECT / file).read_text(), re.MULTILINE), test
 
 
 @pytest.mark.parametrize("heading", ["A verdict that would be wrong", "Harm to another run"])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.cluster import COPIED, Cluster
 from meshproof.cluster.images import Images
 from meshproof.cluster.kind import KindCluster
 from meshproof.cluster.shape import DEFAULT, GatewayShape, MeshShape
@@ -20,13 +22,17 @@ from meshproof.environment import bring_up, environment, take_down
 from meshproof.environment import doctor as examining
 from meshproof.environment import existing as foreign
 from meshproof.environment import status as asking
-from meshproof.environment.doctor import Finding, doctor
+from meshproof.environment.doctor import doctor
+from meshproof.environment.finding import Finding
 from meshproof.environment.options import Options, read_options
 from meshproof.environment.status import status
 from meshproof.errors import EnvironmentBroken, ExitCode, UsageFailure
+from meshproof.mesh.capabilities import Capability
 from meshproof.mesh.discovery import Gateway
 from meshproof.paths import cache_dir, state_dir
+from meshproof.probes.rights import Missing
 from meshproof.progress import Progress
+from meshproof.suite.rights import RIGHTS, Place
 from meshproof.supply.recipe import Recipe
 from meshproof.waiting import Timeout
 from tests.unit.conftest import Script
@@ -229,6 +235,36 @@ def test_what_is_cut_out_of_a_kubeconfig_is_the_processs_alone(
     assert not any(cluster.kubeconfig.parent.exists() for cluster in made)
 
 
+def test_what_killed_processes_left_of_a_kubeconfig_goes(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    names = [f"{COPIED}{ended.pid}-abc", f"{COPIED}{os.getpid()}-abc", f"{COPIED}abc", "other-1-a"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kubeconfig").write_text("a token")
+    foreign.sweep(tmp_path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(names[1:])
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: a
+clusters: [{name: a, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: a, user: {client-certificate-data: YQ==, client-key-data: Yg==}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+"""
+
+
+def test_keys_of_a_copied_kubeconfig_are_kept_beside_it(tmp_path: Path) -> None:
+    folder = tmp_path / f"{COPIED}1-abc"
+    folder.mkdir()
+    (folder / "kubeconfig").write_text(KUBECONFIG)
+    configuration = Cluster("a", folder / "kubeconfig", Path("bin")).api.configuration
+    for file in (configuration.cert_file, configuration.key_file):
+        assert Path(file).parent == folder
+
+
 PENDING: dict[str, Any] = {
     "metadata": {"namespace": "istio-system", "name": "istio-ingressgateway"},
     "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30080}]},
@@ -252,6 +288,7 @@ def theirs(monkeypatch: pytest.MonkeyPatch) -> Theirs:
     monkeypatch.setattr(foreign, "shaped", lambda cluster, options: (cluster, gateway))
     monkeypatch.setattr(foreign, "get", lambda *_: {"items": [NODE]})
     monkeypatch.setattr(foreign, "answering", lambda: None)
+    monkeypatch.setattr(foreign, "missing_rights", lambda *_: [])
     return found
 
 
@@ -372,6 +409,38 @@ def test_nothing_is_loaded_where_images_come_from_a_registry(
     assert found.cluster is pulling
     assert found.images == {image: digest}
     assert not loaded.called
+
+
+@pytest.mark.parametrize(("place", "found"), [(Place.CLUSTER, False), (Place.ISTIOD, True)])
+def test_rights_are_asked_for_before_anything_else(
+    theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch, place: Place, found: bool
+) -> None:
+    right = next(one for one in RIGHTS if one.place is place and one.needed)
+    monkeypatch.setattr(
+        foreign,
+        "missing_rights",
+        lambda _, asked: [Missing(right, "It may not.")] if asked is place else [],
+    )
+    shaped = Mock(side_effect=foreign.shaped)
+    monkeypatch.setattr(foreign, "shaped", shaped)
+    monkeypatch.setattr(foreign, "from_registry", Mock(side_effect=AssertionError))
+    with pytest.raises(EnvironmentBroken, match=r"lacks rights .*rights\.yaml") as caught:
+        bring_up.up(existing(), progress)
+    assert caught.value.details == "It may not."
+    assert shaped.called is found
+
+
+def test_what_is_not_needed_is_noted_and_not_seen(
+    theirs: Theirs, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = next(one for one in RIGHTS if Capability.NODES in one.capabilities)
+    monkeypatch.setattr(
+        foreign,
+        "missing_rights",
+        lambda _, place: [Missing(right, "No nodes.")] if place is right.place else [],
+    )
+    monkeypatch.setenv("MESHPROOF_INGRESS_URL", "http://127.0.0.1:8080")
+    assert bring_up.up(existing(), progress).unseen == {Capability.NODES: "No nodes."}
 
 
 def test_an_existing_cluster_is_never_taken_down(progress: Progress) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
 from meshproof.engine.engine import Engine
@@ -347,3 +348,22 @@ def test_a_volume_that_is_kept_without_its_claim_is_not_waited_for(
 def test_without_an_engine_nothing_can_be_said_of_folders() -> None:
     with pytest.raises(EnvironmentBroken, match="no container engine"):
         module.folders(cast("Cluster", None), None)
+
+
+def test_of_what_may_not_be_listed_nothing_is_seen_where_that_is_enough(
+    monkeypatch: pytest.MonkeyPatch, cluster: Cluster
+) -> None:
+    kinds = [Resource("Pod", "/api/v1", "pods"), Resource("Node", "/api/v1", "nodes")]
+    pod = {"metadata": {"name": "app", "namespace": "voting"}}
+
+    def answer(_: Cluster, path: str, **how: str) -> dict[str, Any]:
+        if path.endswith("/nodes"):
+            raise ApiException(status=403, reason="Forbidden")
+        return {"items": [pod]}
+
+    monkeypatch.setattr(module, "get", answer)
+    monkeypatch.setattr(module, "resources", lambda groups: kinds)
+    count, listed = module.list_objects(cluster, allowed=True)
+    assert (count, [str(one) for one in listed]) == (1, ["Pod app in voting"])
+    with pytest.raises(ApiException):
+        module.list_objects(cluster)

@@ -348,7 +348,7 @@ def test_what_is_cleaned_is_no_living_runs(
         Item("Service", "x", "y", "5", "/y", owned=False, tutorial="voting", mending="[]"),
     ]
     monkeypatch.setattr(leftovers, "delete_namespaces", lambda cluster, name, progress: [name])
-    monkeypatch.setattr(leftovers, "list_objects", lambda cluster: (5, left))
+    monkeypatch.setattr(leftovers, "list_objects", lambda cluster, **_: (5, left))
     monkeypatch.setattr(leftovers, "delete", lambda cluster, path: gone.append(path))
     monkeypatch.setattr(leftovers, "mend", lambda cluster, item: gone.append(f"mend {item.path}"))
     run(cluster, "first").claim(NAME)

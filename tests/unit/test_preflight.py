@@ -372,7 +372,8 @@ PLUGIN = """
 import inspect
 import json
 
-READ = {"access_log", "proxy_counts", "node_engine", "address_command"}
+READ = {"access_log", "proxy_counts", "node_engine", "address_command", "every_object",
+        "pod_log"}
 
 
 def closure(manager, node, names):
@@ -414,6 +415,8 @@ READ_BY = {
     Capability.REFUSAL_COUNTS: "proxy_counts",
     Capability.NODES: "node_engine",
     Capability.ADDRESS: "address_command",
+    Capability.LISTING: "every_object",
+    Capability.POD_LOG: "pod_log",
 }
 
 
