@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 import yaml
 
 from meshproof.engine.engine import Engine
 from meshproof.paths import PROJECT, cache_dir
 from meshproof.progress import Progress
+from meshproof.suite.registry import suites
 from meshproof.supply.catalogue import TOOLS, loaded
 from meshproof.supply.go import MODULES
 from meshproof.supply.images import IMAGES
@@ -95,3 +98,22 @@ def test_nothing_but_images_needs_an_engine(recipes: Recipes) -> None:
     for name, recipe in recipes.items():
         if not recipe.image:
             assert not shop.has(name)
+
+
+def test_the_package_holds_what_the_librarys_recipes_are_made_of(recipes: Recipes) -> None:
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    held = [PROJECT / name for name in (*wheel["packages"], *wheel["force-include"])]
+    own = {image.recipe for suite in suites() for image in suite.images if image.folder}
+    missing = [
+        f"{name}: {file}"
+        for name, recipe in recipes.items()
+        if name not in own
+        for file in recipe.files
+        if not any(file.is_relative_to(folder) for folder in held)
+    ]
+    assert missing == []
+    assert all(folder.is_dir() for folder in held)
+    assert {str(to) for to in wheel["force-include"].values()} == {
+        f"meshproof/_data/{name}" for name in wheel["force-include"]
+    }
