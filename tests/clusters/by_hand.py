@@ -6,6 +6,7 @@ What differs between such meshes is their operator file and what is done beside 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -126,11 +127,13 @@ def make(mesh: Mesh, folder: Path, progress: Progress) -> Cluster:
 @contextmanager
 def made(mesh: Mesh, folder: Path, progress: Progress) -> Iterator[Cluster]:
     """Have the cluster as long as the context lasts; one that a killed run left goes first."""
-    kind_cluster(mesh.name, progress).delete()
+    kind = kind_cluster(mesh.name, progress)
+    kind.delete()
     try:
         yield make(mesh, folder, progress)
     finally:
-        kind_cluster(mesh.name, progress).delete()
+        kind.delete()
+        shutil.rmtree(kind.kubeconfig.parent, ignore_errors=True)
 
 
 #: Runs Python with arguments, and those that lead to the cluster, whatever comes of it.
