@@ -129,7 +129,8 @@ pytest_plugins = [
     "fixtures.options", "fixtures.run_folder", "fixtures.scenarios", "fixtures.quick",
     "fixtures.outcomes", "fixtures.run_progress", "fixtures.reporting",
     "fixtures.allure_results", "fixtures.environment", "fixtures.evidence", "fixtures.tutorial",
-    "fixtures.sampling", "fixtures.breakages", "fixtures.lanes", "fixtures.traces",
+    "fixtures.sampling", "fixtures.breakages", "fixtures.preflight", "fixtures.lanes",
+    "fixtures.traces",
     "steps.strength", "steps.voting.shares", "steps.voting.flag",
 ]
 VIEW = View(0.0, 0.0, 200, "a pod", "1.1", (0, 0), app="2.0")
