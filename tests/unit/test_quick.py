@@ -130,9 +130,9 @@ pytest_plugins = [
     "meshproof.plugin.quick", "meshproof.plugin.outcomes", "meshproof.plugin.run_progress",
     "meshproof.plugin.reporting", "meshproof.plugin.allure_results",
     "meshproof.plugin.environment", "meshproof.plugin.evidence", "meshproof.plugin.tutorial",
-    "meshproof.plugin.sampling", "meshproof.plugin.breakages", "meshproof.plugin.lanes",
-    "meshproof.plugin.traces", "meshproof.steps.strength", "steps.voting.shares",
-    "steps.voting.flag",
+    "meshproof.plugin.sampling", "meshproof.plugin.breakages", "meshproof.plugin.preflight",
+    "meshproof.plugin.lanes", "meshproof.plugin.traces", "meshproof.steps.strength",
+    "steps.voting.shares", "steps.voting.flag",
 ]
 VIEW = View(0.0, 0.0, 200, "a pod", "1.1", (0, 0), app="2.0")
 
