@@ -169,14 +169,14 @@ def test_what_a_killed_run_leaves_is_taken_away(
 
 @pytest.mark.usefixtures("unchanged")
 def test_without_a_right_that_a_run_needs_nothing_is_begun(
-    cluster: Cluster, existing: Meshproof, kubeconfig: Path, tmp_path: Path
+    cluster: Cluster, existing: Meshproof, tmp_path: Path
 ) -> None:
     theirs.grant(cluster, tmp_path / "other", without=("leases", "namespaces"))
     try:
         done = existing(*COMMAND, "up")
         told = existing(*COMMAND, "doctor")
     finally:
-        theirs.grant(cluster, kubeconfig)
+        theirs.grant(cluster, tmp_path / "other")
     assert done.exit_code == told.exit_code == ExitCode.ENVIRONMENT, done.transcript()
     assert "may not get, create, patch or delete namespaces" in done.transcript()
     assert "✗" in told.stdout
@@ -184,14 +184,14 @@ def test_without_a_right_that_a_run_needs_nothing_is_begun(
 
 @pytest.mark.usefixtures("unchanged")
 def test_without_a_right_that_scenarios_need_these_are_skipped(
-    cluster: Cluster, existing: Meshproof, kubeconfig: Path, tmp_path: Path
+    cluster: Cluster, existing: Meshproof, tmp_path: Path
 ) -> None:
     theirs.grant(cluster, tmp_path / "other", without=("pods/log", "nodes", "*"))
     try:
         reports = tmp_path / "reports"
         done = existing(*scenarios(reports, "-m", "T3 or T4 or D1"))
     finally:
-        theirs.grant(cluster, kubeconfig)
+        theirs.grant(cluster, tmp_path / "other")
     assert done.exit_code == ExitCode.PARTIAL, done.transcript()
     found = verdicts(reports)
     assert (found["T3"], found["T4"], found["D1"]) == ("partial", "partial", "accepted")
