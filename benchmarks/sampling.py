@@ -15,10 +15,10 @@ from meshproof.engine.machine import this_machine
 from meshproof.engine.packages import install_packages
 from meshproof.environment.environment import Environment
 from meshproof.errors import EnvironmentBroken
-from meshproof.probes.ingress import Ingress
 from meshproof.process import run
 from meshproof.progress import Progress
 from steps.voting.views import AT_ONCE, sample_at_once, sample_views
+from steps.voting.voting_app import VotingApp
 
 #: Page views of a turn, and seconds of one of wrk's: about as long.
 VIEWS, SECONDS = 700, 5
@@ -44,7 +44,7 @@ def measure_sampling(
     tutorial = place(environment, "bench", folder, progress)
     try:
         tutorial.follow_to("updated")
-        ingress = Ingress(environment.loopback, host=tutorial.host)
+        ingress = VotingApp.at(environment.loopback, host=tutorial.host)
         ways: tuple[tuple[int, Callable[[], object]], ...] = (
             (1, lambda: sample_views(ingress, VIEWS)),
             (AT_ONCE, lambda: sample_at_once(ingress, VIEWS)),
@@ -56,7 +56,7 @@ def measure_sampling(
 
 
 def _figure(
-    ingress: Ingress, connections: int, sample: Callable[[], object], progress: Progress
+    ingress: VotingApp, connections: int, sample: Callable[[], object], progress: Progress
 ) -> Figure:
     ours, bare, busy = [], [], []
     with progress.step(f"page views on {connections} connection(s), {TURNS} turns"):
@@ -73,7 +73,7 @@ def _figure(
     )  # fmt: skip
 
 
-def wrk(ingress: Ingress, connections: int) -> float:
+def wrk(ingress: VotingApp, connections: int) -> float:
     """Return how many pages a second wrk gets; ``EnvironmentBroken`` where one is refused."""
     done = run(
         ["wrk", f"-c{connections}", "-t1", f"-d{SECONDS}s", "-H", f"Host: {ingress.host}",

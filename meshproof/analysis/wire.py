@@ -33,7 +33,7 @@ End = tuple[str, int]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a pod of a workload (``voting-app 1.0``) is: its address, and its node's name."""
+    """Where a pod of a workload (``web 1.0``) is: its address, and its node's name."""
 
     workload: str
     pod: str

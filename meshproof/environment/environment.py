@@ -18,6 +18,7 @@ from meshproof.paths import DATA, PROJECT, cache_dir
 from meshproof.process import run
 from meshproof.progress import Progress
 from meshproof.suite.deviations import deviations_of
+from meshproof.suite.registry import suites
 from meshproof.supply.catalogue import TOOLS, loaded, recipes
 from meshproof.supply.workshop import Workshop
 from meshproof.timeouts import factor_told
@@ -85,7 +86,6 @@ def facts(environment: Environment) -> dict[str, Any]:
     What takes a command each is asked at once.
     """
     engine = environment.engine
-    storage = environment.images.get("localhost/voting/storage:2.0")
     with ThreadPoolExecutor() as pool:
         mesh = pool.submit(Istio(environment.cluster, progress=Progress()).versions)
         found: dict[str, Any] = {}
@@ -93,8 +93,11 @@ def facts(environment: Environment) -> dict[str, Any]:
         if engine:
             found["engine"] = engine.version
             asked["kind"] = pool.submit(kind_version, environment.cluster.tools)
-            if storage and not environment.cluster.images:  # else the engine need not have it
-                asked["mysql"] = pool.submit(mariadb_version, engine, storage)
+            if not environment.cluster.images:  # else the engine need not have them
+                for image in (image for suite in suites() for image in suite.images):
+                    if built := environment.images.get(image.name):
+                        for fact, program in image.versions.items():
+                            asked[fact] = pool.submit(version_printed, engine, built, program)
     return {
         "kubernetes": environment.cluster.version,
         "cluster": environment.cluster.name,
@@ -119,7 +122,7 @@ def kind_version(tools: Path) -> str:
     return run([tools / "kind", "version", "--quiet"]).stdout.strip()
 
 
-def mariadb_version(engine: Engine, image: str) -> str:
-    """The version of MariaDB in an image: the newest that Debian had when the image was built."""
-    printed = engine.run("run", "--rm", "--entrypoint=mariadbd", image, "--version").stdout
-    return "MariaDB " + printed.split()[2]
+def version_printed(engine: Engine, image: str, program: str) -> str:
+    """What a program in an image says of its version: the newest that Debian had at its build."""
+    printed = engine.run("run", "--rm", f"--entrypoint={program}", image, "--version").stdout
+    return " ".join(printed.split())

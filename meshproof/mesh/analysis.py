@@ -9,7 +9,7 @@ from meshproof.analysis.observation import Observation, unless
 from meshproof.wording import number
 
 NOTHING_FOUND = "No validation issues found"
-#: As in `Error [IST0101] (VirtualService voting/voting-storage) Referenced host not found`.
+#: As in `Error [IST0101] (VirtualService shop/web) Referenced host not found`.
 COMPLAINT = re.compile(r"^\w+ \[(IST\d+)\] \((\w+) (?:\S+/)?(\S+)\)", re.MULTILINE)
 
 

@@ -50,7 +50,7 @@ def told_of(error: urllib3.exceptions.HTTPError) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-class Gateway:
+class Ingress:
     """The ingress gateway at one address (scheme and host, without a path)."""
 
     def __init__(self, url: str, *, host: str | None = None) -> None:

@@ -71,8 +71,8 @@ json.dump(seen, sys.stdout)
 class Target:
     """One address to ask: a port of a pod, or of a Service.
 
-    ``app`` is whose application would answer, ``protocol`` the port's name. ``path`` is what an
-    application answers in HTTP whatever becomes of it, where none is known that says more.
+    ``app`` is whose application would answer, ``protocol`` the port's name. ``path`` is what
+    an application answers in HTTP without changing anything.
     """
 
     name: str
@@ -92,15 +92,12 @@ class Target:
             return "" if tls else marker
         if self.protocol == "redis":
             return f"*2\r\n$4\r\nECHO\r\n${len(marker)}\r\n{marker}\r\n"
-        path = PATHS.get(self.app, self.path)
-        head = f"GET {path}?{marker} HTTP/1.1\r\nHost: {self.app}:{self.port}\r\n"
+        head = f"GET {self.path}?{marker} HTTP/1.1\r\nHost: {self.app}:{self.port}\r\n"
         return f"{head}Connection: close\r\n\r\n"
 
 
 #: The version of MySQL's protocol, with which its greeting begins, after a packet's header.
 PROTOCOL, PROTOCOL_AT = "\n", 4
-#: What each application serves without changing anything.
-PATHS = {"voting-app": "/", "voting-analytics": "/analytics"}
 
 
 def targets_of(
@@ -177,13 +174,13 @@ def answered(attempts: Iterable[Attempt]) -> list[str]:
 def find_targets(
     cluster: Cluster, namespace: str, workloads: Iterable[Workload] = ()
 ) -> list[Target]:
-    """Return the targets that a namespace has now; of ``workloads`` their health is asked for."""
-    health = {one.app: one.health for one in workloads}
+    """Return the targets that a namespace has now; of ``workloads`` their path is asked for."""
+    paths = {one.app: one.path or one.health for one in workloads}
     listed = (
         get(cluster, f"/api/v1/namespaces/{namespace}/{kind}")["items"]
         for kind in ("services", "pods")
     )
-    return [replace(one, path=health.get(one.app, "")) for one in targets_of(*listed)]
+    return [replace(one, path=paths.get(one.app, "")) for one in targets_of(*listed)]
 
 
 @dataclass(frozen=True)

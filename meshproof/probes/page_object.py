@@ -13,10 +13,7 @@ from playwright.sync_api import Error, Locator, Response
 from playwright.sync_api import Page as Tab
 
 from meshproof.errors import EnvironmentBroken, PromiseBroken
-from meshproof.probes.page import ELEMENTS, Page, parse_page
 
-#: The accessible name of the toggle at the foot of the page.
-TOGGLE = "Feature flag"
 #: The first status by which a server says that it failed itself (RFC 9110, 15.6).
 SERVER_FAILED = 500
 #: What its library says of a browser that is not there any more, rather than of the page.
@@ -94,18 +91,6 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a tab shows: the page, and whether its feature flag is on."""
-
-    page: Page
-    flag: bool
-
-    def __str__(self) -> str:
-        """Return it in a line."""
-        return f"{self.page}, feature flag {'on' if self.flag else 'off'}"
-
-
-@dataclass(frozen=True)
 class Focus:
     """What has the focus: its accessible name, and the line drawn around it, in CSS pixels."""
 
@@ -163,22 +148,18 @@ def open_page(tab: Tab, url: str) -> Response:
     return answer
 
 
-def look(tab: Tab) -> Shown:
-    """Read what a tab shows. Raises ``PromiseBroken`` where it is not the voting page."""
-    with as_users_see(f"looks for the switch “{TOGGLE}”"):
-        page = parse_page(tab.content())
-        return Shown(page, tab.get_by_role("switch", name=TOGGLE, exact=True).is_checked())
+def measure(tab: Tab, elements: Sequence[str]) -> Layout:
+    """See where everything lies, and which elements of these ids are hidden.
 
-
-def measure(tab: Tab) -> Layout:
-    """See where everything lies. Raises ``ValueError`` where the tab has no size of its own."""
+    Raises ``ValueError`` where the tab has no size of its own.
+    """
     if tab.viewport_size is None:
         raise ValueError("the tab has no size of its own")
     return Layout(
         [_control(element) for element in tab.locator(OPERABLE).all()],
         tab.viewport_size["width"],
         tab.evaluate("document.documentElement.scrollWidth"),
-        [name for name in ELEMENTS if not tab.locator(f"#{name}").is_visible()],
+        [name for name in elements if not tab.locator(f"#{name}").is_visible()],
     )
 
 

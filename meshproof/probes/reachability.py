@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from meshproof.analysis.observation import Observation, unless
-from meshproof.mesh.ingress import Gateway
+from meshproof.mesh.ingress import Ingress
 from meshproof.suite.model import Served
 
 
-def unreachable(ingress: Gateway, page: Served, count: int) -> Observation:
+def unreachable(ingress: Ingress, page: Served, count: int) -> Observation:
     """Ask for the page so often, where nobody is to be served: no answer, or a 404."""
     answers = [ingress.request("GET", page.path) for _ in range(count)]
     served = [str(answer) for answer in answers if answer.status not in (None, 404)]
@@ -17,7 +17,7 @@ def unreachable(ingress: Gateway, page: Served, count: int) -> Observation:
     )
 
 
-def served(ingress: Gateway, page: Served, where: str) -> Observation:
+def served(ingress: Ingress, page: Served, where: str) -> Observation:
     """Ask for the page once, and say ``where`` it was served."""
     answer = ingress.request("GET", page.path)
     if answer.status != 200:

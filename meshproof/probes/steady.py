@@ -1,4 +1,4 @@
-"""Steady traffic: users who view the page and vote all the time, all of it written down (A1, C7).
+"""Steady traffic: users who make requests all the time, all of it written down.
 
 Nothing is tried again. A user makes one request after another, at a pace of its own: where one
 takes longer, the next comes at once, so that no request is left out because others were slow.
@@ -8,39 +8,34 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from meshproof.analysis.timeline import Request, Step, Timeline
-from meshproof.probes.ingress import Ingress, Response
-from meshproof.probes.votes import CATEGORIES, VOTE_ID
+from meshproof.mesh.ingress import Ingress
 from meshproof.waiting import REQUESTS_ANSWERED, converge
-from meshproof.wording import listed, quoted
 
-#: One request in so many is a vote.
-VOTES = 3
 #: Users at most of one ingress gateway.
 MOST_USERS = 8
 #: Requests at most of one user: ten minutes of them, and more, at the fastest pace in use.
 MOST_REQUESTS = 6000
 
+#: Makes one request, and writes it down: of the ingress gateway, at a time of the timeline, for the
+#: user of this name, who has made so many before.
+Ask = Callable[[Ingress, float, str, int], Request]
+
 
 @dataclass(frozen=True)
 class User:
-    """One user: ``pace`` is requests a second, ``fresh`` has a new connection for each.
-
-    One request in so many as ``votes`` says is a vote, the others are views.
-    """
+    """One user: ``pace`` is requests a second, ``fresh`` has a new connection for each."""
 
     name: str
     pace: float
-    headers: dict[str, str] = field(default_factory=dict)
+    ask: Ask
     fresh: bool = False
-    votes: int = VOTES
 
 
 class SteadyTraffic:
@@ -119,24 +114,17 @@ class SteadyTraffic:
             for number in range(MOST_REQUESTS):
                 if self._ended.wait(max(due - self.now(), 0)):
                     return
-                ballot, view = divmod(number, user.votes)
-                vote = "" if view else CATEGORIES[ballot % 2]
-                self._requests.append(self._ask(user, kept, vote))
+                self._requests.append(self._ask(user, kept, number))
                 due = max(due + 1 / user.pace, self.now() - 1 / user.pace)
         raise RuntimeError(f"{user.name} was not to make more than {MOST_REQUESTS} requests")
 
     def _user(self) -> Ingress:
         return Ingress(self.url, host=self.host)
 
-    def _ask(self, user: User, kept: Ingress, vote: str) -> Request:
-        at, vote_id = self.now(), f"steady-{uuid.uuid4()}" if vote else ""
+    def _ask(self, user: User, kept: Ingress, number: int) -> Request:
+        at = self.now()
         with closing(self._user()) if user.fresh else nullcontext(kept) as ingress:
-            response = (
-                ingress.vote(vote, vote_id=vote_id, headers=user.headers)
-                if vote
-                else ingress.view(headers=user.headers)
-            )
-        return request_of(at, user.name, response, vote, vote_id)
+            return user.ask(ingress, at, user.name, number)
 
 
 @contextmanager
@@ -147,51 +135,3 @@ def steady_traffic(url: str, host: str | None = None) -> Iterator[SteadyTraffic]
         yield traffic
     finally:
         traffic.end()
-
-
-def request_of(at: float, user: str, response: Response, vote: str, vote_id: str) -> Request:
-    """Write one request down; a vote that is not acknowledged is a problem, whatever its status."""
-    version = store = problem = ""
-    try:
-        page = response.page
-        version, store = page.version, page.store
-        if page.counts is None:
-            problem = f"a page without counts: {page}"
-    except ValueError as error:
-        problem = str(error)
-    acknowledged = response.headers.get(VOTE_ID, "")
-    if vote and not problem and acknowledged != vote_id:
-        problem = f"{response}, the vote not acknowledged ({VOTE_ID}: {quoted(acknowledged)})"
-    return Request(
-        at, response.seconds, user, response.method, response.status, version, store,
-        vote, vote_id, acknowledged, problem,
-    )  # fmt: skip
-
-
-def votes_amiss(timeline: Timeline, stored: Mapping[str, Sequence[tuple[str, str]]]) -> list[str]:
-    """Say which votes are not as they were acknowledged; ``stored`` has the rows of each store.
-
-    Each must be in the store of the version that acknowledged it exactly once, for the category
-    that was voted for, and in no other; a vote that nobody cast must be nowhere. A vote that
-    was cast and not acknowledged may be there or not, once at most.
-    """
-    cast = {request.vote_id: request for request in timeline.requests if request.vote}
-    held: dict[str, list[tuple[str, str]]] = {}
-    for store, rows in stored.items():
-        for vote_id, category in rows:
-            held.setdefault(vote_id, []).append((store, category))
-    uncast = sorted(held.keys() - cast.keys())
-    found = [f"the vote {vote_id}, which nobody cast: {_held(held[vote_id])}" for vote_id in uncast]
-    for vote_id, request in cast.items():
-        stores = [request.store] if request.acknowledged and request.store else list(stored)
-        allowed = [[(store, request.vote)] for store in stores]
-        if not request.acknowledged:
-            allowed.append([])
-        if held.get(vote_id, []) not in allowed:
-            found.append(f"{request}: {_held(held.get(vote_id, []))}")
-    return found
-
-
-def _held(where: Sequence[tuple[str, str]]) -> str:
-    """Say in which stores a vote is held, and for what."""
-    return f"held {listed((f'in {store} for {category}' for store, category in where), 'nowhere')}"

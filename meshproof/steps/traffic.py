@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pytest_bdd import given, parsers, then
 
-from meshproof.mesh.ingress import Gateway
+from meshproof.mesh.ingress import Ingress
 from meshproof.probes.commands import address_in
-from meshproof.probes.ingress import Ingress
 from meshproof.probes.reachability import served, unreachable
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
@@ -31,6 +30,6 @@ def page_is_served(ingress: Ingress, tutorial: Tutorial, evidence: Evidence) -> 
 @then("a request to the printed address gets the page with 200")
 def page_is_served_at_address(printed_address: str, tutorial: Tutorial, evidence: Evidence) -> None:
     """A request to the printed address is answered with 200 and the page."""
-    there = Gateway(f"http://{address_in(printed_address)}")
+    there = Ingress(f"http://{address_in(printed_address)}")
     seen = evidence.tell(served(there, tutorial.suite.served, f"The page is served at {there.url}"))
     assert not seen.problem, seen.problem

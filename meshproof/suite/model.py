@@ -66,7 +66,8 @@ class Served:
 class Workload:
     """A version of an app: its container, and the ``port`` and ``protocol`` that this serves.
 
-    ``health`` is the path in HTTP that it answers whatever has become of its store.
+    ``health`` is the path in HTTP that it answers whatever has become of its store, ``path`` what
+    it serves there without changing anything, where that is more.
     """
 
     app: str
@@ -75,6 +76,7 @@ class Workload:
     port: int
     protocol: str
     health: str = ""
+    path: str = ""
 
     @property
     def name(self) -> str:
@@ -88,12 +90,14 @@ class Image:
 
     ``recipe`` is what builds it: one of the harness's own, or, where there is a ``folder`` of
     ``images/``, the suite's, by the Dockerfile there with these build ``arguments``; ``about`` says
-    what it is, then.
+    what it is, then. ``versions`` are facts that reports state: by their names, the programs in the
+    image that print them, asked with ``--version``.
     """
 
     name: str
     recipe: str
     folder: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict, hash=False)
     about: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict, hash=False)
 

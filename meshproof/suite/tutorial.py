@@ -38,7 +38,7 @@ from meshproof.cluster.pods import (
 )
 from meshproof.cluster.scheduling import Scheduling
 from meshproof.errors import EnvironmentBroken, PromiseBroken
-from meshproof.mesh.ingress import NO_UPSTREAM, Answer, Gateway
+from meshproof.mesh.ingress import NO_UPSTREAM, Answer, Ingress
 from meshproof.mesh.injection import await_injection
 from meshproof.mesh.loaded import (
     GATEWAY,
@@ -227,7 +227,7 @@ class Tutorial:
 
     def _asked(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask for a page, on a new connection."""
-        return Gateway(self.ingress, host=self.host).request("GET", path, headers=headers)
+        return Ingress(self.ingress, host=self.host).request("GET", path, headers=headers)
 
     def _await_workloads(self, stage: str) -> None:
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"

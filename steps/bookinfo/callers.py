@@ -5,8 +5,8 @@ from __future__ import annotations
 from pytest_bdd import parsers, then, when
 
 from meshproof.mesh.access_log import AccessLog
+from meshproof.mesh.ingress import Ingress
 from meshproof.plugin.preflight import PodLog
-from meshproof.probes.ingress import Ingress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.bookinfo.told import Viewed, callers_seen, requests_of, view_by_both

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_bdd import given, parsers, then, when
 
 from meshproof.analysis.strength import AlwaysDemand, Demands
-from meshproof.probes.ingress import Ingress
+from meshproof.mesh.ingress import Ingress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.bookinfo import inside, sampling

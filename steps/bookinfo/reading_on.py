@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.timeline import Request, Timeline
-from meshproof.probes.ingress import Ingress, Response
-from meshproof.probes.steady import SteadyTraffic, User
+from meshproof.mesh.ingress import Answer, Ingress
+from meshproof.probes.steady import Ask, SteadyTraffic, User
 from meshproof.wording import NAMED, in_turn, number
 from steps.bookinfo.product_page import NO_RATINGS, NO_REVIEWS, parse_product_page
 from steps.bookinfo.readers import ANNA, JASON, signed_in
@@ -20,33 +19,25 @@ PACE = 6.0
 #: Requests of each user that must tell of what the last step led to.
 REQUESTS_OF_EACH = 10
 READER = "a reader"
+
+
+def views(headers: Mapping[str, str]) -> Ask:
+    """Return what a user does who sends these headers: view the product page."""
+
+    def ask(ingress: Ingress, at: float, user: str, number: int) -> Request:
+        del number
+        return request_of(at, user, view(ingress, headers))
+
+    return ask
+
+
 #: Who views the page: on a connection that is kept, or on new ones.
 USERS = (
-    User(f"{READER}, on a kept connection", PACE),
-    User(f"{READER}, on new connections", PACE, signed_in(ANNA), fresh=True),
-    User(f"{JASON}, on a kept connection", PACE, signed_in(JASON)),
-    User(f"{JASON}, on new connections", PACE, signed_in(JASON), fresh=True),
+    User(f"{READER}, on a kept connection", PACE, views({})),
+    User(f"{READER}, on new connections", PACE, views(signed_in(ANNA)), fresh=True),
+    User(f"{JASON}, on a kept connection", PACE, views(signed_in(JASON))),
+    User(f"{JASON}, on new connections", PACE, views(signed_in(JASON)), fresh=True),
 )
-
-
-class ProductPageTraffic(SteadyTraffic):
-    """Steady traffic that views the product page alone."""
-
-    def _ask(self, user: User, kept: Ingress, vote: str) -> Request:
-        del vote
-        at = self.now()
-        with closing(self._user()) if user.fresh else nullcontext(kept) as ingress:
-            return request_of(at, user.name, view(ingress, user.headers))
-
-
-@contextmanager
-def reading_on(url: str, host: str | None = None) -> Iterator[ProductPageTraffic]:
-    """Have users who view the product page, and end at the latest here."""
-    traffic = ProductPageTraffic(url, host)
-    try:
-        yield traffic
-    finally:
-        traffic.end()
 
 
 def begin(traffic: SteadyTraffic) -> None:
@@ -56,7 +47,7 @@ def begin(traffic: SteadyTraffic) -> None:
     traffic.await_requests()
 
 
-def request_of(at: float, user: str, response: Response) -> Request:
+def request_of(at: float, user: str, response: Answer) -> Request:
     """Write one view down; a reader's that lacks reviews, ratings or details is not served.
 
     The faults are for jason, so his page is served whatever it says of his reviews.

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.sampling import Budget
 from meshproof.analysis.strength import AlwaysDemand, Demands
+from meshproof.mesh.ingress import Ingress
 from meshproof.mesh.loaded import GATEWAY
 from meshproof.mesh.routes import Way
 from meshproof.plugin.preflight import PodLog
-from meshproof.probes.ingress import Ingress
 from meshproof.probes.loaded_routes import other_than
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge

@@ -6,8 +6,8 @@ from pytest_bdd import then, when
 
 from meshproof.analysis.sampling import Budget
 from meshproof.analysis.strength import Demands
+from meshproof.mesh.ingress import Ingress
 from meshproof.plugin.preflight import PodLog
-from meshproof.probes.ingress import Ingress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.bookinfo.sampling import Shift

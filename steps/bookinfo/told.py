@@ -13,9 +13,9 @@ from meshproof.analysis.observation import Observation, unless
 from meshproof.cluster.logs import whole_logs
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.access_log import AccessLog, seconds_since
+from meshproof.mesh.ingress import Ingress
 from meshproof.plugin.preflight import PodLog
 from meshproof.probes.callers import callers_since, expected_callers
-from meshproof.probes.ingress import Ingress
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
 from meshproof.wording import by_name, number

@@ -8,22 +8,22 @@ import pytest
 from pytest_bdd import given, parsers, then
 
 from meshproof.analysis.timeline import Timeline
-from meshproof.probes.ingress import Ingress
+from meshproof.mesh.ingress import Ingress
+from meshproof.probes.steady import SteadyTraffic, steady_traffic
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.bookinfo import reading_on
-from steps.bookinfo.reading_on import ProductPageTraffic
 
 
 @pytest.fixture
-def readers(ingress: Ingress) -> Iterator[ProductPageTraffic]:
+def readers(ingress: Ingress) -> Iterator[SteadyTraffic]:
     """Views of the product page through the ingress, which end with the scenario."""
-    with reading_on.reading_on(ingress.url, ingress.host) as traffic:
+    with steady_traffic(ingress.url, ingress.host) as traffic:
         yield traffic
 
 
 @pytest.fixture
-def views_throughout(readers: ProductPageTraffic, evidence: Evidence) -> Timeline:
+def views_throughout(readers: SteadyTraffic, evidence: Evidence) -> Timeline:
     """What the users lived through: they end here, and all of it is evidence."""
     try:
         reading_on.ended(readers)
@@ -35,7 +35,7 @@ def views_throughout(readers: ProductPageTraffic, evidence: Evidence) -> Timelin
 
 
 @given("readers and jason view the product page throughout")
-def readers_view_throughout(tutorial: Tutorial, readers: ProductPageTraffic) -> None:
+def readers_view_throughout(tutorial: Tutorial, readers: SteadyTraffic) -> None:
     """Two readers and jason twice, on kept connections and on new ones, begin and do not stop."""
     tutorial.mark = readers.step
     reading_on.begin(readers)

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 
 from meshproof.analysis.sequential import SequentialTest
-from meshproof.probes.ingress import Ingress, Response
+from meshproof.mesh.ingress import Answer, Ingress
 from steps.bookinfo.product_page import parse_product_page
 from steps.bookinfo.readers import ANNA, signed_in
 
@@ -24,7 +24,7 @@ WAITING_AT_ONCE = 24
 PORTION = 40
 
 #: Makes the request of a turn, on a connection.
-Ask = Callable[[Ingress, int], Response]
+Ask = Callable[[Ingress, int], Answer]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class View:
         return f"{what}, at {self.at:.2f} s, after {self.seconds:.2f} s"
 
 
-def view_of(at: float, response: Response) -> View:
+def view_of(at: float, response: Answer) -> View:
     """Read one view; a page without the book's details is not whole."""
     try:
         if response.status != 200:
@@ -62,7 +62,7 @@ def view_of(at: float, response: Response) -> View:
     return View(at, response.seconds, response.status, page.user, page.shown, page.pod)
 
 
-def view(ingress: Ingress, headers: Mapping[str, str], query: str = "") -> Response:
+def view(ingress: Ingress, headers: Mapping[str, str], query: str = "") -> Answer:
     """View the product page once, with these headers and this query."""
     return ingress.request("GET", PATH + query, headers=dict(headers))
 
@@ -72,7 +72,7 @@ def as_user(headers: Mapping[str, str]) -> Ask:
     return lambda ingress, _: view(ingress, headers)
 
 
-def as_everyone_else(ingress: Ingress, turn: int) -> Response:
+def as_everyone_else(ingress: Ingress, turn: int) -> Answer:
     """Be nobody who signed in and somebody who did, in turn."""
     return view(ingress, signed_in(ANNA) if turn % 2 else {})
 
@@ -95,8 +95,8 @@ def sample_all(
     begun = time.monotonic()
     turns = iter(range(max((count for count, _ in users.values()), default=0)))
 
-    def on_a_connection(_: int) -> dict[str, list[tuple[float, Response]]]:
-        answers: dict[str, list[tuple[float, Response]]] = {user: [] for user in users}
+    def on_a_connection(_: int) -> dict[str, list[tuple[float, Answer]]]:
+        answers: dict[str, list[tuple[float, Answer]]] = {user: [] for user in users}
         with closing(Ingress(source.url, host=source.host)) as ingress:
             # Whichever connection is free takes the next turn; next() is one step of Python.
             for turn in turns:

@@ -6,17 +6,17 @@ from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.strength import AlwaysDemand
 from meshproof.mesh.proxy_stats import SERVED, ProxyCounts
 from meshproof.probes.denials import denials
-from meshproof.probes.ingress import Ingress
-from meshproof.probes.pod_exec import answer_of_redis
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import number, quoted
+from steps.voting.inside import answer_of_redis
 from steps.voting.views import ANYONE, sample_at_once, sample_views
+from steps.voting.voting_app import VotingApp
 
 STORAGE = "voting-storage 1.0"
 
 
 def pages_counted(
-    tutorial: Tutorial, counts: ProxyCounts, ingress: Ingress, workload: str, views: int
+    tutorial: Tutorial, counts: ProxyCounts, ingress: VotingApp, workload: str, views: int
 ) -> Observation:
     """View the page so often, and hold the count of a workload's proxy against what was shown."""
     version, pod = workload.split()[1], tutorial.pod_of(*workload.split()).name
@@ -35,7 +35,7 @@ def pages_counted(
 
 
 def stands_still(
-    tutorial: Tutorial, counts: ProxyCounts, ingress: Ingress, workload: str, demand: AlwaysDemand
+    tutorial: Tutorial, counts: ProxyCounts, ingress: VotingApp, workload: str, demand: AlwaysDemand
 ) -> Observation:
     """View the page so often as is demanded, and see that a workload's proxy counts nothing."""
     pod = tutorial.pod_of(*workload.split()).name

@@ -5,9 +5,9 @@ from __future__ import annotations
 from playwright.sync_api import Page as Tab
 from pytest_bdd import parsers, then, when
 
-from meshproof.probes.votes import Ballot
 from meshproof.signoff.evidence import Evidence
 from steps.voting import browser_page
+from steps.voting.ballots import Ballot
 from steps.voting.browser_page import ByDevice, ByKeyboard, Step
 
 

@@ -10,13 +10,10 @@ from playwright.sync_api import Page as Tab
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.probes.page_object import (
-    TOGGLE,
     Focus,
     Layout,
-    Shown,
     click,
     findings,
-    look,
     measure,
     open_page,
     press,
@@ -24,9 +21,11 @@ from meshproof.probes.page_object import (
     tab_to,
     watch,
 )
-from meshproof.probes.votes import Ballot
 from meshproof.signoff.evidence import Evidence
 from meshproof.wording import listed, number
+from steps.voting.ballots import Ballot
+from steps.voting.voting_page import ELEMENTS
+from steps.voting.voting_tab import TOGGLE, Shown, look
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def open_on(devices: Mapping[str, Tab], site: str, evidence: Evidence) -> ByDevi
         failed = watch(each)
         open_page(each, site + "/")
         evidence.picture(f"the page {device}", each.screenshot(full_page=True))
-        shown, layout = look(each), measure(each)
+        shown, layout = look(each), measure(each, ELEMENTS)
         axe, inaccessible = findings(each)
         evidence.result(f"The page {device}: {shown}; {layout}; {axe}.")
         opened[device] = Opened(shown, layout, inaccessible, failed)

@@ -12,10 +12,10 @@ from meshproof.errors import PromiseBroken
 from meshproof.mesh.access_log import AccessLog
 from meshproof.probes.callers import callers_since, expected_callers
 from meshproof.probes.calls import call_all
-from meshproof.probes.ingress import Ingress
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, number
 from steps.voting.names import STORAGES
+from steps.voting.voting_app import VotingApp
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Round:
 
 def make_calls(
     tutorial: Tutorial,
-    ingress: Ingress,
+    ingress: VotingApp,
     count: int,
     users: list[dict[str, str]],
 ) -> Round:

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from meshproof.analysis.observation import Observation, unless
-from meshproof.flag import COOKIE, NAME, VALUE, holds_flag
 from meshproof.wording import listed, quoted
+from steps.voting.flag_cookie import COOKIE, NAME, VALUE, holds_flag
 
 SEED = 20181203
 #: Few letters, so that the rest comes often enough.

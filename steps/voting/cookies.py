@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
-from meshproof.probes.ingress import REQUEST_TIMEOUT, Response
+from meshproof.mesh.ingress import REQUEST_TIMEOUT
 from meshproof.timeouts import stretched
 from steps.voting.cookie_corpus import Headers, Seen
+from steps.voting.voting_app import Response
 
 
 def view_with(url: str, headers: Headers, host: str | None = None) -> Response:

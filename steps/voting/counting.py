@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from meshproof.analysis.observation import Observation, unless
-from meshproof.probes.ingress import Ingress
-from meshproof.probes.pod_exec import page_of
-from meshproof.probes.votes import Ballot, Counts, told, unexpected_counts
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import by_name, in_turn, listed, number
+from steps.voting.ballots import Ballot, Counts, told, unexpected_counts
+from steps.voting.inside import page_of
 from steps.voting.stored_rows import counts_of, redis_rows
+from steps.voting.voting_app import VotingApp
 
 #: The app's pods.
 PODS = 3
 
 
-def cast_one_by_one(ingress: Ingress, choices: Iterable[str]) -> list[Ballot]:
+def cast_one_by_one(ingress: VotingApp, choices: Iterable[str]) -> list[Ballot]:
     """Cast votes, and read the counts before and after each."""
     ballots, before = [], ingress.view().page.counts
     for choice in choices:
@@ -26,7 +26,7 @@ def cast_one_by_one(ingress: Ingress, choices: Iterable[str]) -> list[Ballot]:
     return ballots
 
 
-def cast_all(ingress: Ingress, choices: Iterable[str]) -> list[str]:
+def cast_all(ingress: VotingApp, choices: Iterable[str]) -> list[str]:
     """Cast votes until one is not answered with 200; returns that answer, or none."""
     for choice in choices:
         response = ingress.vote(choice)

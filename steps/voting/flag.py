@@ -6,7 +6,6 @@ from playwright.sync_api import Page as Tab
 from pytest_bdd import given, parsers, then, when
 
 from meshproof.analysis.strength import AlwaysDemand
-from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.signoff.evidence import Evidence
 from steps.voting.cookie_corpus import Gate, Seen, by_kinds, generate
 from steps.voting.cookies import seen_with
@@ -19,14 +18,15 @@ from steps.voting.flag_switch import (
     told,
 )
 from steps.voting.samples import AlwaysSample, page_views_of, versions_of_users
+from steps.voting.voting_app import FLAG, VotingApp
 
 WITH, WITHOUT = "with the flag", "without the flag"
 
 
 @given("users without the flag reach app 1.0, and users with the flag app 2.0")
-def users_reach_both_apps(ingress: Ingress, evidence: Evidence) -> None:
+def users_reach_both_apps(voting_app: VotingApp, evidence: Evidence) -> None:
     """A page view of each kind of user is served by their own version: the baseline."""
-    seen = evidence.tell(versions_of_users(ingress, {WITHOUT: ({}, "1.0"), WITH: (FLAG, "2.0")}))
+    seen = evidence.tell(versions_of_users(voting_app, {WITHOUT: ({}, "1.0"), WITH: (FLAG, "2.0")}))
     assert not seen.problem, seen.problem
 
 
@@ -35,10 +35,10 @@ def users_reach_both_apps(ingress: Ingress, evidence: Evidence) -> None:
     target_fixture="always",
 )
 def both_users_are_sampled(
-    ingress: Ingress, evidence: Evidence, demand: AlwaysDemand
+    voting_app: VotingApp, evidence: Evidence, demand: AlwaysDemand
 ) -> AlwaysSample:
     """View the page with the flag and without it in turn, each as often as the demand says."""
-    sample = page_views_of(ingress, demand, {WITH: FLAG, WITHOUT: {}})
+    sample = page_views_of(voting_app, demand, {WITH: FLAG, WITHOUT: {}})
     evidence.tell(sample.kept())
     return sample
 
@@ -48,10 +48,10 @@ def both_users_are_sampled(
     target_fixture="always",
 )
 def users_with_the_flag_are_sampled(
-    ingress: Ingress, evidence: Evidence, demand: AlwaysDemand
+    voting_app: VotingApp, evidence: Evidence, demand: AlwaysDemand
 ) -> AlwaysSample:
     """View the page with the flag as often as the demand says."""
-    sample = page_views_of(ingress, demand, {WITH: FLAG})
+    sample = page_views_of(voting_app, demand, {WITH: FLAG})
     evidence.tell(sample.kept())
     return sample
 
@@ -83,9 +83,9 @@ def every_request_with_the_flag_got(always: AlwaysSample, evidence: Evidence, st
     ),
     target_fixture="seen",
 )
-def page_is_viewed_with_near_misses(ingress: Ingress, each: int) -> list[Seen]:
+def page_is_viewed_with_near_misses(voting_app: VotingApp, each: int) -> list[Seen]:
     """View the page with generated headers: of each kind so many with the flag and without it."""
-    return seen_with(ingress.url, generate(each), ingress.host)
+    return seen_with(voting_app.url, generate(each), voting_app.host)
 
 
 @then(

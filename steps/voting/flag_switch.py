@@ -10,9 +10,10 @@ from typing import Any
 from playwright.sync_api import Page as Tab
 
 from meshproof.analysis.observation import Observation, unless
-from meshproof.flag import COOKIE, kept, wrongly_cleared, wrongly_kept, wrongly_set
-from meshproof.probes.page_object import TOGGLE, as_users_see, click, open_page
+from meshproof.probes.page_object import as_users_see, click, open_page
 from meshproof.wording import listed
+from steps.voting.flag_cookie import COOKIE, kept, wrongly_cleared, wrongly_kept, wrongly_set
+from steps.voting.voting_tab import TOGGLE
 
 #: No page that there is, so the app answers with 404, and the toggle at its foot all the same.
 DEEP = "/a/page/deep/in/the/site"

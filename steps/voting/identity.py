@@ -5,10 +5,10 @@ from __future__ import annotations
 from pytest_bdd import parsers, then, when
 
 from meshproof.mesh.access_log import AccessLog
-from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting.caller_identity import Round, callers_seen, make_calls
+from steps.voting.voting_app import FLAG, VotingApp
 
 
 @when(
@@ -17,9 +17,11 @@ from steps.voting.caller_identity import Round, callers_seen, make_calls
     ),
     target_fixture="made",
 )
-def pages_are_viewed(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, count: int) -> Round:
+def pages_are_viewed(
+    tutorial: Tutorial, voting_app: VotingApp, evidence: Evidence, count: int
+) -> Round:
     """View the page without the flag, and open a new connection along each arrow to storage."""
-    made = make_calls(tutorial, ingress, count, [{}])
+    made = make_calls(tutorial, voting_app, count, [{}])
     evidence.tell(made.told())
     return made
 
@@ -31,10 +33,10 @@ def pages_are_viewed(tutorial: Tutorial, ingress: Ingress, evidence: Evidence, c
     target_fixture="made",
 )
 def pages_of_both_are_viewed(
-    tutorial: Tutorial, ingress: Ingress, evidence: Evidence, count: int
+    tutorial: Tutorial, voting_app: VotingApp, evidence: Evidence, count: int
 ) -> Round:
     """View the page of either version, and open a new connection along each arrow to storage."""
-    made = make_calls(tutorial, ingress, count, [{}, FLAG])
+    made = make_calls(tutorial, voting_app, count, [{}, FLAG])
     evidence.tell(made.told())
     return made
 

@@ -8,10 +8,10 @@ from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.strength import AlwaysDemand
 from meshproof.errors import PromiseBroken
 from meshproof.mesh.proxy_stats import PASSED_ON, SERVED, ProxyCounts
-from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import by_name
 from steps.voting.views import WITHOUT_HEADERS, ask_at_once
+from steps.voting.voting_app import FLAG, Response, VotingApp
 
 APP = "voting-app 1.0"
 #: What tells that each old workload is used, and how much it must rise by for a request while
@@ -26,7 +26,7 @@ OLD = {
 
 
 def counts_rise(
-    tutorial: Tutorial, proxy_counts: ProxyCounts, ingress: Ingress, requests: int
+    tutorial: Tutorial, proxy_counts: ProxyCounts, ingress: VotingApp, requests: int
 ) -> Observation:
     """Ask so often without the flag, and hold the counts against what those requests reach."""
     before = reached(tutorial, proxy_counts)
@@ -46,7 +46,7 @@ def counts_rise(
 
 
 def counts_stand_still(
-    tutorial: Tutorial, proxy_counts: ProxyCounts, ingress: Ingress, demand: AlwaysDemand
+    tutorial: Tutorial, proxy_counts: ProxyCounts, ingress: VotingApp, demand: AlwaysDemand
 ) -> Observation:
     """Ask so often as is demanded, with the flag and without it; the counts are to stand still."""
     before = reached(tutorial, proxy_counts)
@@ -79,14 +79,14 @@ def risen(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     return {name: after[name] - before[name] for name in before}
 
 
-def ask(ingress: Ingress, count: int, users: Mapping[str, dict[str, str]]) -> int:
+def ask(ingress: VotingApp, count: int, users: Mapping[str, dict[str, str]]) -> int:
     """View the page and vote, so often as each of the users, by the headers that they send.
 
     Returns how many answers each of them got, at least. Raises ``PromiseBroken`` for one that is
     none of the page.
     """
 
-    def view_or_vote(connection: Ingress, turn: int, headers: dict[str, str]) -> Response:
+    def view_or_vote(connection: VotingApp, turn: int, headers: dict[str, str]) -> Response:
         if turn % 2 == 0:
             return connection.view(headers=headers)
         return connection.vote("Cats", headers=headers)

@@ -6,10 +6,10 @@ from pytest_bdd import given, parsers, then
 
 from meshproof.analysis.strength import AlwaysDemand
 from meshproof.mesh.proxy_stats import ProxyCounts
-from meshproof.probes.ingress import Ingress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting.analytics_counts import pages_counted, redis_answers, redis_denies, stands_still
+from steps.voting.voting_app import VotingApp
 
 
 @given(
@@ -20,13 +20,13 @@ from steps.voting.analytics_counts import pages_counted, redis_answers, redis_de
 def proxy_counts_its_pages(
     tutorial: Tutorial,
     proxy_counts: ProxyCounts,
-    ingress: Ingress,
+    voting_app: VotingApp,
     evidence: Evidence,
     workload: str,
     count: int,
 ) -> None:
     """While pages are viewed, the proxy's count rises by those that show this workload's format."""
-    seen = evidence.tell(pages_counted(tutorial, proxy_counts, ingress, workload, count))
+    seen = evidence.tell(pages_counted(tutorial, proxy_counts, voting_app, workload, count))
     assert not seen.problem, seen.problem
 
 
@@ -34,13 +34,13 @@ def proxy_counts_its_pages(
 def no_request_reaches(
     tutorial: Tutorial,
     proxy_counts: ProxyCounts,
-    ingress: Ingress,
+    voting_app: VotingApp,
     evidence: Evidence,
     demand: AlwaysDemand,
     workload: str,
 ) -> None:
     """The count of the workload's proxy stands still while so many pages are served."""
-    seen = evidence.tell(stands_still(tutorial, proxy_counts, ingress, workload, demand))
+    seen = evidence.tell(stands_still(tutorial, proxy_counts, voting_app, workload, demand))
     assert not seen.problem, seen.problem
 
 

@@ -6,10 +6,10 @@ from pytest_bdd import given, parsers, then
 
 from meshproof.analysis.strength import AlwaysDemand
 from meshproof.mesh.proxy_stats import ProxyCounts
-from meshproof.probes.ingress import Ingress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting.idle_counts import counts_rise, counts_stand_still
+from steps.voting.voting_app import VotingApp
 
 
 @given(
@@ -18,10 +18,14 @@ from steps.voting.idle_counts import counts_rise, counts_stand_still
     )
 )
 def old_versions_count_requests(
-    tutorial: Tutorial, proxy_counts: ProxyCounts, ingress: Ingress, evidence: Evidence, count: int
+    tutorial: Tutorial,
+    proxy_counts: ProxyCounts,
+    voting_app: VotingApp,
+    evidence: Evidence,
+    count: int,
 ) -> None:
     """While users are served by 1.0, each old version's proxy counts just what reaches it."""
-    seen = evidence.tell(counts_rise(tutorial, proxy_counts, ingress, count))
+    seen = evidence.tell(counts_rise(tutorial, proxy_counts, voting_app, count))
     assert not seen.problem, seen.problem
 
 
@@ -29,10 +33,10 @@ def old_versions_count_requests(
 def no_request_reaches_an_old_version(
     tutorial: Tutorial,
     proxy_counts: ProxyCounts,
-    ingress: Ingress,
+    voting_app: VotingApp,
     evidence: Evidence,
     demand: AlwaysDemand,
 ) -> None:
     """The counts of all old versions stand still while users view the page and vote."""
-    seen = evidence.tell(counts_stand_still(tutorial, proxy_counts, ingress, demand))
+    seen = evidence.tell(counts_stand_still(tutorial, proxy_counts, voting_app, demand))
     assert not seen.problem, seen.problem

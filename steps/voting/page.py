@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import pytest
 from pytest_bdd import parsers, then, when
 
+from meshproof.mesh.ingress import Ingress
 from meshproof.probes.commands import run_loop
-from meshproof.probes.ingress import Ingress
-from meshproof.probes.page import Page
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting.page_text import lines_of_loop, page_from_app_pod, viewed
+from steps.voting.voting_app import VotingApp
+from steps.voting.voting_page import Page
+
+
+@pytest.fixture
+def voting_app(ingress: Ingress) -> VotingApp:
+    """The voting app, as users of the lane reach it."""
+    return VotingApp(ingress)
 
 
 @when("the page is viewed through the ingress", target_fixture="page")
-def page_is_viewed(ingress: Ingress, evidence: Evidence) -> Page:
+def page_is_viewed(voting_app: VotingApp, evidence: Evidence) -> Page:
     """View the page once, as a user does."""
-    response = ingress.view()
+    response = voting_app.view()
     evidence.tell(viewed(response))
     return response.page
 
@@ -34,9 +42,9 @@ def page_shows_simple_counts(page: Page) -> None:
 
 
 @then(parsers.parse('the page shows the analytics "{text}"'))
-def page_shows_analytics(ingress: Ingress, evidence: Evidence, text: str) -> None:
+def page_shows_analytics(voting_app: VotingApp, evidence: Evidence, text: str) -> None:
     """The text of the analytics on the page is exactly this."""
-    results, wanted = ingress.view().page.results, text.replace("\\|", "|")
+    results, wanted = voting_app.view().page.results, text.replace("\\|", "|")
     evidence.result(f"The page shows {results}.")
     assert results == wanted, f"it shows “{results}”, not “{wanted}”"
 

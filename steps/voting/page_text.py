@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from meshproof.analysis.observation import Observation, unless
-from meshproof.probes.ingress import Response
-from meshproof.probes.page import Page, read_text
 from meshproof.wording import in_turn, listed, number
+from steps.voting.voting_app import Response
+from steps.voting.voting_page import Page, read_text
 
 RESULTS = ('<div id="results"> ', " </div>")
 

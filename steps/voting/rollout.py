@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.timeline import Request, Timeline
 from meshproof.cluster.objects import live_objects
-from meshproof.probes.ingress import FLAG
-from meshproof.probes.steady import SteadyTraffic, User, votes_amiss
+from meshproof.probes.steady import SteadyTraffic, User
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import NAMED, by_name, in_turn, number
 from steps.voting.stored_rows import Row, in_mysql, in_redis
+from steps.voting.voters import views_and_votes, votes_amiss
+from steps.voting.voting_app import FLAG
 
 #: Requests a second, of each user.
 PACE = 8.0
@@ -188,7 +189,7 @@ def apply(tutorial: Tutorial, step: str, line: str) -> None:
 def begin(traffic: SteadyTraffic, name: str, headers: dict[str, str]) -> None:
     """Have two users of a kind begin."""
     for connection, fresh in CONNECTIONS.items():
-        traffic.begin(User(f"{name}, {connection}", PACE, headers, fresh))
+        traffic.begin(User(f"{name}, {connection}", PACE, views_and_votes(headers), fresh))
 
 
 def watched(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> Tutorial:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.sampling import AlwaysClaim, Budget
 from meshproof.analysis.strength import AlwaysDemand, Demands, EvenDemand
-from meshproof.probes.ingress import Ingress
-from meshproof.probes.votes import told
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import listed
+from steps.voting.ballots import told
 from steps.voting.views import (
     ANYONE,
     BOTH,
@@ -23,6 +22,7 @@ from steps.voting.views import (
     sample_at_once,
     sample_evenly,
 )
+from steps.voting.voting_app import VotingApp
 
 APP, INGRESS = "voting-app", "the ingress"
 
@@ -111,21 +111,21 @@ class EvenSample:
         )
 
 
-def page_views(ingress: Ingress, demand: AlwaysDemand) -> AlwaysSample:
+def page_views(ingress: VotingApp, demand: AlwaysDemand) -> AlwaysSample:
     """View the page as anyone, so often as is demanded."""
     views = sample_at_once(ingress, demand.samples)[ANYONE]
     return AlwaysSample({INGRESS: views}, demand, "page views")
 
 
 def page_views_of(
-    ingress: Ingress, demand: AlwaysDemand, users: Mapping[str, dict[str, str]]
+    ingress: VotingApp, demand: AlwaysDemand, users: Mapping[str, dict[str, str]]
 ) -> AlwaysSample:
     """View the page as each of these users in turn, by the headers that they send."""
     return AlwaysSample(sample_at_once(ingress, demand.samples, users), demand, "page views")
 
 
 def versions_of_users(
-    ingress: Ingress, users: Mapping[str, tuple[dict[str, str], str]]
+    ingress: VotingApp, users: Mapping[str, tuple[dict[str, str], str]]
 ) -> Observation:
     """View the page once as each kind of user, by headers, and hold it against their version."""
     pages = {
@@ -151,7 +151,7 @@ def from_pods(tutorial: Tutorial, demand: AlwaysDemand, *, fresh: bool) -> Alway
 
 
 def even_page_views(
-    ingress: Ingress, demands: Demands, false_alarms: Budget, alternative: float
+    ingress: VotingApp, demands: Demands, false_alarms: Budget, alternative: float
 ) -> EvenSample:
     """View the page until it is decided whether the shares are even or as the alternative."""
     each = demand_each(INGRESS, [INGRESS], demands, false_alarms, alternative)

@@ -6,19 +6,19 @@ from pytest_bdd import parsers, then, when
 
 from meshproof.analysis.sampling import Budget
 from meshproof.analysis.strength import AlwaysDemand, Demands
-from meshproof.probes.ingress import Ingress
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting import samples
 from steps.voting.samples import AlwaysSample, EvenSample
+from steps.voting.voting_app import VotingApp
 
 
 @when("page views are sampled through the ingress", target_fixture="always")
 def page_views_are_sampled(
-    ingress: Ingress, evidence: Evidence, demand: AlwaysDemand
+    voting_app: VotingApp, evidence: Evidence, demand: AlwaysDemand
 ) -> AlwaysSample:
     """View the page as often as the demand says; nothing is tried again."""
-    sample = samples.page_views(ingress, demand)
+    sample = samples.page_views(voting_app, demand)
     evidence.tell(sample.kept())
     return sample
 
@@ -43,10 +43,14 @@ def analytics_are_sampled(
     target_fixture="even",
 )
 def page_views_are_sampled_until_decided(
-    ingress: Ingress, evidence: Evidence, demands: Demands, false_alarms: Budget, alternative: float
+    voting_app: VotingApp,
+    evidence: Evidence,
+    demands: Demands,
+    false_alarms: Budget,
+    alternative: float,
 ) -> EvenSample:
     """View the page until the sequential test is decided."""
-    sample = samples.even_page_views(ingress, demands, false_alarms, alternative)
+    sample = samples.even_page_views(voting_app, demands, false_alarms, alternative)
     evidence.tell(sample.kept())
     return sample
 

@@ -10,12 +10,11 @@ from uuid import uuid4
 from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.timeline import Request
 from meshproof.errors import PromiseBroken
-from meshproof.probes.ingress import FLAG, Ingress, Response
 from meshproof.probes.steady import SteadyTraffic, User
-from meshproof.probes.votes import CATEGORIES, VOTE_ID, Counted, Vote, miscounted, told
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
 from meshproof.wording import in_turn, listed, number
+from steps.voting.ballots import CATEGORIES, VOTE_ID, Counted, Vote, miscounted, told
 from steps.voting.stored_rows import (
     STORAGE,
     Row,
@@ -25,6 +24,8 @@ from steps.voting.stored_rows import (
     crash_mysql,
     in_mysql,
 )
+from steps.voting.voters import views_and_votes
+from steps.voting.voting_app import FLAG, Response, VotingApp
 
 #: What a user sends to get each version while 2.0 is a canary.
 HEADERS = {"1.0": {}, "2.0": FLAG}
@@ -32,7 +33,7 @@ HEADERS = {"1.0": {}, "2.0": FLAG}
 
 #: Who votes while the server crashes: so often that a server which writes only once a second what
 #: it has acknowledged loses some of it, nineteen times of twenty.
-VOTER = User("a user who only votes", pace=20.0, headers=FLAG, votes=1)
+VOTER = User("a user who only votes", 20.0, views_and_votes(FLAG, votes=1))
 #: Votes of this user before the crash, at least, and at the end of what is waited for.
 VOTES_BEFORE, VOTES_AGAIN = 10, 3
 
@@ -69,7 +70,7 @@ def new_vote(version: str, choice: str) -> Vote:
     return Vote(version, choice, f"vote-{uuid4()}")
 
 
-def cast(ingress: Ingress, vote: Vote) -> Response:
+def cast(ingress: VotingApp, vote: Vote) -> Response:
     """Cast a vote in its version, as a user does."""
     return ingress.vote(vote.choice, vote_id=vote.id, headers=HEADERS[vote.version])
 
@@ -79,7 +80,7 @@ def stored(vote: Vote, answer: Response) -> bool:
     return answer.headers.get(VOTE_ID) == vote.id
 
 
-def cast_in_turn(ingress: Ingress, rows: Iterable[Sequence[str]]) -> list[Counted]:
+def cast_in_turn(ingress: VotingApp, rows: Iterable[Sequence[str]]) -> list[Counted]:
     """Cast votes, each a version and a choice, and view the page of either version after each.
 
     Raises ``PromiseBroken`` where one is not acknowledged.
@@ -99,7 +100,7 @@ def require_stored(vote: Vote, answer: Response) -> None:
         raise PromiseBroken(f"not acknowledged: {answer}")
 
 
-def not_reset(ingress: Ingress) -> str:
+def not_reset(ingress: VotingApp) -> str:
     """Reset all votes in both versions; says what page then shows others than none."""
     pages = [ingress.vote("reset", headers=headers).page for headers in HEADERS.values()]
     return next((f"after the reset: {page}" for page in pages if page.counts != (0, 0)), "")
@@ -133,7 +134,7 @@ def counted_apart(counted: Sequence[Counted]) -> Observation:
 
 
 def cast_to_keep(
-    ingress: Ingress,
+    ingress: VotingApp,
     tutorial: Tutorial,
     count: int,
     version: str,
@@ -260,7 +261,7 @@ def replaced_on(tutorial: Tutorial, loss: Loss, claim: str) -> Observation:
     )
 
 
-def page_counts(ingress: Ingress, rows: Sequence[Row], version: str) -> Observation:
+def page_counts(ingress: VotingApp, rows: Sequence[Row], version: str) -> Observation:
     """Hold the page of a version against the votes that MySQL holds."""
     page, expected = ingress.view(headers=HEADERS[version]).page, counts_of(rows)
     said = f"{page}; in MySQL {told(expected)}"

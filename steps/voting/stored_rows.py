@@ -9,9 +9,9 @@ from typing import Any
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get
-from meshproof.probes.votes import CATEGORIES
 from meshproof.process import CommandFailed, Completed
 from meshproof.suite.tutorial import Tutorial
+from steps.voting.ballots import CATEGORIES
 
 #: The id of a vote, and its category.
 Row = tuple[str, str]

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from pytest_bdd import given, parsers, then, when
 
-from meshproof.probes.ingress import Ingress
 from meshproof.probes.steady import SteadyTraffic
-from meshproof.probes.votes import Counted
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting import store_votes as votes
+from steps.voting.ballots import Counted
 from steps.voting.store_votes import Loss
 from steps.voting.stored_rows import Row, in_mysql, in_redis
+from steps.voting.voting_app import VotingApp
 
 
 @given("all votes are reset in both versions")
-def votes_are_reset_in_both(ingress: Ingress) -> None:
+def votes_are_reset_in_both(voting_app: VotingApp) -> None:
     """Reset the votes by the page's button in either version; the pages then show none."""
-    problem = votes.not_reset(ingress)
+    problem = votes.not_reset(voting_app)
     assert not problem, problem
 
 
 @when("votes are cast in turn", target_fixture="counted")
 def votes_are_cast_in_turn(
-    ingress: Ingress, evidence: Evidence, datatable: list[list[str]]
+    voting_app: VotingApp, evidence: Evidence, datatable: list[list[str]]
 ) -> list[Counted]:
     """Cast votes in either version, with the page of both viewed after each."""
-    counted = votes.cast_in_turn(ingress, datatable[1:])
+    counted = votes.cast_in_turn(voting_app, datatable[1:])
     evidence.text("votes in both versions", "".join(f"{one}\n" for one in counted))
     return counted
 
@@ -58,10 +58,10 @@ def pages_counted_apart(counted: list[Counted], evidence: Evidence) -> None:
 
 @given(parsers.parse('{count:d} votes are cast in "{version}"'), target_fixture="kept")
 def votes_are_cast(
-    ingress: Ingress, tutorial: Tutorial, evidence: Evidence, count: int, version: str
+    voting_app: VotingApp, tutorial: Tutorial, evidence: Evidence, count: int, version: str
 ) -> list[Row]:
     """Cast votes that MySQL then holds: the baseline."""
-    return votes.cast_to_keep(ingress, tutorial, count, version, evidence.require)
+    return votes.cast_to_keep(voting_app, tutorial, count, version, evidence.require)
 
 
 @when(
@@ -100,10 +100,10 @@ def another_pod_is_on_the_claim(
 
 @then(parsers.parse('the page of "{version}" shows the votes of MySQL again'))
 def page_shows_votes_of_mysql(
-    ingress: Ingress, tutorial: Tutorial, evidence: Evidence, version: str
+    voting_app: VotingApp, tutorial: Tutorial, evidence: Evidence, version: str
 ) -> None:
     """The page counts just what MySQL holds."""
-    seen = evidence.tell(votes.page_counts(ingress, in_mysql(tutorial), version))
+    seen = evidence.tell(votes.page_counts(voting_app, in_mysql(tutorial), version))
     assert not seen.problem, seen.problem
 
 

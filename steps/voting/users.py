@@ -9,19 +9,19 @@ from pytest_bdd import given, parsers, then, when
 
 from meshproof.analysis.timeline import Timeline
 from meshproof.plugin.tutorial import Beside
-from meshproof.probes.ingress import FLAG, Ingress
 from meshproof.probes.steady import SteadyTraffic, steady_traffic
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting import rollout as users
 from steps.voting.rollout import WITH_FLAG, WITHOUT_FLAG
 from steps.voting.stored_rows import Row
+from steps.voting.voting_app import FLAG, VotingApp
 
 
 @pytest.fixture
-def traffic(ingress: Ingress) -> Iterator[SteadyTraffic]:
-    """Steady traffic through the ingress, which ends with the scenario."""
-    with steady_traffic(ingress.url, ingress.host) as traffic:
+def traffic(voting_app: VotingApp) -> Iterator[SteadyTraffic]:
+    """Steady traffic through the voting_app, which ends with the scenario."""
+    with steady_traffic(voting_app.url, voting_app.host) as traffic:
         yield traffic
 
 

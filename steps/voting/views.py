@@ -13,9 +13,9 @@ from typing import Any
 
 from meshproof.analysis.sequential import SequentialTest
 from meshproof.cluster.cluster import Cluster
-from meshproof.probes.ingress import Ingress, Response
-from meshproof.probes.page import SHARES, SIMPLE, read_text
 from meshproof.wording import quoted
+from steps.voting.voting_app import Response, VotingApp
+from steps.voting.voting_page import SHARES, SIMPLE, read_text
 
 #: Asks analytics as an app pod does, over its sidecar. Arguments: URL, requests at most,
 #: whether each gets a connection of its own, and the rule by which what came ends it before, or
@@ -70,7 +70,7 @@ ANYONE = ""
 WITHOUT_HEADERS: Mapping[str, dict[str, str]] = {ANYONE: {}}
 
 #: Makes one request of a user: on a connection, by the number of the turn, with their headers.
-Ask = Callable[[Ingress, int, dict[str, str]], Response]
+Ask = Callable[[VotingApp, int, dict[str, str]], Response]
 #: What came of it, and when it was asked for, in seconds since the sampling began.
 Answer = tuple[float, Response]
 
@@ -111,7 +111,7 @@ def view_of(at: float, response: Response) -> View:
     return replace(view, app=page.version)
 
 
-def sample_views(ingress: Ingress, count: int) -> list[View]:
+def sample_views(ingress: VotingApp, count: int) -> list[View]:
     """View the page ``count`` times, one after another; nothing is tried again.
 
     The pages are read once all are there.
@@ -121,7 +121,7 @@ def sample_views(ingress: Ingress, count: int) -> list[View]:
     return [view_of(at, response) for at, response in answers]
 
 
-def sample_evenly(ingress: Ingress, test: SequentialTest) -> list[View]:
+def sample_evenly(ingress: VotingApp, test: SequentialTest) -> list[View]:
     """View the page until it is decided whether both versions of analytics come evenly.
 
     One view after another, each looked at before the next, and no more than the test's most;
@@ -138,7 +138,7 @@ def sample_evenly(ingress: Ingress, test: SequentialTest) -> list[View]:
 
 
 def sample_at_once(
-    source: Ingress, count: int, users: Mapping[str, dict[str, str]] = WITHOUT_HEADERS
+    source: VotingApp, count: int, users: Mapping[str, dict[str, str]] = WITHOUT_HEADERS
 ) -> dict[str, list[View]]:
     """View the page ``count`` times as each of the users; raises and asks as `ask_at_once` does.
 
@@ -151,7 +151,7 @@ def sample_at_once(
 
 
 def ask_at_once(
-    source: Ingress, count: int, users: Mapping[str, dict[str, str]], ask: Ask
+    source: VotingApp, count: int, users: Mapping[str, dict[str, str]], ask: Ask
 ) -> dict[str, list[Answer]]:
     """Ask ``count`` times as each of the users, by the headers that they send.
 
@@ -166,7 +166,7 @@ def ask_at_once(
 
     def on_a_connection(_: int) -> dict[str, list[Answer]]:
         answers: dict[str, list[Answer]] = {user: [] for user in users}
-        with closing(Ingress(source.url, host=source.host)) as ingress:
+        with closing(VotingApp.at(source.url, host=source.host)) as ingress:
             for turn in turns:
                 for user, headers in users.items():
                     at = time.monotonic() - begun

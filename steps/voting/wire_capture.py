@@ -10,15 +10,15 @@ from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.wire import Pair, Wire, read_wire
 from meshproof.engine.engine import Engine
 from meshproof.probes.capture import capture, places
-from meshproof.probes.plaintext_canary import (
+from meshproof.signoff.evidence import Evidence
+from meshproof.suite.tutorial import Tutorial
+from meshproof.wording import in_turn, listed
+from steps.voting.plaintext_canary import (
     PLAIN_HOST,
     cast_marked,
     follow_in_plain_text,
     marked_ways,
 )
-from meshproof.signoff.evidence import Evidence
-from meshproof.suite.tutorial import Tutorial
-from meshproof.wording import in_turn, listed
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import pytest
 from meshproof.cluster.objects import namespace_object
 from meshproof.environment.environment import Environment
 from meshproof.plugin.environment import lanes_of
-from meshproof.probes.ingress import Ingress, Response
 from meshproof.progress import Progress
 from meshproof.run.lanes import manifests_of
 from meshproof.suite.round_trips import go
 from meshproof.suite.tutorial import Tutorial
+from steps.voting.voting_app import Response, VotingApp
 from tests.suites import MANIFESTS, SUITE
 
 #: Ways back over several stages, on which the page is served all the time.
@@ -64,7 +64,7 @@ def viewed(tutorial: Tutorial) -> Iterator[list[Response]]:
     going = True
 
     def view() -> None:
-        ingress = Ingress(tutorial.ingress, host=tutorial.host)
+        ingress = VotingApp.at(tutorial.ingress, host=tutorial.host)
         while going and len(views) < MOST_VIEWS:
             views.append(ingress.view())
 

@@ -13,10 +13,10 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get
 from meshproof.environment.environment import Environment
 from meshproof.errors import EnvironmentBroken
-from meshproof.probes.pod_exec import LOCAL_PAGE
 from meshproof.progress import Progress
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import WORKLOADS_READY, converge
+from steps.voting.inside import LOCAL_PAGE
 from steps.voting.stored_rows import STORAGE, Row, amiss, mysql_rows, redis_rows
 from tests.suites import SUITE
 

@@ -176,10 +176,10 @@ def test_doctor_names_a_rootless_engine(
     assert "rootless" not in examine(machine, monkeypatch)
 
 
-def test_version_behind_the_name_mysql_is_asked_of_the_image(script: Script) -> None:
+def test_a_version_is_asked_of_the_program_in_the_image(script: Script) -> None:
     docker = script("docker", 'echo "mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux"')
-    version = environment.mariadb_version(Engine("docker", str(docker)), "sha256:1")
-    assert version == "MariaDB 10.11.19-MariaDB-0+deb12u1"
+    version = environment.version_printed(Engine("docker", str(docker)), "sha256:1", "mariadbd")
+    assert version == "mariadbd Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux"
 
 
 def test_status_without_an_engine(programs: set[str]) -> None:

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshproof.errors import PromiseBroken
-from meshproof.flag import (
+from meshproof.paths import PROJECT
+from steps.voting.cookie_corpus import KINDS, Headers, headers
+from steps.voting.flag_cookie import (
     holds_flag,
     read_set_cookie,
     wrongly_cleared,
     wrongly_kept,
     wrongly_set,
 )
-from meshproof.paths import PROJECT
-from steps.voting.cookie_corpus import KINDS, Headers, headers
 
 sys.path.insert(0, str(PROJECT / "images" / "voting"))
 

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from meshproof.probes.ingress import FLAG, Ingress, Response, told_of
+from meshproof.mesh.ingress import told_of
+from steps.voting.voting_app import FLAG, Response, VotingApp
 
 PAGE = (
     '<p id="results">Cats: 2 | Dogs: 4</p><p id="version">version: 1.0</p>'
@@ -84,7 +85,7 @@ def gateway() -> Iterator[Gateway]:
 
 
 def test_a_view(gateway: Gateway) -> None:
-    response = Ingress(gateway.url + "/").view()
+    response = VotingApp.at(gateway.url + "/").view()
     assert (response.method, response.url) == ("GET", gateway.url + "/")
     assert (response.status, response.body, response.error) == (200, PAGE, "")
     assert response.page.counts == (2, 4)
@@ -94,40 +95,40 @@ def test_a_view(gateway: Gateway) -> None:
 
 
 def test_a_view_with_the_flag(gateway: Gateway) -> None:
-    response = Ingress(gateway.url).view(headers=FLAG)
+    response = VotingApp.at(gateway.url).view(headers=FLAG)
     assert gateway.headers[0]["Cookie"] == "featureflag=on"
     assert response.headers["content-type"] == "text/html; charset=utf-8"
 
 
 @pytest.mark.parametrize("choice", ["Cats", "Dogs", "reset"])
 def test_a_vote(gateway: Gateway, choice: str) -> None:
-    assert Ingress(gateway.url).vote(choice).page.counts == (2, 4)
+    assert VotingApp.at(gateway.url).vote(choice).page.counts == (2, 4)
     assert gateway.asked == [("POST", "/", f"vote={choice}")]
 
 
 def test_a_vote_with_an_id_and_headers_of_its_own(gateway: Gateway) -> None:
-    ingress = Ingress(gateway.url)
+    ingress = VotingApp.at(gateway.url)
     ingress.vote("Cats", vote_id="vote-1", headers={"x-ot-span-context": "vote-1"})
     assert gateway.asked == [("POST", "/", "vote=Cats&id=vote-1")]
     assert gateway.headers[0]["x-ot-span-context"] == "vote-1"
 
 
 def test_headers_are_found_in_any_case(gateway: Gateway) -> None:
-    ingress = Ingress(gateway.url)
+    ingress = VotingApp.at(gateway.url)
     assert ingress.vote("Cats").headers["X-Vote-Id"] == "7"
     assert "x-vote-id" not in ingress.view().headers
 
 
 def test_another_host_is_asked_for_by_its_name(gateway: Gateway) -> None:
-    Ingress(gateway.url, host="plain-text.example").view()
-    Ingress(gateway.url).view()
+    VotingApp.at(gateway.url, host="plain-text.example").view()
+    VotingApp.at(gateway.url).view()
     hosts = [headers["Host"] for headers in gateway.headers]
     assert hosts == ["plain-text.example", gateway.url.removeprefix("http://")]
 
 
 @pytest.mark.parametrize("status", [303, 403, 404, 500, 503])
 def test_any_other_status_is_an_answer_and_no_page(gateway: Gateway, status: int) -> None:
-    response = Ingress(gateway.url).request("GET", f"/{status}")
+    response = VotingApp.at(gateway.url).request("GET", f"/{status}")
     assert (response.status, response.body) == (status, PAGE)
     with pytest.raises(ValueError, match=f"HTTP {status} after"):
         _ = response.page
@@ -141,21 +142,21 @@ def test_what_answers_200_with_something_else_is_no_page() -> None:
 
 
 def test_connections_are_kept_between_requests(gateway: Gateway) -> None:
-    ingress = Ingress(gateway.url)
+    ingress = VotingApp.at(gateway.url)
     for _ in range(3):
         ingress.view()
     assert (len(gateway.asked), gateway.connections) == (3, 1)
 
 
 def test_nothing_is_tried_again(gateway: Gateway) -> None:
-    response = Ingress(gateway.url).request("GET", "/reset")
+    response = VotingApp.at(gateway.url).request("GET", "/reset")
     assert response.status is None
     assert response.error.startswith("ProtocolError: ")
     assert gateway.asked == [("GET", "/reset", "")]
 
 
 def test_an_answer_that_is_cut_short_is_no_answer(gateway: Gateway) -> None:
-    response = Ingress(gateway.url).request("GET", "/cut-short")
+    response = VotingApp.at(gateway.url).request("GET", "/cut-short")
     assert (response.status, response.body) == (None, "")
     assert "Error: " in response.error
 
@@ -163,7 +164,7 @@ def test_an_answer_that_is_cut_short_is_no_answer(gateway: Gateway) -> None:
 def test_a_refused_connection_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    response = Ingress(f"http://127.0.0.1:{port}").view()
+    response = VotingApp.at(f"http://127.0.0.1:{port}").view()
     assert (response.status, response.body) == (None, "")
     assert "Connection refused" in response.error
     assert str(response).startswith(
@@ -175,7 +176,7 @@ def test_a_refused_connection_says_so() -> None:
 
 def test_what_does_not_speak_http_is_no_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        ingress = Ingress(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        ingress = VotingApp.at(f"http://127.0.0.1:{listener.getsockname()[1]}")
         talker = threading.Thread(target=_talk, args=(listener,))
         talker.start()
         response = ingress.view()
@@ -200,7 +201,7 @@ def test_the_environments_proxy_and_passwords_are_not_part_of_the_way_in(
         monkeypatch.setenv(name, "http://192.0.2.1:3128")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    assert Ingress(gateway.url).view().status == 200
+    assert VotingApp.at(gateway.url).view().status == 200
     assert "Authorization" not in gateway.headers[0]
 
 

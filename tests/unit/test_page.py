@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from meshproof.paths import PROJECT
-from meshproof.probes.page import Page, parse_page, problem_of
+from steps.voting.voting_page import Page, parse_page, problem_of
 
 sys.path.insert(0, str(PROJECT / "images" / "voting"))
 

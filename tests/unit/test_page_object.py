@@ -10,17 +10,16 @@ from playwright.sync_api import Error
 from playwright.sync_api import Page as Tab
 
 from meshproof.errors import EnvironmentBroken, PromiseBroken
-from meshproof.probes.page import Page
 from meshproof.probes.page_object import (
     Control,
     Focus,
     Layout,
-    Shown,
     click,
-    look,
     open_page,
     press,
 )
+from steps.voting.voting_page import Page
+from steps.voting.voting_tab import Shown, look
 
 CATS = Control("Cats", 32, 142, 169)
 #: A page without its switch.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -10,9 +11,9 @@ from meshproof.cluster.cluster import OWNED
 from meshproof.cluster.objects import PROBE
 from meshproof.cluster.pods import PodState
 from meshproof.errors import PromiseBroken
-from meshproof.probes import plaintext_canary as module
-from meshproof.probes.ingress import Response
-from meshproof.probes.plaintext_canary import (
+from meshproof.suite.tutorial import Tutorial
+from steps.voting import plaintext_canary as module
+from steps.voting.plaintext_canary import (
     HEADER,
     PLAIN_HOST,
     PLAIN_TEXT,
@@ -20,7 +21,7 @@ from meshproof.probes.plaintext_canary import (
     cast_marked,
     marked_ways,
 )
-from meshproof.suite.tutorial import Tutorial
+from steps.voting.voting_app import Response
 from tests.suites import MANIFESTS
 
 MARKER = "marker-0123"
@@ -59,7 +60,7 @@ class Application:
 def application(monkeypatch: pytest.MonkeyPatch) -> Application:
     application = Application()
 
-    class Ingress:
+    class VotingApp:
         def __init__(self, url: str, *, host: str | None) -> None:
             self.url, self.host = url, host
 
@@ -71,7 +72,7 @@ def application(monkeypatch: pytest.MonkeyPatch) -> Application:
         application.asked.append((pod, container, command))
         return application.redis
 
-    monkeypatch.setattr(module, "Ingress", Ingress)
+    monkeypatch.setattr(module, "VotingApp", SimpleNamespace(at=VotingApp))
     monkeypatch.setattr(module, "answer_of_redis", redis)
     return application
 

@@ -8,14 +8,9 @@ import pytest
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.probes import pod_exec as module
-from meshproof.probes.pod_exec import (
-    answer_of_redis,
-    ask_from,
-    page_of,
-    ready_by_port,
-    ready_endpoints,
-)
+from meshproof.probes.pod_exec import ask_from, ready_by_port, ready_endpoints
 from meshproof.process import CommandFailed
+from steps.voting.inside import answer_of_redis, page_of
 
 PAGE = (
     '<p id="results">Cats: 2 | Dogs: 4</p><p id="version">version: 1.0</p>'

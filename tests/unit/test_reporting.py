@@ -27,7 +27,6 @@ from meshproof.paths import PROJECT
 from meshproof.plugin.outcomes import outcome_of, told_of
 from meshproof.plugin.reporting import WRITTEN, claim_folder, prepare_folder, runs_features
 from meshproof.plugin.scenarios import ScenarioItem, place_of_section, stages_followed, stages_named
-from meshproof.probes.page import WrongPage
 from meshproof.process import CommandFailed, Completed
 from meshproof.signoff.allure_report import EXPECTATION_LABEL, HISTORY, REPORT, RESULTS, cases
 from meshproof.signoff.attestation import ATTESTATION
@@ -38,6 +37,7 @@ from meshproof.signoff.verdict import Outcome
 from meshproof.signoff.verification import verify
 from meshproof.suite.tutorial import StepFailed
 from meshproof.waiting import WORKLOADS_READY, NotConverged, NotKept
+from steps.voting.voting_page import WrongPage
 from tests.suites import IDS, NAMES, SUITE
 
 # What one phase of a scenario says.

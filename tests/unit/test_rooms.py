@@ -92,5 +92,7 @@ def test_the_library_knows_nothing_of_pytest(file: Path) -> None:
 
 def test_what_goes_the_wrong_way_is_found(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
-    file.write_text("def f():\n    from meshproof.probes import page\n    import meshproof.cli\n")
+    file.write_text(
+        "def f():\n    from meshproof.probes import denials\n    import meshproof.cli\n"
+    )
     assert [room_of_module(module) for module in imported(file)] == ["probes", COMMAND]

@@ -11,9 +11,10 @@ import pytest
 
 from meshproof.analysis.timeline import Request, Timeline
 from meshproof.probes import steady
-from meshproof.probes.ingress import Response
-from meshproof.probes.steady import SteadyTraffic, User, request_of, steady_traffic, votes_amiss
+from meshproof.probes.steady import SteadyTraffic, User, steady_traffic
 from meshproof.waiting import REQUESTS_ANSWERED, NotConverged
+from steps.voting.voters import request_of, views_and_votes, votes_amiss
+from steps.voting.voting_app import Response
 
 PAGE = (
     '<p id="version">version: {version}</p><p id="host">host: a</p>'
@@ -121,8 +122,8 @@ def url() -> Iterator[str]:
 
 def test_users_go_on_until_the_end_and_each_request_is_written_down(url: str) -> None:
     with steady_traffic(url) as traffic:
-        traffic.begin(User("plain", 200, fresh=True))
-        traffic.begin(User("flagged", 200, {"Cookie": "featureflag=on"}))
+        traffic.begin(User("plain", 200, views_and_votes({}), fresh=True))
+        traffic.begin(User("flagged", 200, views_and_votes({"Cookie": "featureflag=on"})))
         with traffic.step("a step"):
             traffic.await_requests(4)
     timeline = traffic.timeline()
@@ -141,7 +142,7 @@ def test_users_go_on_until_the_end_and_each_request_is_written_down(url: str) ->
 @pytest.mark.parametrize(("every", "expected"), [(1, "CDCD"), (3, "C  D  C")])
 def test_one_request_in_so_many_is_a_vote_in_turn(url: str, every: int, expected: str) -> None:
     with steady_traffic(url) as traffic:
-        traffic.begin(User("voter", 200, votes=every))
+        traffic.begin(User("voter", 200, views_and_votes({}, votes=every)))
         traffic.await_requests(len(expected))
     asked = traffic.timeline().requests[: len(expected)]
     assert "".join(request.vote[:1] or " " for request in asked) == expected
@@ -153,7 +154,7 @@ def test_nobody_is_asked_for_more_requests_than_a_user_may_make(
     monkeypatch.setattr(steady, "MOST_REQUESTS", 2)
     said = "tireless was not to make more than 2 requests"
     with pytest.raises(RuntimeError, match=said), steady_traffic(url) as traffic:
-        traffic.begin(User("tireless", 1000))
+        traffic.begin(User("tireless", 1000, views_and_votes({})))
         while len(traffic.timeline().requests) < 2:
             pass
 
@@ -168,7 +169,7 @@ def test_a_user_who_is_not_answered_so_often_is_waited_for_in_vain(
 ) -> None:
     monkeypatch.setattr(steady, "REQUESTS_ANSWERED", replace(REQUESTS_ANSWERED, seconds=0.05))
     with steady_traffic(url) as traffic:
-        traffic.begin(User("slow", 0.01))
+        traffic.begin(User("slow", 0.01, views_and_votes({})))
         with pytest.raises(NotConverged, match=r"every user has been answered 2 times(.|\n)*slow"):
             wait(traffic)
         assert len(traffic.timeline().requests) == 1
@@ -176,8 +177,8 @@ def test_a_user_who_is_not_answered_so_often_is_waited_for_in_vain(
 
 def test_at_the_end_each_is_answered_so_often_after_the_last_step(url: str) -> None:
     with steady_traffic(url) as traffic:
-        traffic.begin(User("plain", 200))
-        traffic.begin(User("slower", 50))
+        traffic.begin(User("plain", 200, views_and_votes({})))
+        traffic.begin(User("slower", 50, views_and_votes({})))
         with traffic.step("the last step"):
             pass
         traffic.end(after=5)

@@ -204,7 +204,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(module, "delete", world.delete)
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
     monkeypatch.setattr(module, "objects_of_stages", objects_of)
-    monkeypatch.setattr(module, "Gateway", lambda url, host: {(INGRESS, None): world}[url, host])
+    monkeypatch.setattr(module, "Ingress", lambda url, host: {(INGRESS, None): world}[url, host])
     for name in ("NAMESPACE_GONE", "ROUTE_IN_FORCE", "WORKLOADS_READY"):
         monkeypatch.setattr(module, name, replace(AT_ONCE, seconds=0.5))
     monkeypatch.setattr(namespaces, "NAMESPACE_GONE", replace(AT_ONCE, seconds=0.5))

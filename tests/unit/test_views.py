@@ -3,17 +3,17 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import cycle
+from types import SimpleNamespace
 
 import pytest
 
 from meshproof.analysis.sampling import EvenClaim
 from meshproof.analysis.sequential import even_test
 from meshproof.cluster.cluster import Cluster
-from meshproof.probes.ingress import FLAG, Ingress, Response
-from meshproof.probes.page import read_text
+from meshproof.mesh.ingress import Ingress
 from meshproof.process import Completed, run
 from steps.voting import views as module
 from steps.voting.views import (
@@ -30,6 +30,8 @@ from steps.voting.views import (
     versions_of,
     view_of,
 )
+from steps.voting.voting_app import FLAG, Response, VotingApp
+from steps.voting.voting_page import read_text
 
 PAGE = """
 <p id="version">version: 1.0</p>
@@ -119,16 +121,16 @@ class Gateway:
         return Connection(self)
 
 
-class Connection(Ingress):
+class Connection(VotingApp):
     def __init__(self, gateway: Gateway) -> None:
-        super().__init__("http://127.0.0.1")
+        super().__init__(Ingress("http://127.0.0.1"))
         self.gateway = gateway
         self.asked: list[dict[str, str]] = []
         gateway.connections.append(self.asked)
 
-    def view(self, *, headers: dict[str, str] | None = None) -> Response:
+    def view(self, *, headers: Mapping[str, str] | None = None) -> Response:
         assert headers is not None
-        self.asked.append(headers)
+        self.asked.append(dict(headers))
         gateway = self.gateway
         with gateway.counting:
             gateway.under_way += 1
@@ -148,14 +150,14 @@ class Connection(Ingress):
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     gateway = Gateway()
-    monkeypatch.setattr(module, "Ingress", gateway.connect)
+    monkeypatch.setattr(module, "VotingApp", SimpleNamespace(at=gateway.connect))
     return gateway
 
 
 @pytest.mark.parametrize("count", [1, AT_ONCE, 2 * AT_ONCE + 1])
 def test_users_view_the_page_in_turn_on_each_connection(gateway: Gateway, count: int) -> None:
     gateway.together = threading.Barrier(min(count, AT_ONCE))
-    views = sample_at_once(Ingress("http://127.0.0.1"), count, {"with": FLAG, "without": {}})
+    views = sample_at_once(VotingApp.at("http://127.0.0.1"), count, {"with": FLAG, "without": {}})
     for asked in gateway.connections:
         assert asked == [FLAG, {}] * (len(asked) // 2)
     assert len(gateway.connections) == gateway.closed == AT_ONCE
@@ -169,7 +171,7 @@ def test_users_view_the_page_in_turn_on_each_connection(gateway: Gateway, count:
 def test_views_that_were_under_way_at_once_are_told_in_the_order_of_their_begin(
     gateway: Gateway,
 ) -> None:
-    views = sample_at_once(Ingress("http://127.0.0.1"), 3 * AT_ONCE)[ANYONE]
+    views = sample_at_once(VotingApp.at("http://127.0.0.1"), 3 * AT_ONCE)[ANYONE]
     assert len(views) == 3 * AT_ONCE
     assert [view.at for view in views] == sorted(view.at for view in views)
 
@@ -183,12 +185,12 @@ def test_shares_are_sampled_one_after_another(gateway: Gateway) -> None:
 def test_each_user_is_asked_for_as_the_caller_says(gateway: Gateway) -> None:
     asked: list[tuple[int, bool]] = []
 
-    def ask(connection: Ingress, number: int, headers: dict[str, str]) -> Response:
+    def ask(connection: VotingApp, number: int, headers: dict[str, str]) -> Response:
         asked.append((number, bool(headers)))
         return connection.view(headers=headers)
 
     answers = ask_at_once(
-        Ingress("http://127.0.0.1"), 2 * AT_ONCE, {"with": FLAG, "without": {}}, ask
+        VotingApp.at("http://127.0.0.1"), 2 * AT_ONCE, {"with": FLAG, "without": {}}, ask
     )
     assert {user: len(seen) for user, seen in answers.items()} == dict.fromkeys(
         ("with", "without"), 2 * AT_ONCE

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproof.probes.votes import (
+from steps.voting.ballots import (
     Ballot,
     Counted,
     Counts,

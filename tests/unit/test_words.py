@@ -1,7 +1,7 @@
 """No word of a tutorial is in the library, the plugin or the vocabulary.
 
 The words are taken from the suites' files: names of workloads, files and images, and the ids of
-the page's elements. What is not there yet is listed, file by file: the list only gets shorter.
+the page's elements.
 """
 
 from __future__ import annotations
@@ -17,17 +17,6 @@ from meshproof.suite.registry import suites
 from meshproof.suite.stages import applied_files
 from tests.suites import STAGES, SUITE, objects_of_stages
 
-#: Files that still hold words of a tutorial. Take out what holds none any more; add nothing.
-STILL = {
-    "meshproof/analysis/wire.py",
-    "meshproof/environment/environment.py",
-    "meshproof/flag.py",
-    "meshproof/mesh/analysis.py",
-    "meshproof/probes/non_mesh_client.py",
-    "meshproof/probes/page.py",
-    "meshproof/probes/plaintext_canary.py",
-    "meshproof/probes/pod_exec.py",
-}
 #: Ids and names of apps that are everybody's words, too.
 COMMON = {"details", "host", "problem", "reset", "status", "version"}
 
@@ -66,15 +55,13 @@ def test_words_of_a_tutorial_are_found() -> None:
     assert words_in("a store of results") == []
 
 
-def test_only_files_that_are_listed_hold_words_of_a_tutorial() -> None:
+def test_the_library_holds_no_word_of_a_tutorial() -> None:
     found = {
         file.relative_to(PROJECT).as_posix(): words
         for file in readers()
         if (words := words_in(file.read_text(errors="ignore")))
     }
-    assert {name: words for name, words in found.items() if name not in STILL} == {}
-    there = {name for name in STILL if (PROJECT / name).exists()}
-    assert there - found.keys() == set(), "these hold none any more: take them out of the list"
+    assert found == {}
 
 
 # What a suite's file says of workloads is what the manifests say.

@@ -8,9 +8,9 @@ from typing import cast
 import pytest
 
 from meshproof.errors import PromiseBroken
+from meshproof.mesh.ingress import Answer, Ingress
 from meshproof.probes import callers
 from meshproof.probes.callers import callers_since
-from meshproof.probes.ingress import Ingress, Response
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import NotConverged, NotKept, Timeout
 from steps.bookinfo import told
@@ -41,9 +41,9 @@ class Pages:
         self.asked: list[str] = []
         self.problem = problem
 
-    def request(self, method: str, path: str, *, headers: dict[str, str]) -> Response:
+    def request(self, method: str, path: str, *, headers: dict[str, str]) -> Answer:
         self.asked.append(f"{path} {headers['Cookie']}")
-        return Response(method, path, 200, self.problem(len(self.asked)), "", 0.01)
+        return Answer(method, path, 200, self.problem(len(self.asked)), "", 0.01)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 from meshproof.analysis.sampling import ALPHA
 from meshproof.analysis.strength import AlwaysDemand, EvenDemand
 from meshproof.analysis.timeline import Request, Step, Timeline
-from meshproof.probes.ingress import Response
+from meshproof.mesh import ingress
 from meshproof.probes.inventory import Item
 from steps.bookinfo import inside, leftovers, reading_on, told
 from steps.bookinfo.inside import Answer
@@ -34,10 +34,12 @@ def pages(*shown: str) -> PageSample:
 
 
 def test_a_view_that_is_no_page_has_its_problem() -> None:
-    failed = view_of(1.0, Response("GET", "http://x/productpage", 503, "sorry", "", 0.1))
+    failed = view_of(1.0, ingress.Answer("GET", "http://x/productpage", 503, "sorry", "", 0.1))
     assert (failed.shown, failed.problem) == (
         "", "GET http://x/productpage: HTTP 503 after 100 ms")  # fmt: skip
-    other = view_of(1.0, Response("GET", "http://x/productpage", 200, "<p>hello</p>", "", 0.1))
+    other = view_of(
+        1.0, ingress.Answer("GET", "http://x/productpage", 200, "<p>hello</p>", "", 0.1)
+    )
     assert other.problem.startswith("not the product page")
 
 

@@ -9,7 +9,7 @@ from pytest_bdd import parsers, then, when
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.strength import AlwaysDemand
-from meshproof.probes.ingress import Ingress
+from meshproof.mesh.ingress import Ingress
 from meshproof.signoff.evidence import Evidence
 
 #: The headers that each kind of user sends.

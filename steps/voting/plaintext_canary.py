@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from meshproof.analysis.wire import Pair
 from meshproof.cluster.shape import INGRESS_GATEWAY
 from meshproof.errors import PromiseBroken
-from meshproof.probes.ingress import Ingress, Response
-from meshproof.probes.pod_exec import answer_of_redis
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
 from meshproof.wording import quoted
+from steps.voting.inside import answer_of_redis
+from steps.voting.voting_app import Response, VotingApp
 
 PLAIN_TEXT = "istio/plain-text.yaml"
 #: The name by which the ingress leads to a namespace without mutual TLS, as in that file.
@@ -33,7 +33,7 @@ def follow_in_plain_text(tutorial: Tutorial) -> None:
     tutorial.run_own(f"kubectl apply -f {PLAIN_TEXT} --namespace {tutorial.namespace}")
     tutorial.follow_to("deployed")
     converge(
-        lambda: Ingress(tutorial.ingress, host=PLAIN_HOST).view(),
+        lambda: VotingApp.at(tutorial.ingress, host=PLAIN_HOST).view(),
         until=lambda response: response.status == 200,
         what=f"the page is served by the name {PLAIN_HOST}",
         timeout=ROUTE_IN_FORCE,
@@ -65,7 +65,7 @@ def cast_marked(
     """
 
     def vote(_: int) -> Response:
-        ingress = Ingress(tutorial.ingress, host=host or tutorial.host)
+        ingress = VotingApp.at(tutorial.ingress, host=host or tutorial.host)
         return ingress.vote("Cats", vote_id=marker, headers={HEADER: marker})
 
     with ThreadPoolExecutor(VOTES) as pool:
