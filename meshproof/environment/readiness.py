@@ -24,6 +24,7 @@ from meshproof.probes.admission import (
     PROBES,
     TRIED_IN,
     Tried,
+    documents,
     try_all,
     try_namespace,
 )
@@ -65,7 +66,7 @@ def readiness(options: Options) -> list[Finding]:
     found += [Finding("mesh", line) for line in told(cluster.mesh)]
     for subject, look in (
         ("istio", lambda: [istio_finding(cluster)]),
-        ("storage", lambda: [storage_finding(get(cluster, CLASSES)["items"])]),
+        ("storage", lambda: [storage_finding(get(cluster, CLASSES)["items"], claims_of(options))]),
         ("webhooks", lambda: webhook_findings(cluster)),
         ("nodes", lambda: [nodes_finding(cluster)]),
         ("admission", lambda: admission_findings(cluster, options)),
@@ -101,8 +102,17 @@ def istio_finding(cluster: Cluster) -> Finding:
     return Finding("istio", f"{versions['istio']}, Envoy {versions['envoy']}")
 
 
-def storage_finding(classes: Iterable[Item]) -> Finding:
-    """Say which StorageClass claims get that name none."""
+def claims_of(options: Options) -> list[str]:
+    """Name the suite's PersistentVolumeClaims that name no StorageClass."""
+    return [
+        one["metadata"]["name"]
+        for one in documents([_manifests(options)])
+        if one["kind"] == "PersistentVolumeClaim" and "storageClassName" not in one["spec"]
+    ]
+
+
+def storage_finding(classes: Iterable[Item], claims: Sequence[str]) -> Finding:
+    """Say which StorageClass those claims get, which name none."""
     names = [
         one["metadata"]["name"]
         for one in classes
@@ -110,10 +120,12 @@ def storage_finding(classes: Iterable[Item]) -> Finding:
     ]
     if names:
         return Finding("storage", f"default StorageClass {listed(sorted(names))}")
+    if not claims:
+        return Finding("storage", "no StorageClass is the default, and no claim needs one")
     return Finding(
         "storage",
-        "no StorageClass is the default: the claim of the voting suite's version 2.0 stays "
-        f"pending; annotate one with {DEFAULT_CLASS}=true",
+        f"no StorageClass is the default: the suite's PersistentVolumeClaim {listed(claims)} would "
+        f"stay pending; annotate one with {DEFAULT_CLASS}=true",
         fatal=True,
     )
 

@@ -14,10 +14,12 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import KINDS
 from meshproof.cluster.shape import DEFAULT
 from meshproof.environment.finding import Finding
+from meshproof.environment.options import read_options
 from meshproof.environment.readiness import (
     DEFAULT_CLASS,
     _looked,
     answers,
+    claims_of,
     quota_finding,
     rights_findings,
     security_finding,
@@ -181,9 +183,15 @@ def test_rights_that_a_run_needs_are_fatal_and_others_doubtful() -> None:
 
 def test_a_cluster_without_a_default_storage_class_is_told() -> None:
     standard = {"metadata": {"name": "standard", "annotations": {DEFAULT_CLASS: "true"}}}
-    assert storage_finding([standard]).text == "default StorageClass standard"
-    found = storage_finding([{"metadata": {"name": "standard"}}])
-    assert found.fatal and "no StorageClass is the default" in found.text
+    assert storage_finding([standard], ["data"]).text == "default StorageClass standard"
+    found = storage_finding([{"metadata": {"name": "standard"}}], ["data"])
+    assert found.fatal and "PersistentVolumeClaim data would stay pending" in found.text
+
+
+def test_a_suite_without_claims_needs_no_storage_class() -> None:
+    assert not storage_finding([], []).fatal
+    named = {suite.name: claims_of(read_options({"suite": suite.name})) for suite in suites()}
+    assert named == {"voting": ["mysql-pv-claim"], "bookinfo": []}
 
 
 HOOK = {"name": "a.example.org", "clientConfig": {"service": {"namespace": "ns", "name": "a"}}}
