@@ -30,7 +30,7 @@ Feature: Traffic shifting
     Given stage "subsets"
     And readers and jason view the product page throughout
     When the tutorial goes on to stage "strict"
-    Then no view of the product page failed
+    Then no request that users made throughout failed
     And readers saw no stars alone from "all-v1" until "half-v3" began
     And readers saw red stars alone from "all-v3" on
 

@@ -41,6 +41,7 @@ MODULES = (
     "meshproof.steps.injection",
     "meshproof.steps.workloads",
     "meshproof.steps.traffic",
+    "meshproof.steps.throughout",
     "meshproof.steps.analysis",
     "meshproof.steps.mtls",
     "meshproof.steps.transitions",

@@ -23,6 +23,9 @@ MOST_USERS = 8
 #: Requests at most of one user: ten minutes of them, and more, at the fastest pace in use.
 MOST_REQUESTS = 6000
 
+#: Requests of each user that must tell of a time between steps, or after the last one.
+REQUESTS_OF_EACH = 10
+
 #: Makes one request, and writes it down: of the ingress gateway, at a time of the timeline, for the
 #: user of this name, who has made so many before.
 Ask = Callable[[Ingress, float, str, int], Request]
@@ -71,6 +74,14 @@ class SteadyTraffic:
             self._pool.shutdown()
         for user in self._users.values():
             user.result()
+
+    def ended(self) -> Timeline:
+        """End the users, once each has told of what the last step led to; return what was seen.
+
+        Raises as `end` does.
+        """
+        self.end(after=REQUESTS_OF_EACH)
+        return self.timeline()
 
     def await_requests(self, each: int = 1) -> None:
         """Wait until every user has been answered so often, asked from now on.

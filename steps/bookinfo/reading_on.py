@@ -16,8 +16,6 @@ from steps.bookinfo.views import view
 
 #: Requests a second, of each user.
 PACE = 6.0
-#: Requests of each user that must tell of what the last step led to.
-REQUESTS_OF_EACH = 10
 READER = "a reader"
 
 
@@ -66,35 +64,6 @@ def request_of(at: float, user: str, response: Answer) -> Request:
         at, response.seconds, user, response.method, response.status, shown, pod, "", "", "",
         problem,
     )  # fmt: skip
-
-
-def ended(traffic: SteadyTraffic) -> Timeline:
-    """End the users, once they have told of what the last step led to, too."""
-    traffic.end(after=REQUESTS_OF_EACH)
-    return traffic.timeline()
-
-
-def lived_through(timeline: Timeline) -> Observation:
-    """Every view, written down, and what each step was like."""
-    failures = "".join(f"{line}\n" for line in timeline.failures())
-    return Observation(
-        details=timeline.summary(),
-        texts={"timeline": timeline.table(), "views that failed": failures},
-    )
-
-
-def all_served(timeline: Timeline) -> Observation:
-    """Hold all views against failures."""
-    failures, count = timeline.failures(), len(timeline.requests)
-    return Observation(
-        results=[
-            f"{len(failures)} of {count} views failed, in {number(len(timeline.steps), 'step')}."
-        ],
-        problems=unless(
-            count and timeline.steps and not failures,
-            f"{len(failures)} of {count} views failed: {in_turn(failures, most=NAMED)}",
-        ),
-    )
 
 
 def readers_saw(timeline: Timeline, shown: str, after: str, until: str = "") -> Observation:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.timeline import Request, Timeline
 from meshproof.cluster.objects import live_objects
-from meshproof.probes.steady import SteadyTraffic, User
+from meshproof.probes.steady import REQUESTS_OF_EACH, SteadyTraffic, User
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import NAMED, by_name, in_turn, number
 from steps.voting.stored_rows import Row, in_mysql, in_redis
@@ -19,8 +19,6 @@ from steps.voting.voting_app import FLAG
 PACE = 8.0
 #: By what is put behind the user's name: one on a connection that is kept, one on new ones.
 CONNECTIONS = {"on a kept connection": False, "on new connections": True}
-#: Requests of each user that must tell of a time between steps, or after the last one.
-REQUESTS_OF_EACH = 10
 #: Step 2a before step 2b, as the tutorial has it; the third is not the tutorial's.
 PUBLISHED = (
     "step-2a-update-voting-app-virtualservice",
@@ -28,12 +26,6 @@ PUBLISHED = (
     "step-2c-authorize-components",
 )
 WITHOUT_FLAG, WITH_FLAG = "a user without the flag", "a user with the flag"
-
-
-def ended(traffic: SteadyTraffic) -> Timeline:
-    """End the users, once they have told of what the last step led to, too."""
-    traffic.end(after=REQUESTS_OF_EACH)
-    return traffic.timeline()
 
 
 def to_the_end(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> dict[str, list[Row]]:
@@ -49,7 +41,7 @@ def to_the_end(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> dict[st
         if name == "rolled-out":  # it is about to go
             traffic.await_requests()
             stored["redis"] = in_redis(rollout)
-    traffic.end(after=REQUESTS_OF_EACH)
+    traffic.ended()
     stored["mysql"] = in_mysql(rollout)
     return stored
 
@@ -66,15 +58,6 @@ def lock_down_as_published(tutorial: Tutorial, traffic: SteadyTraffic) -> None:
     traffic.await_requests(REQUESTS_OF_EACH)
     # Not the tutorial's: with them it is a stage again, from which there is a way back.
     apply(tutorial, "2c", policies)
-
-
-def lived_through(timeline: Timeline) -> Observation:
-    """Every request, written down, and what each step was like."""
-    failures = "".join(f"{line}\n" for line in timeline.failures())
-    return Observation(
-        details=timeline.summary(),
-        texts={"timeline": timeline.table(), "requests that failed": failures},
-    )
 
 
 def outage_between(timeline: Timeline, status: int) -> Observation:
@@ -117,20 +100,6 @@ def served_around(timeline: Timeline) -> Observation:
                 f"{number(len(failed), 'request')} failed: {in_turn(failed, most=NAMED)}",
             ),
         ],
-    )
-
-
-def all_served(timeline: Timeline) -> Observation:
-    """Hold all requests against failures."""
-    failures, count = timeline.failures(), len(timeline.requests)
-    return Observation(
-        results=[
-            f"{len(failures)} of {count} requests failed, in {number(len(timeline.steps), 'step')}."
-        ],
-        problems=unless(
-            count and not failures,
-            f"{len(failures)} of {count} requests failed: {in_turn(failures, most=NAMED)}",
-        ),
     )
 
 

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from pytest_bdd import given, parsers, then, when
 
 from meshproof.analysis.timeline import Timeline
 from meshproof.plugin.tutorial import Beside
-from meshproof.probes.steady import SteadyTraffic, steady_traffic
+from meshproof.probes.steady import SteadyTraffic
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting import rollout as users
 from steps.voting.rollout import WITH_FLAG, WITHOUT_FLAG
 from steps.voting.stored_rows import Row
-from steps.voting.voting_app import FLAG, VotingApp
-
-
-@pytest.fixture
-def traffic(voting_app: VotingApp) -> Iterator[SteadyTraffic]:
-    """Steady traffic through the voting_app, which ends with the scenario."""
-    with steady_traffic(voting_app.url, voting_app.host) as traffic:
-        yield traffic
-
-
-@pytest.fixture
-def timeline(traffic: SteadyTraffic, evidence: Evidence) -> Timeline:
-    """What the users lived through: they end here, and all of it is evidence."""
-    try:
-        users.ended(traffic)
-    finally:
-        timeline = traffic.timeline()
-        evidence.tell(users.lived_through(timeline))
-        evidence.data("timeline", timeline.as_json())
-    return timeline
+from steps.voting.voting_app import FLAG
 
 
 @given(
@@ -95,13 +73,6 @@ def every_request_between_got(timeline: Timeline, evidence: Evidence, status: in
 def no_request_failed_around(timeline: Timeline, evidence: Evidence) -> None:
     """Before the first step and after the second everybody is served."""
     seen = evidence.tell(users.served_around(timeline))
-    assert not seen.problem, seen.problem
-
-
-@then("no request that users made throughout failed")
-def no_request_failed(timeline: Timeline, evidence: Evidence) -> None:
-    """Each request at every step was served, and each vote acknowledged; none was tried again."""
-    seen = evidence.tell(users.all_served(timeline))
     assert not seen.problem, seen.problem
 
 

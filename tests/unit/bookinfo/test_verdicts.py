@@ -8,6 +8,7 @@ from itertools import cycle, islice
 
 import pytest
 
+from meshproof.analysis.lived_through import all_served
 from meshproof.analysis.sampling import ALPHA
 from meshproof.analysis.strength import AlwaysDemand, EvenDemand
 from meshproof.analysis.timeline import Request, Step, Timeline
@@ -214,11 +215,11 @@ def test_readers_see_one_kind_alone_between_two_stages() -> None:
 
 
 def test_no_view_may_fail_and_some_must_have_been_made() -> None:
-    assert not reading_on.all_served(Timeline(STEPS, [request("a reader", 1, NO_STARS)])).problem
-    assert reading_on.all_served(Timeline(STEPS, [])).problem
-    assert reading_on.all_served(Timeline((), [request("a reader", 1, NO_STARS)])).problem
+    assert not all_served(Timeline(STEPS, [request("a reader", 1, NO_STARS)])).problem
+    assert all_served(Timeline(STEPS, [])).problem
+    assert all_served(Timeline((), [request("a reader", 1, NO_STARS)])).problem
     failed = Timeline(STEPS, [request("a reader", 1.5, "", "HTTP 503")])
-    assert "HTTP 503, after 10 ms, during: all-v1: x" in reading_on.all_served(failed).problem
+    assert "HTTP 503, after 10 ms, during: all-v1: x" in all_served(failed).problem
 
 
 def test_what_is_a_tutorials_is_found_wherever_it_is() -> None:
