@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from meshproof.environment.options import Options
 from meshproof.paths import PROJECT
 from meshproof.signoff.allure_report import HISTORY
 
@@ -66,9 +67,29 @@ def test_every_action_is_pinned_by_its_commit_with_its_version_beside_it(path: P
 def test_nothing_is_allowed_but_reading_the_repository(path: Path) -> None:
     assert workflow(path)["permissions"] == {"contents": "read"}
     assert not any("permissions" in job for job in jobs(path))
-    assert "secrets." not in path.read_text()
     checkouts = [step for step in steps(path) if "actions/checkout@" in step.get("uses", "")]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@every_workflow
+def test_a_secret_is_given_to_one_step_alone_and_never_stands_in_what_it_runs(path: Path) -> None:
+    given = [step for step in steps(path) if "secrets." in str(step)]
+    assert [step["env"] for step in given] == [
+        {"CONFIG": "${{ secrets.MESHPROOF_KUBECONFIG }}"} for _ in given
+    ]
+    assert not any("secrets." in step.get("run", "") for step in steps(path))
+    assert path.read_text().count("secrets.") == len(given)
+
+
+def test_a_cluster_of_ones_own_is_taken_where_the_repository_names_one() -> None:
+    job = workflow(NIGHTLY)["jobs"]["existing"]
+    assert job["if"] == "vars.MESHPROOF_KUBE_CONTEXT != ''"
+    assert job["env"]["MESHPROOF_CLUSTER"] == "existing"
+    chosen = {name for name in job["env"] if name != "MESHPROOF_SOURCE_URL"}
+    options = {f"MESHPROOF_{name.upper()}" for name in Options.model_fields}
+    assert chosen - options == set()
+    by_name = {step.get("name", ""): step for step in job["steps"]}
+    assert by_name["Take the kubeconfig away"]["if"] == "always()"
 
 
 @every_workflow
@@ -93,10 +114,13 @@ def test_the_nightly_runs_the_main_job_on_a_schedule_and_by_hand() -> None:
 
 
 def test_what_a_red_run_leaves_is_kept_too() -> None:
-    begun = steps(NIGHTLY).index(step_named(NIGHTLY, "prove it"))
-    after = steps(NIGHTLY)[begun + 1 :]
-    assert after
-    assert all(step["if"].startswith("always()") for step in after)
+    for job in jobs(NIGHTLY):
+        (begun,) = [
+            place for place, step in enumerate(job["steps"]) if "-e acceptance" in str(step)
+        ]
+        after = job["steps"][begun + 1 :]
+        assert after
+        assert all(step["if"].startswith("always()") for step in after)
     assert step_named(NIGHTLY, "Keep the reports")["with"]["path"] == "reports/"
     assert step_named(NIGHTLY, "Keep the Allure history")["with"]["path"] == f"reports/{HISTORY}"
     summary = step_named(NIGHTLY, "job summary")["run"]
