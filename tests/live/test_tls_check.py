@@ -432,7 +432,7 @@ def test_a_proxy_that_does_not_answer_costs_the_other_hosts_nothing(
     field: Field, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(admin, "ANSWER_TIMEOUT", 1.0)
-    monkeypatch.setattr(cli, "reach", lambda _: field.cluster)
+    monkeypatch.setattr(cli, "reach_istiod", lambda _: field.cluster)
     typed = ["tls-check", "bare", "server", "client", "--namespace", NAMESPACE]
     monkeypatch.setattr(sys, "argv", ["meshproof", *typed, "--client", "client"])
     pod = f"{field.pod('server')}.{NAMESPACE}"

@@ -376,7 +376,9 @@ def test_nobody_reads_what_a_run_says_when_its_terminal_is_gone(suite: Suite) ->
 def tox(suite: Suite) -> list[str]:
     """The command of the README, on this suite and with the packages that the tests run with."""
     settings = (PROJECT / "tox.ini").read_text()
-    (suite.root / "tox.ini").write_text(settings.replace("meshproof run", f"python {ENTRY}"))
+    (suite.root / "tox.ini").write_text(
+        settings.replace("python -m meshproof run", f"python {ENTRY}")
+    )
     return acceptance()
 
 
