@@ -92,7 +92,7 @@ class Target:
             return "" if tls else marker
         if self.protocol == "redis":
             return f"*2\r\n$4\r\nECHO\r\n${len(marker)}\r\n{marker}\r\n"
-        head = f"GET {self.path}?{marker} HTTP/1.1\r\nHost: {self.app}:{self.port}\r\n"
+        head = f"GET {self.path or '/'}?{marker} HTTP/1.1\r\nHost: {self.app}:{self.port}\r\n"
         return f"{head}Connection: close\r\n\r\n"
 
 

@@ -171,7 +171,7 @@ def pytest_configure():
 
 
 @pytest.fixture
-def ingress():
+def voting_app():
     pass
 
 
