@@ -27,7 +27,7 @@ from meshproof.environment.reach import reach_istiod, reach_mesh
 from meshproof.environment.status import status as status_of
 from meshproof.errors import ExitCode, MeshproofError, UsageFailure
 from meshproof.interruption import interruption
-from meshproof.paths import PROJECT, project_of
+from meshproof.paths import IN_PROJECT, PROJECT
 from meshproof.process import kill_running
 from meshproof.progress import Progress
 from meshproof.signoff.attestation import SIGNOFF
@@ -141,7 +141,7 @@ def run_suites(arguments: tuple[str, ...]) -> None:
 
     `meshproof run features` proves all suites of the project; --help lists all arguments.
     """
-    if project_of(Path.cwd()) is None:
+    if not IN_PROJECT:
         raise no_project()
     from meshproof.plugin.main import run_and_exit  # noqa: PLC0415 - no other command needs pytest
 

@@ -34,10 +34,13 @@ def project_of(folder: Path) -> Path | None:
     return None
 
 
+_HERE = project_of(Path.cwd())
+#: Whether the working directory is a project's. Where it is none, pytest is left as it is.
+IN_PROJECT = _HERE is not None
 #: The project whose suites are meant: features/, steps/, manifests/ and images/ of its own. It is
 #: the working directory's, else the checkout that this library lies in; without either, the
 #: working directory, which has no suite.
-PROJECT = project_of(Path.cwd()) or project_of(DATA) or Path.cwd()
+PROJECT = _HERE or project_of(DATA) or Path.cwd()
 
 
 def cache_dir() -> Path:

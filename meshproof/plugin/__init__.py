@@ -5,13 +5,9 @@ a project (`meshproof/paths.py`). PYTEST_DONT_REWRITE: nothing is asserted in th
 """
 
 import sys
-from pathlib import Path
 
-from meshproof.paths import PROJECT, project_of
+from meshproof.paths import IN_PROJECT, PROJECT
 from meshproof.plugin.found import of_suites
-
-#: Where nobody asks for a project's suites, pytest is left as it is.
-IN_PROJECT = project_of(Path.cwd()) is not None
 
 # Each after what it imports: pytest rewrites the assertions of a module as it imports it.
 MODULES = (
