@@ -61,6 +61,9 @@ WORKLOADS_READY = Timeout(
     "step 1 is ready in 9 s on an idle machine; a busy one takes 4 times that",
 )
 PROXIES_SYNCED = Timeout("proxies-synced", 60, 0.2, "istiod pushes within a second of a change")
+ISTIOD_QUIET = Timeout(
+    "istiod-quiet", 30, 0.5, "istiod pushes 0.1 s after a change; a mesh of many changes has pauses"
+)
 LOGS_WRITTEN = Timeout(
     "logs-written",
     30,
@@ -114,6 +117,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     LABEL_IN_FORCE,
     WORKLOADS_READY,
     PROXIES_SYNCED,
+    ISTIOD_QUIET,
     LOGS_WRITTEN,
     ROUTE_IN_FORCE,
     PREFLIGHT_CALLS,

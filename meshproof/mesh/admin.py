@@ -7,7 +7,7 @@ starting istioctl or kubectl for each question takes ten times that.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
@@ -62,8 +62,24 @@ def ask_istiod(cluster: Cluster, namespace: str, pod: str, queries: Sequence[str
     return _ask(cluster, namespace, pod, ISTIOD_PORT, queries, sentence)
 
 
+def istiod_metrics(cluster: Cluster, namespace: str, pod: str) -> str:
+    """Return what an istiod counts, in Prometheus' text format.
+
+    Raises ``EnvironmentBroken`` where it does not answer.
+    """
+    sentence = f"istiod (pod {pod}.{namespace}) does not say what it counts (/metrics)."
+    return str(_ask(cluster, namespace, pod, ISTIOD_PORT, ["/metrics"], sentence, read=str)[0])
+
+
 def _ask(
-    cluster: Cluster, namespace: str, pod: str, port: int, queries: Sequence[str], sentence: str
+    cluster: Cluster,
+    namespace: str,
+    pod: str,
+    port: int,
+    queries: Sequence[str],
+    sentence: str,
+    *,
+    read: Callable[[str], Any] = json.loads,
 ) -> list[Any]:
     try:
         forward = port_forward(cluster, namespace, pod, port)
@@ -73,7 +89,7 @@ def _ask(
     connection.sock = forward.socket(port)
     connection.sock.settimeout(stretched(ANSWER_TIMEOUT))
     try:
-        return [_answer(connection, query) for query in queries]
+        return [read(_answer(connection, query)) for query in queries]
     except (OSError, HTTPException, ValueError) as error:
         reason = forward.error(port) or f"{type(error).__name__} {error}"
         raise EnvironmentBroken(sentence, reason.strip()) from error
@@ -81,10 +97,10 @@ def _ask(
         connection.close()
 
 
-def _answer(connection: HTTPConnection, query: str) -> Any:
+def _answer(connection: HTTPConnection, query: str) -> str:
     connection.request("GET", query)
     response = connection.getresponse()
-    text = response.read()
+    text: bytes = response.read()
     if response.status != 200:
         raise ValueError(f"HTTP {response.status}: {text[:200]!r}")
-    return json.loads(text)
+    return text.decode()

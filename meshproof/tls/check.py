@@ -10,7 +10,7 @@ from typing import TypeVar
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.mesh.admin import ask_proxy
-from meshproof.tls.discrepancies import of_client, of_server
+from meshproof.tls.discrepancies import of_client, of_istiod, of_server
 from meshproof.tls.envoy import (
     Destination,
     Resources,
@@ -50,10 +50,11 @@ from meshproof.tls.istiod import (
     Mesh,
     read_control_plane,
     read_intended,
-    tells,
+    rule_mode,
 )
 from meshproof.tls.modes import ClientMode, ServerMode
-from meshproof.tls.policies import Applied, read_applied
+from meshproof.tls.policies import NOBODY, Applied, read_applied
+from meshproof.tls.pushes import await_no_push
 from meshproof.tls.survey import Survey, pods_selected, read_survey
 
 #: Proxies that are asked at once.
@@ -225,8 +226,12 @@ def _sending(pod: Pod, destination: Destination, proxy: Proxy) -> Sending:
     except ValueError as error:
         raise _unreadable(pod, error) from error
     rules = proxy.intended.rules.get(destination.host, []) if proxy.intended else []
-    told = tells(rules, loaded.rule, destination.port, destination.subset)
+    mode = rule_mode(rules, loaded.rule, destination.port, destination.subset)
+    # A rule that istiod does not name any more is taken for one that tells the client.
+    told = loaded.rule != NOBODY and mode != ""
     automatic = loaded.mode is ClientMode.NONE or (not told and proxy.mesh.auto_mtls)
+    if mode and not drift:
+        drift = of_istiod(pod, loaded, mode)
     return Sending(pod, loaded, endpoints(proxy.assignments.get(name, {})), automatic, drift)
 
 
@@ -307,6 +312,7 @@ def _ask(cluster: Cluster, survey: Survey, questions: Sequence[Question]) -> Ans
         plane = read_control_plane(cluster, istiods)
         # Those first that take longest.
         applied = {kind: pool.submit(ask_istioctl, pod, plane) for kind, pod in kinds.items()}
+        await_no_push(cluster, {connection.istiod for connection in plane.connections.values()})
         intended = {name: pool.submit(ask_plane, name, plane) for name in pods}
         return Answers(
             {name: _both(pods[name], plane, loaded[name], intended[name]) for name in pods},

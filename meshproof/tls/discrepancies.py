@@ -9,6 +9,7 @@ from meshproof.tls.envoy import (
     INBOUND,
     Destination,
     Json,
+    Outbound,
     Resources,
     cluster_name,
     destinations,
@@ -87,6 +88,19 @@ def of_client(
         if expected[address] is not there_now[address]
     ]
     return tuple(found)
+
+
+def of_istiod(pod: object, loaded: Outbound, mode: str) -> tuple[str, ...]:
+    """Say where istiod itself keeps to an older DestinationRule, which its proxies then have too.
+
+    ``mode`` is the TLS mode that the rule asks for now.
+    """
+    if ClientMode(mode).shown == loaded.mode.shown:
+        return ()
+    return (
+        f"DestinationRule {loaded.rule} asks for {mode}, and istiod would still send {loaded.mode} "
+        f"to the proxy of client {pod}: it makes it anew when the rule is changed",
+    )
 
 
 def first_difference(wanted: Any, loaded: Any, path: str = "") -> str:

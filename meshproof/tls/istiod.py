@@ -142,29 +142,34 @@ def read_intended(cluster: Cluster, connection: Connection, types: Iterable[str]
     return Intended(_resources(dump), rules or {}, connection.refused)
 
 
-def tells(rules: Iterable[Json], name: str, port: int, subset: str = "") -> bool:
-    """Whether a DestinationRule of these, ``name/namespace``, has TLS settings for a destination.
+def rule_mode(rules: Iterable[Json], name: str, port: int, subset: str = "") -> str | None:
+    """Return the TLS mode that a DestinationRule of these, ``name/namespace``, asks for.
 
-    Settings for a port replace the others; a subset's replace the host's where it has any. A
-    rule that is not among them is taken for one that has.
+    "" where it has no TLS settings for the destination, None where it is not among them. Settings
+    for a port replace the others; a subset's replace the host's where it has any.
     """
     for entry in rules:
         rule = entry["rule"]
         if f"{rule['name']}/{rule['namespace']}" == name:
             spec = rule.get("Spec") or {}
-            whole, _ = _tells(spec.get("trafficPolicy"), port)
+            whole, _ = _mode(spec.get("trafficPolicy"), port)
             chosen = {part["name"]: part for part in spec.get("subsets") or []}.get(subset, {})
-            own, for_port = _tells(chosen.get("trafficPolicy"), port)
+            own, for_port = _mode(chosen.get("trafficPolicy"), port)
             return own if own or for_port else whole
-    return name != "-"
+    return None
 
 
-def _tells(policy: Json | None, port: int) -> tuple[bool, bool]:
-    """Whether there are TLS settings for a port, and whether any for just this port."""
+def _mode(policy: Json | None, port: int) -> tuple[str, bool]:
+    """Return the mode for a port, "" where there is none, and whether just this port has any."""
     for entry in (policy or {}).get("portLevelSettings") or []:
         if (entry.get("port") or {}).get("number") == port:
-            return "tls" in entry, True
-    return "tls" in (policy or {}), False
+            return _mode_of(entry), True
+    return _mode_of(policy or {}), False
+
+
+def _mode_of(policy: Json) -> str:
+    # Protocol buffers leave out a mode that is the first of its kind.
+    return (policy["tls"] or {}).get("mode", "DISABLE") if "tls" in policy else ""
 
 
 def _resources(dump: Json) -> dict[str, dict[str, Json]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -105,6 +105,7 @@ class FakeMesh:
         #: Pods that istioctl described, and those that it does not.
         self.described: list[str] = []
         self.undescribed: set[str] = set()
+        self.rested: set[tuple[str, str]] = set()
         self.add("voting-app", "http", 8080, "voting-app-1", "voting-app-2", "voting-app-3")
         self.add("voting-analytics", "http", 8080, "voting-analytics-1")
         self.add("voting-storage", "redis", 6379, "voting-storage-1")
@@ -235,6 +236,10 @@ class FakeMesh:
         assert (namespace, pod) == ("istio-system", "istiod-1")
         return [self._istiod(urlsplit(query)) for query in queries]
 
+    def at_rest(self, _: object, istiods: Collection[tuple[str, str]]) -> None:
+        """Nothing is about to be pushed."""
+        self.rested |= set(istiods)
+
     def describe(self, _: object, namespace: str, pod: str, mesh: str) -> Applied:
         """What Istio's own code says of a pod; in this mesh all policies apply to all."""
         assert mesh == "istio-system"
@@ -279,6 +284,7 @@ class FakeMesh:
                     {"rule": {"name": service, "namespace": "voting", "Spec": spec}}]
                 for service, spec in self.rules.items()}}  # fmt: skip
         assert query.path == "/debug/config_dump"
+        assert ("istio-system", "istiod-1") in self.rested, "asked while it may push"
         configs = []
         if "lds" in asked["types"]:
             (entry,) = self._inbound(name, "", self.accepts | self.should_accept)["configs"]
@@ -364,6 +370,7 @@ def mesh(monkeypatch: pytest.MonkeyPatch) -> FakeMesh:
     monkeypatch.setattr(check, "ask_proxy", found.ask)
     monkeypatch.setattr(check, "read_applied", found.describe)
     monkeypatch.setattr(istiod, "ask_istiod", found.ask_istiod)
+    monkeypatch.setattr(check, "await_no_push", found.at_rest)
     return found
 
 
@@ -437,10 +444,22 @@ def test_the_client_is_the_gateway_or_who_is_behind_it(ask: Ask) -> None:
 
 
 def test_a_client_can_be_named(ask: Ask, mesh: FakeMesh) -> None:
-    mesh.sends["voting-analytics-1", "voting-app"] = ("DISABLE", "voting-app")
+    mesh.sends["voting-analytics-1", "voting-app"] = ("DISABLE", "its-own")
     row = only(ask("voting-app", client="voting-analytics"))
     assert (str(row.client.pod), row.status) == ("voting-analytics-1.voting", Status.CONFLICT)
     assert only(ask("voting-app", client="gateway-1.istio-system")).status is Status.OK
+
+
+def test_an_istiod_that_keeps_to_an_older_rule_is_drift(ask: Ask, mesh: FakeMesh) -> None:
+    # Proxy and istiod agree, and the call works: by a rule that is no longer there.
+    mesh.rules["voting-storage"]["trafficPolicy"]["tls"]["mode"] = "SIMPLE"
+    row = only(ask("voting-storage"))
+    assert row.columns[1:4] == ("DRIFT", "mTLS", "mTLS")
+    assert row.notes == (
+        "DestinationRule voting-storage/voting asks for SIMPLE, and istiod would still send "
+        "ISTIO_MUTUAL to the proxy of client voting-app-1.voting: it makes it anew when the rule "
+        "is changed",
+    )
 
 
 def test_wide_adds_the_modes_by_todays_names_and_who_was_asked(ask: Ask) -> None:
@@ -699,6 +718,7 @@ def test_a_header_before_tls_is_not_taken_for_tls(ask: Ask, mesh: FakeMesh) -> N
             header,
         )
         mesh.sends["voting-app-1", "voting-storage"] = ("headed text", "voting-storage")
+        mesh.rules["voting-storage"]["trafficPolicy"]["tls"]["mode"] = "DISABLE"
         mesh.accepts["voting-storage-1"] = "PERMISSIVE"
         mesh.policies[0]["spec"]["mtls"]["mode"] = "PERMISSIVE"
         row = only(ask("voting-storage"))

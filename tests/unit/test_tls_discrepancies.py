@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from meshproof.tls.discrepancies import first_difference, of_client
-from meshproof.tls.envoy import Destination
+from meshproof.tls.discrepancies import first_difference, of_client, of_istiod
+from meshproof.tls.envoy import Destination, Outbound
 from meshproof.tls.istiod import Intended
+from meshproof.tls.modes import ClientMode
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,28 @@ def test_an_endpoint_that_differs_is_told() -> None:
         "the proxy of client p.q does not know whether endpoint a takes mutual TLS",
     )
     assert not of_client("p.q", Destination("x", 80), cluster, assigned(a=True, b=True), intended)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "agree"),
+    [
+        ("SIMPLE", ClientMode.SIMPLE, True),
+        # What is loaded does not tell SIMPLE from MUTUAL in each case: both are TLS of others.
+        ("SIMPLE", ClientMode.MUTUAL, True),
+        ("DISABLE", ClientMode.DISABLE, True),
+        ("ISTIO_MUTUAL", ClientMode.ISTIO_MUTUAL, True),
+        ("SIMPLE", ClientMode.DISABLE, False),
+        ("DISABLE", ClientMode.ISTIO_MUTUAL, False),
+        ("ISTIO_MUTUAL", ClientMode.NONE, False),
+    ],
+)
+def test_an_istiod_that_keeps_to_an_older_rule_is_told(
+    asked: str, sent: ClientMode, agree: bool
+) -> None:
+    said = of_istiod("p.q", Outbound(sent, "server/q"), asked)
+    if agree:
+        assert said == ()
+    else:
+        (sentence,) = said
+        assert f"DestinationRule server/q asks for {asked}" in sentence
+        assert f"would still send {sent} " in sentence

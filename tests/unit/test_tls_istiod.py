@@ -11,7 +11,7 @@ import pytest
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken
 from meshproof.tls import istiod
-from meshproof.tls.istiod import Connection, Mesh, read_control_plane, read_intended, tells
+from meshproof.tls.istiod import Connection, Mesh, read_control_plane, read_intended, rule_mode
 
 Json = dict[str, Any]
 CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -139,24 +139,26 @@ TLS_AT_PORT: Json = {"portLevelSettings": [{"port": {"number": 6379}, **TLS}]}
 
 
 @pytest.mark.parametrize(
-    ("whole", "part", "port", "told"),
+    ("whole", "part", "port", "mode"),
     [
-        (None, None, 6379, False),
-        ({}, {}, 6379, False),
-        (TLS, None, 6379, True),
-        (TLS, {}, 6379, True),
-        ({}, TLS, 6379, True),
-        (TLS | AT_PORT, None, 6379, False),
-        (TLS | AT_PORT, None, 3306, True),
-        (TLS_AT_PORT, None, 6379, True),
-        (TLS_AT_PORT, None, 3306, False),
-        (TLS, AT_PORT, 6379, False),
-        (TLS, AT_PORT, 3306, True),
-        ({}, TLS_AT_PORT, 6379, True),
+        (None, None, 6379, ""),
+        ({}, {}, 6379, ""),
+        (TLS, None, 6379, "DISABLE"),
+        ({"tls": {"mode": "SIMPLE"}}, None, 6379, "SIMPLE"),
+        (TLS, {}, 6379, "DISABLE"),
+        ({}, TLS, 6379, "DISABLE"),
+        (TLS, {"tls": {"mode": "ISTIO_MUTUAL"}}, 6379, "ISTIO_MUTUAL"),
+        (TLS | AT_PORT, None, 6379, ""),
+        (TLS | AT_PORT, None, 3306, "DISABLE"),
+        (TLS_AT_PORT, None, 6379, "DISABLE"),
+        (TLS_AT_PORT, None, 3306, ""),
+        (TLS, AT_PORT, 6379, ""),
+        (TLS, AT_PORT, 3306, "DISABLE"),
+        ({}, TLS_AT_PORT, 6379, "DISABLE"),
     ],
 )
-def test_a_rule_tells_a_client_of_tls_or_not(
-    whole: Json | None, part: Json | None, port: int, told: bool
+def test_the_mode_that_a_rule_asks_for(
+    whole: Json | None, part: Json | None, port: int, mode: str
 ) -> None:
     def policy(said: Json | None) -> Json:
         return {} if said is None else {"trafficPolicy": said}
@@ -167,12 +169,11 @@ def test_a_rule_tells_a_client_of_tls_or_not(
         {"rule": {"name": "a", "namespace": "other", "Spec": policy(TLS)}},
         {"rule": {"name": "a", "namespace": "voting", "Spec": spec}},
     ]
-    assert tells(rules, "a/voting", port, "v1") is told
+    assert rule_mode(rules, "a/voting", port, "v1") == mode
     if not part:
-        assert tells(rules, "a/voting", port) is told
+        assert rule_mode(rules, "a/voting", port) == mode
 
 
-def test_what_istiod_does_not_know_is_taken_for_told() -> None:
-    assert tells([], "gone/voting", 80)
-    assert not tells([], "-", 80)
-    assert not tells([{"rule": {"name": "a", "namespace": "b", "Spec": None}}], "a/b", 80)
+def test_a_rule_that_istiod_does_not_know_has_no_mode() -> None:
+    assert rule_mode([], "gone/voting", 80) is None
+    assert rule_mode([{"rule": {"name": "a", "namespace": "b", "Spec": None}}], "a/b", 80) == ""
