@@ -26,7 +26,7 @@ from meshproof.environment.environment import link_tools, load_application, work
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.istio import INSTALL_TIMEOUT, OPERATOR
 from meshproof.paths import PROJECT
-from meshproof.probes.inventory import list_objects
+from meshproof.probes.api_resources import list_objects
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
 from meshproof.waiting import MESH_READY, converge

@@ -21,7 +21,7 @@ from meshproof.engine.machine import this_machine
 from meshproof.environment.environment import link_tools, load_application, workshop
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.istio import INSTALL_TIMEOUT, OPERATOR
-from meshproof.probes.inventory import DISCOVERED, DISCOVERY, resources
+from meshproof.probes.api_resources import DISCOVERED, DISCOVERY, resources
 from meshproof.progress import Progress
 from meshproof.suite.rights import GRANTED, ROLE
 

@@ -22,7 +22,7 @@ from meshproof.plugin.planning import Turn, Work, work_of
 from meshproof.plugin.quick import why_left_out
 from meshproof.plugin.scenarios import LEFT_OUT, LONG
 from meshproof.signoff.allure_report import RESULTS
-from meshproof.signoff.document import read
+from meshproof.signoff.reading import read
 from tests.suites import BREAKAGES, IDS
 
 #: What takes longest, each with what is left out of it: all its scenarios, or some of them.
@@ -142,7 +142,7 @@ def beside(options):
 
 
 def make(self):
-    from meshproof.plugin.environment import Ground
+    from meshproof.plugin.bring_up import Ground
 
     beside(self.options).write_text(f"asked what is left: {self.asked_what_is_left}")
     return Ground()
@@ -164,7 +164,7 @@ def evenly(ingress, test):
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure():
     from steps.voting import samples
-    from meshproof.plugin.environment import BringUp
+    from meshproof.plugin.bring_up import BringUp
 
     BringUp._make = make
     samples.sample_at_once, samples.sample_evenly = at_once, evenly

@@ -25,8 +25,9 @@ from meshproof.errors import (
 )
 from meshproof.paths import PROJECT
 from meshproof.plugin.outcomes import outcome_of, told_of
-from meshproof.plugin.reporting import WRITTEN, claim_folder, prepare_folder, runs_features
+from meshproof.plugin.reports_folder import WRITTEN, claim_folder, prepare_folder
 from meshproof.plugin.scenarios import ScenarioItem, place_of_section, stages_followed, stages_named
+from meshproof.plugin.selection import runs_features
 from meshproof.process import CommandFailed, Completed
 from meshproof.signoff.allure_report import EXPECTATION_LABEL, HISTORY, REPORT, RESULTS, cases
 from meshproof.signoff.attestation import ATTESTATION
