@@ -27,8 +27,14 @@ from meshproof.mesh.capabilities import Capability
 from meshproof.plugin.namespaces import namespaces_by_suite
 from meshproof.plugin.reporting import environment_facts
 from meshproof.plugin.run_folder import run_folder
-from meshproof.plugin.scenarios import asks_what_is_left, is_published, put_in_order, suites_of
-from meshproof.probes.admission import PROBES, require_admitted
+from meshproof.plugin.scenarios import (
+    asks_what_is_left,
+    is_published,
+    manifests_of_run,
+    put_in_order,
+    suites_of,
+)
+from meshproof.probes.admission import require_admitted
 from meshproof.probes.inventory import Inventory, take_at_rest
 from meshproof.probes.scratch_namespace import delete_namespaces
 from meshproof.progress import Progress
@@ -130,8 +136,8 @@ class BringUp:
             found = bring_up.up(options, progress)
             self._makes = found.made  # another run may have been quicker
             if not running.is_own(options):
-                folders = (*self._manifests(), PROBES)
-                for line in require_admitted(found.cluster, folders, options.namespace):
+                manifests = manifests_of_run(self.config, options).values()
+                for line in require_admitted(found.cluster, manifests, options.namespace):
                     progress.note(line)
             found = replace(found, cluster=replace(found.cluster, owner=self.owner))
             self.claims.claim(found.cluster)
@@ -158,15 +164,6 @@ class BringUp:
         environment_facts(self.config).update(facts)
         self._beside += [thread for begin in self.once_up if (thread := begin(found))]
         return Ground(found, facts, before)
-
-    def _manifests(self) -> list[Path]:
-        """The folders of what is applied: the suites' own, or what is followed instead."""
-        first, *further = suites_of(self.config)
-        named = "manifests" in self.options.given
-        return [
-            self.options.manifests if named else first.manifests,
-            *(suite.manifests for suite in further),
-        ]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self) -> Generator[None, None, None]:
