@@ -11,7 +11,7 @@ import yaml
 
 from benchmarks.costs import Cost, measured
 from benchmarks.figures import Figure
-from meshproof.cluster.kind import CONFIG, cluster_config
+from meshproof.cluster.kind_config import CONFIG, cluster_config
 from meshproof.documents import read
 from meshproof.engine.engine import Engine
 from meshproof.engine.machine import this_machine

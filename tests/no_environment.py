@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshproof.plugin.environment import BringUp, Ground
+from meshproof.plugin.bring_up import BringUp, Ground
 
 
 def _nothing(self: BringUp) -> Ground:

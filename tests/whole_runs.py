@@ -30,6 +30,18 @@ from meshproof.waiting import ENVIRONMENT_UP, Timeout, converge
 RUN_TIMEOUT = 300.0
 #: A verdict is there five seconds after a signal.
 READ = Timeout("read", 30, 0.05, "a verdict is there within five seconds")
+#: The command, as arguments of the Python that these tests run with.
+MESHPROOF = ("-m", "meshproof")
+
+
+def writing_to(reports: Path) -> list[str]:
+    """The arguments of a run that writes its reports and nothing beside them."""
+    return ["-p", "no:cacheprovider", "--no-allure-report", f"--reports={reports}"]
+
+
+def run_of(features: str, reports: Path, *arguments: str) -> list[str]:
+    """Python's arguments for a run of features, which writes its reports and nothing beside."""
+    return [*MESHPROOF, "run", features, *writing_to(reports), *arguments]
 
 
 @dataclass(frozen=True)
@@ -61,14 +73,13 @@ class WholeRuns:
         where = {"cluster": options.cluster, "cluster-name": self.cluster.name}
         if options.kube_context:
             where["kube-context"] = options.kube_context
-        where |= {"namespace": namespace, "reports": str(reports)}
+        where["namespace"] = namespace
         self.where = [f"--{name}={value}" for name, value in where.items()]
 
     def __call__(self, *arguments: str) -> Ended:
         """Run the scenarios that the arguments select, and return how that ended."""
-        own = ["-p", "no:cacheprovider", "--no-allure-report", *self.where]
         done = run(
-            [sys.executable, "-m", "meshproof", "run", "features", *own, *arguments],
+            [sys.executable, *run_of("features", self.reports, *self.where, *arguments)],
             check=False,
             cwd=PROJECT,
             timeout=RUN_TIMEOUT,

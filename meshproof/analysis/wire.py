@@ -3,6 +3,19 @@
 A capture on all interfaces of a node holds a forwarded packet twice, and packets in any
 order. So TCP's sequence numbers put each connection together again, each byte once, before
 anything is said of it.
+
+Why not by scapy's ``TCPSession`` and its layers for TLS, although scapy reads the packets: given
+the captures of this module's unit tests, scapy 2.8.0 says nothing of what is missing, on which
+each claim about the wire rests.
+
+- A gap is filled with zeros: 615 bytes where 410 were captured. One over 64 KB ends the stream.
+- A packet that was not kept whole is taken for a short one: 100 bytes of 205, and no word of it.
+- Where the numbers wrap, what comes after is dropped: 186 bytes of 286.
+- Two connections in turn from one port are one: 4024 bytes, most of them zeros.
+- Whether a stream was seen from its beginning is not told, so that a hello cannot be asked for.
+- Records of version 3.5, and of 0 or 18433 bytes, are TLS to it. Plain text after a record is
+  padding to it, as is a record that the capture's end cuts off.
+- 300 records of 16 KB take it a second of a processor, and this module none to speak of.
 """
 
 from __future__ import annotations

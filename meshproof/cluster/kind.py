@@ -5,36 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-from meshproof.cluster.cluster import OWNED, Cluster
-from meshproof.cluster.health import TIME, started_before, unready_workloads
+from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.kind_config import CONFIG, cluster_config
 from meshproof.cluster.lease import living
+from meshproof.cluster.mark import images_since, mark, note_images, require_mark
+from meshproof.cluster.node_images import lacks
+from meshproof.cluster.nodes import await_system, connect_nodes, settle_dns
 from meshproof.documents import read
 from meshproof.engine.engine import Container, Engine
 from meshproof.engine.freezer import settle, thaw
 from meshproof.engine.machine import Machine
 from meshproof.errors import EnvironmentBroken, MeshproofError
-from meshproof.paths import DATA, state_dir
+from meshproof.paths import state_dir
 from meshproof.process import CommandFailed, run
 from meshproof.progress import Progress
-from meshproof.waiting import API_SERVER, NODES_READY, SYSTEM_READY, converge
+from meshproof.waiting import API_SERVER, converge
 
-CONFIG = DATA / "manifests" / "kind" / "cluster.yaml"
 LABEL = "io.x-k8s.kind.cluster"
 #: The port of a node that the ingress gateway listens on.
 INGRESS_NODE_PORT = 30080
 #: Seconds; 20 s measured for one node and 33 s for three, on 2 cores.
 CREATE_TIMEOUT = 420.0
-MARKER = "meshproof"
-#: Where the mark says since when the nodes have the images that they have.
-IMAGES_SINCE = "images-since"
 #: The administrator's kubeconfig, on a node.
 ADMIN = "/etc/kubernetes/admin.conf"
 
@@ -45,30 +43,6 @@ class Plan:
 
     action: Literal["create", "start", "reuse", "replace"]
     reason: str
-
-
-def cluster_config(
-    base: dict[str, Any], *, nodes: int, machine: Machine, own_node: bool = True
-) -> dict[str, Any]:
-    """Return kind's configuration for this machine: the base, and what the machine asks for.
-
-    ``own_node`` says that the node image is the supply's, which brings its own network.
-    """
-    result: dict[str, Any] = json.loads(json.dumps(base))
-    if not own_node:
-        del result["networking"]
-    result["nodes"] += [{"role": "worker"} for _ in range(nodes - 1)]
-    if machine.cgroup == 1:
-        # Today's kubelet refuses cgroup v1 unless told otherwise.
-        result.setdefault("kubeadmConfigPatches", []).append(
-            "kind: KubeletConfiguration\nfailCgroupV1: false\n"
-        )
-    if "CAP_SYS_RESOURCE" in machine.withheld:
-        # Lowering an OOM score takes the capability; containerd must not try.
-        result.setdefault("containerdConfigPatches", []).append(
-            '[plugins."io.containerd.grpc.v1.cri"]\n  restrict_oom_score_adj = true\n'
-        )
-    return result
 
 
 def plan(containers: Sequence[Container], *, nodes: int, image: str) -> Plan:
@@ -83,24 +57,6 @@ def plan(containers: Sequence[Container], *, nodes: int, image: str) -> Plan:
     if stopped:
         return Plan("start", f"stopped: {', '.join(stopped)}")
     return Plan("reuse", "it runs")
-
-
-def without_forwarder(corefile: str) -> str:
-    """Take the ``forward`` block out of a Corefile: no network is beyond the cluster.
-
-    Left in, every outside name costs a timeout; the cluster's own names resolve without it.
-    """
-    lines, depth = [], 0
-    for line in corefile.splitlines():
-        words = line.split()
-        if depth == 0 and words[:1] == ["forward"]:
-            depth = 1 if words[-1] == "{" else 0
-            continue
-        if depth:
-            depth += words.count("{") - words.count("}")
-            continue
-        lines.append(line)
-    return "\n".join(lines) + "\n"
 
 
 class KindCluster:
@@ -208,16 +164,7 @@ class KindCluster:
 
         The nodes were last started, or got other images, then.
         """
-        self._mark()
-        found = self.cluster.core.read_namespaced_config_map(MARKER, "kube-system")
-        return max(self.booted(), str((found.data or {}).get(IMAGES_SINCE, "")))
-
-    def _note_images(self) -> None:
-        """Note on the mark that nodes get other images from now on."""
-        self._mark()
-        now = datetime.now(UTC).strftime(f"{TIME}Z")
-        body = {"data": {IMAGES_SINCE: now}}
-        self.cluster.core.patch_namespaced_config_map(MARKER, "kube-system", body)
+        return max(self.booted(), images_since(self.cluster))
 
     def loopback_port(self) -> int:
         """The loopback port that leads to the ingress gateway. Raises ``EnvironmentBroken``."""
@@ -250,7 +197,7 @@ class KindCluster:
             )
         # Before that, so that whoever is interrupted leaves nothing that looks right.
         if replaced and foreign is None:
-            self._note_images()
+            note_images(self.cluster)
         with self.progress.step(f"load {len(images)} images into the nodes"):
             run(
                 [self.tools / "kind", "load", "image-archive", archive, "--name", self.name],
@@ -329,7 +276,7 @@ class KindCluster:
         self._state.mkdir(parents=True, exist_ok=True)
         try:
             self._export_kubeconfig()
-            self.cluster.core.read_namespaced_config_map(MARKER, "kube-system", _request_timeout=5)
+            require_mark(self.cluster)
         except Exception as error:
             self.kubeconfig.unlink(missing_ok=True)
             return f"it does not show the mark: {type(error).__name__}"
@@ -363,9 +310,9 @@ class KindCluster:
             except MeshproofError as error:
                 raise EnvironmentBroken("kind could not create the cluster.", str(error)) from error
         self._remember(self.containers())
-        self._mark()
-        self._connect_nodes()
-        self._settle_dns()
+        mark(self.cluster)
+        connect_nodes(self.cluster, self.engine)
+        settle_dns(self.cluster)
 
     def _become_healthy(self) -> None:
         if not self.kubeconfig.exists():
@@ -376,104 +323,9 @@ class KindCluster:
             what="the API server answers",
             timeout=API_SERVER,
         )
-        self._connect_nodes()
+        connect_nodes(self.cluster, self.engine)
         self.await_system()
 
     def await_system(self) -> None:
         """Wait until all nodes and the cluster's own pods are ready. Raises ``NotConverged``."""
-        converge(
-            self._unready_nodes,
-            until=lambda n: not n,
-            what="all nodes are ready",
-            timeout=NODES_READY,
-        )
-        booted = self.booted()
-        converge(
-            lambda: started_before(self.cluster.core.list_pod_for_all_namespaces().items, booted),
-            until=lambda names: not names,
-            what="what the cluster says of its pods is newer than its nodes' start",
-            timeout=SYSTEM_READY,
-        )
-        converge(
-            lambda: unready_workloads(self.cluster, ("kube-system", "local-path-storage")),
-            until=lambda names: not names,
-            what="the cluster's own pods are ready",
-            timeout=SYSTEM_READY,
-        )
-
-    def _unready_nodes(self) -> list[str]:
-        return [
-            node.metadata.name
-            for node in self.cluster.core.list_node().items
-            if not any(
-                c.type == "Ready" and c.status == "True" for c in node.status.conditions or []
-            )
-        ]
-
-    def _mark(self) -> None:
-        """Leave the mark by which the cluster is known as Meshproof's own."""
-        body = {"metadata": {"name": MARKER, "labels": OWNED}, "data": {"made-by": "meshproof up"}}
-        try:
-            self.cluster.core.create_namespaced_config_map("kube-system", body)
-        except ApiException as error:
-            if error.status != 409:
-                raise
-
-    def _connect_nodes(self) -> None:
-        """Give each node a route to the pods of every other one, where there are others."""
-        nodes = self.cluster.core.list_node().items
-        if len(nodes) < 2:
-            return
-
-        def without_range() -> list[str]:
-            found = self.cluster.core.list_node().items
-            return [node.metadata.name for node in found if not node.spec.pod_cidr]
-
-        converge(
-            without_range,
-            until=lambda n: not n,
-            what="every node has pod addresses",
-            timeout=NODES_READY,
-        )
-        nodes = self.cluster.core.list_node().items
-        for node in nodes:
-            for peer in nodes:
-                if peer.metadata.name == node.metadata.name:
-                    continue
-                via = next(a.address for a in peer.status.addresses if a.type == "InternalIP")
-                self.engine.run(
-                    "exec",
-                    node.metadata.name,
-                    "ip",
-                    "route",
-                    "replace",
-                    peer.spec.pod_cidr,
-                    "via",
-                    via,
-                )
-
-    def _settle_dns(self) -> None:
-        core = self.cluster.core
-        current = core.read_namespaced_config_map("coredns", "kube-system")
-        corefile = without_forwarder(current.data["Corefile"])
-        core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": corefile}})
-
-
-def lacks(listing: str, images: Sequence[str]) -> dict[str, bool]:
-    """Return which fixed names do not mean the keyed image in what ``ctr images list`` shows.
-
-    Says of each whether it means another image; if not, there is none of that name. ``images``
-    are pairs ``fixed=keyed``: a name in a manifest, and the name with the recipe's key in it that
-    was loaded with it.
-    """
-    digests = {}
-    for line in listing.splitlines()[1:]:
-        words = line.split()
-        if len(words) >= 3:
-            digests[words[0]] = words[2]
-    pairs = [pair.split("=", 1) for pair in images]
-    return {
-        fixed: fixed in digests
-        for fixed, keyed in pairs
-        if keyed not in digests or digests.get(fixed) != digests[keyed]
-    }
+        await_system(self.cluster, self.booted())

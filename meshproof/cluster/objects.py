@@ -126,10 +126,13 @@ def namespaces_of(cluster: Cluster, name: str) -> list[str]:
     Which it is, a namespace says by its annotation; its name says nothing (``voting-b`` may be
     another run's), unless it is the tutorial's own.
     """
+    return [one for one, of in tutorials_of_namespaces(cluster).items() if of == name]
+
+
+def tutorials_of_namespaces(cluster: Cluster) -> dict[str, str]:
+    """Return for each of the harness's namespaces the tutorial that it was made for."""
     listed = get(cluster, "/api/v1/namespaces")["items"]
-    return [
-        item["metadata"]["name"] for item in listed if owned(item) and tutorial_of(item) == name
-    ]
+    return {item["metadata"]["name"]: tutorial_of(item) for item in listed if owned(item)}
 
 
 def tutorial_of(namespace: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from meshproof.cluster.cluster import MENDING, RUN, TUTORIAL, Cluster
 from meshproof.cluster.lease import ANY_HOST, drop, holder_of, of_namespace
 from meshproof.cluster.objects import delete, patch
 from meshproof.errors import EnvironmentBroken
-from meshproof.probes.inventory import Item, list_objects
+from meshproof.probes.api_resources import Item, list_objects
 from meshproof.probes.scratch_namespace import delete_namespaces
 from meshproof.progress import Progress
 from meshproof.suite.breakages import unmarking

@@ -12,22 +12,14 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.objects import get, namespace_object
+from meshproof.cluster.objects import get
 from meshproof.engine.engine import answering
 from meshproof.environment.existing import existing_cluster, shaped, told
 from meshproof.environment.finding import Finding
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.mesh.istio import Istio
-from meshproof.probes.admission import (
-    ENFORCED,
-    PROBES,
-    TRIED_IN,
-    Tried,
-    documents,
-    try_all,
-    try_namespace,
-)
+from meshproof.probes.admission import ENFORCED, Tried, documents, try_run
 from meshproof.probes.preflight import lacking_nodes
 from meshproof.probes.rights import Missing, missing_rights
 from meshproof.progress import Progress
@@ -182,15 +174,11 @@ def answers(slices: Iterable[Item], service: str) -> bool:
 
 def admission_findings(cluster: Cluster, options: Options) -> list[Finding]:
     """Say what would be denied or changed of all that a run applies, and by which pod security."""
-    there = namespace_object(cluster, options.namespace)
-    place = options.namespace if there else TRIED_IN
-    whole = there or namespace_object(cluster, place) or {"metadata": {}}
-    made, labels = try_namespace(cluster, options.namespace)
-    folders = (_manifests(options), PROBES)
+    trial = try_run(cluster, [_manifests(options)], options.namespace)
     return [
-        security_finding(place, whole["metadata"].get("labels") or {}, labels),
-        *_looked("quota", lambda: [quota_finding(place, _quotas(cluster, place))]),
-        *tried_findings(place, [made, *try_all(cluster, folders, place)]),
+        security_finding(trial.place, trial.there, trial.new),
+        *_looked("quota", lambda: [quota_finding(trial.place, _quotas(cluster, trial.place))]),
+        *tried_findings(trial.place, trial.tried),
     ]
 
 

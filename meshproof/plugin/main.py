@@ -50,7 +50,7 @@ class SessionOutcome:
         config = self.config
         if config is None:
             return "Nothing was made."
-        from meshproof.plugin.environment import BRING_UP  # noqa: PLC0415 - pytest is to rewrite it first
+        from meshproof.plugin.bring_up import BRING_UP  # noqa: PLC0415 - pytest is to rewrite it first
         from meshproof.plugin.lanes import LANES  # noqa: PLC0415
 
         if LANES in config.stash:

@@ -8,7 +8,7 @@ yet, and what is denied hangs on where: objects are tried in a namespace that is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,31 +151,65 @@ def try_namespace(cluster: Cluster, name: str) -> tuple[Tried, Mapping[str, str]
     return Tried(f"Namespace {name}"), made["metadata"].get("labels") or {}
 
 
-def require_admitted(cluster: Cluster, folders: Iterable[Path], namespace: str) -> list[str]:
-    """Raise ``EnvironmentBroken`` where the cluster would deny what is applied in a namespace.
+@dataclass(frozen=True)
+class Trial:
+    """What came of all that a run applies in a namespace: everything tried, the namespace first.
 
-    Returns what it would change, a sentence each. Pod security that is stricter where objects are
-    tried than in a namespace that a run makes says nothing. Raises ``ApiException``.
+    ``place`` is where objects were tried, with the labels ``there``; ``new`` are those of a
+    namespace that the run would make. ``own`` says that the place is the run's own namespace.
     """
-    there = namespace_object(cluster, namespace)
-    place = namespace if there else TRIED_IN
+
+    place: str
+    there: Mapping[str, str]
+    new: Mapping[str, str]
+    own: bool
+    tried: Sequence[Tried]
+
+    @property
+    def denied(self) -> list[Tried]:
+        """What the cluster would deny a run.
+
+        Pod security that is stricter where objects are tried than in a namespace that a run makes
+        says nothing.
+        """
+        stricter = not self.own and ENFORCED in self.there and ENFORCED not in self.new
+        return [
+            one
+            for one in self.tried
+            if one.by_cluster and not (stricter and BY_SECURITY in one.denied)
+        ]
+
+
+def try_run(cluster: Cluster, manifests: Iterable[Path], namespace: str) -> Trial:
+    """Try all that a run applies in a namespace: by these manifests, and for its probes.
+
+    Where the namespace is not there yet, objects are tried in one that is. Raises ``ApiException``.
+    """
+    own = namespace_object(cluster, namespace)
+    place = namespace if own else TRIED_IN
     made, new = try_namespace(cluster, namespace)
-    whole = there or namespace_object(cluster, place) or {"metadata": {}}
-    labels = whole["metadata"].get("labels") or {}
-    stricter = not there and ENFORCED in labels and ENFORCED not in new
-    tried = [made, *try_all(cluster, folders, place)]
-    denied = [
-        one for one in tried if one.by_cluster and not (stricter and BY_SECURITY in one.denied)
-    ]
-    if denied:
+    whole = own or namespace_object(cluster, place) or {"metadata": {}}
+    tried = [made, *try_all(cluster, (*manifests, PROBES), place)]
+    return Trial(place, whole["metadata"].get("labels") or {}, new, own is not None, tried)
+
+
+def require_admitted(cluster: Cluster, manifests: Iterable[Path], namespace: str) -> list[str]:
+    """Raise ``EnvironmentBroken`` where the cluster would deny what a run applies in a namespace.
+
+    Returns what it would change, a sentence each. Raises ``ApiException``.
+    """
+    trial = try_run(cluster, manifests, namespace)
+    if denied := trial.denied:
         first = denied[0]
         raise EnvironmentBroken(
-            f"The cluster would deny {len(denied)} of {len(tried)} objects that a run applies, and "
-            f"nothing was changed: {first.what}: {first.denied}",
+            f"The cluster would deny {len(denied)} of {len(trial.tried)} objects that a run "
+            f"applies, and nothing was changed: {first.what}: {first.denied}",
             "\n".join(f"{one.what}: {one.denied}" for one in denied),
         )
     return [
-        f"admission changes {one.what}: {'; '.join(one.changed)}" for one in tried if one.changed
+        f"admission changes {one.what}: {'; '.join(one.changed)}"
+        for one in trial.tried
+        if one.changed
     ]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from meshproof.analysis.observation import Observation
-from meshproof.probes.inventory import Inventory, left_behind, volumes
+from meshproof.probes.inventory import Inventory, left_behind
+from meshproof.probes.volumes import volumes
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import VOLUMES_GONE, converge
 from meshproof.wording import listed

@@ -7,23 +7,17 @@ has the promise of compatibility.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from meshproof.errors import UsageFailure
-from meshproof.signoff.findings import State, state_of
-from meshproof.signoff.verdict import Outcome, Verdict, count, of_expectation, overall
+from meshproof.signoff.findings import State
+from meshproof.signoff.verdict import Outcome, Verdict
 from meshproof.wording import listed
 
 #: Major.minor: a reader of one major version can read all of its minor versions.
 VERSION = "1.3"
 FILE = "signoff.json"
-#: Levels of lists and objects within each other; a sign-off has ten.
-DEEPEST = 50
 
 
 class _Part(BaseModel):
@@ -224,63 +218,6 @@ class SignOff(_Part):
     interrupted: bool
 
 
-def resting_on(identifier: str, deviations: Sequence[DeviationRow]) -> list[str]:
-    """Return the names of the deviations that an expectation rests on."""
-    return [one.name for one in deviations if identifier in one.expectations]
-
-
-def verdict_of_suite(
-    name: str,
-    rows: Sequence[ExpectationRow],
-    *,
-    interrupted: bool,
-    differences: Sequence[str],
-    quick: bool,
-) -> Verdict:
-    """Return the verdict over what of one suite is in scope, by the rows of all."""
-    own = [row for row in rows if row.suite == name]
-    verdicts = {row.verdict for row in own}
-    if verdicts <= {Verdict.OUT_OF_SCOPE}:
-        return Verdict.OUT_OF_SCOPE
-    outcomes = {one.node: one.outcome for row in own for one in row.scenarios}
-    return overall(
-        verdicts,
-        count(outcomes.values(), len(outcomes)),
-        interrupted=interrupted,
-        differences=differences,
-        quick=quick,
-    )
-
-
-def unseen_rows(rows: Sequence[ExpectationRow]) -> list[UnseenRow]:
-    """Return what could not be seen, by what the scenarios say that were skipped for it."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for row in rows:
-        for what in dict.fromkeys(each for one in row.scenarios for each in one.unseen.items()):
-            found.setdefault(what, []).append(row.id)
-    return [
-        UnseenRow(name=name, reason=reason, expectations=ids)
-        for (name, reason), ids in found.items()
-    ]
-
-
-def quick_part(rows: Sequence[ExpectationRow]) -> QuickPart:
-    """Return what ``--quick`` made less of a run, by what its scenarios say."""
-    left_out, weakened = [], dict[WeakenedSample, list[str]]()
-    for row in rows:
-        gone = sum(one.left_out for one in row.scenarios)
-        if gone:
-            left_out.append(LeftOut(id=row.id, left_out=gone, scenarios=len(row.scenarios)))
-        for kind in dict.fromkeys(kind for one in row.scenarios for kind in one.weakened):
-            weakened.setdefault(kind, []).append(row.id)
-    return QuickPart(
-        left_out=left_out,
-        weakened=[
-            Weakened(**kind.model_dump(), expectations=ids) for kind, ids in weakened.items()
-        ],
-    )
-
-
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the document."""
     return {
@@ -292,142 +229,3 @@ def schema() -> dict[str, Any]:
 def schema_text() -> str:
     """Return the schema as it is committed."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def read(path: Path) -> SignOff:
-    """Read a sign-off, from its file or from the reports folder that it is in.
-
-    Raises ``UsageFailure`` with one sentence where there is none, or it is not whole, or not one
-    that this release can read.
-    """
-    file = path / FILE if path.is_dir() else path
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise UsageFailure(
-            f"There is no sign-off to read at {file} ({error.strerror}): name a signoff.json, or "
-            "the reports folder that it is in."
-        ) from error
-    except ValueError as error:
-        raise UsageFailure(
-            f"{file} is no whole JSON document ({error}): it was cut off or is another file. "
-            "Run the suite again, or name another."
-        ) from error
-    except RecursionError as error:
-        raise _too_deep(file) from error
-    return parse(content, str(file))
-
-
-def parse(content: object, file: str) -> SignOff:
-    """Return the sign-off that a document is. Raises ``UsageFailure`` as ``read`` does."""
-    if deeper(content, DEEPEST):
-        raise _too_deep(file)
-    version = content.get("version") if isinstance(content, dict) else None
-    if not isinstance(version, str) or not version.startswith("1."):
-        said = f"says version {version!r}" if version is not None else "says no version"
-        raise UsageFailure(
-            f"{file} is no sign-off that this release can read: it {said}, and version 1 is wanted."
-        )
-    try:
-        document = SignOff.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageFailure(
-            f"{file} is no sign-off as this release writes it: {where}: {first['msg']}. It was "
-            "edited by hand, or written by another program."
-        ) from error
-    for line in contradictions(document):
-        raise UsageFailure(f"{file} contradicts itself: {line}. It was edited by hand.")
-    return document
-
-
-def deeper(content: object, levels: int) -> bool:
-    """Whether JSON has more levels of lists and objects within each other."""
-    level = [content]
-    for _ in range(levels + 1):
-        level = [
-            each
-            for value in level
-            if isinstance(value, list | dict)
-            for each in (value.values() if isinstance(value, dict) else value)
-        ]
-    return bool(level)
-
-
-def _too_deep(file: object) -> UsageFailure:
-    return UsageFailure(
-        f"{file} is no sign-off: its JSON has more than {DEEPEST} levels. Name a signoff.json, or "
-        "the reports folder that it is in."
-    )
-
-
-def contradictions(document: SignOff) -> list[str]:
-    """Say where a verdict does not follow from what the document itself says."""
-    found = []
-    for row in document.expectations:
-        due = of_expectation(
-            (one.outcome for one in row.scenarios),
-            in_scope=True,
-            weakened=any(one.weakened for one in row.scenarios),
-        )
-        if row.verdict not in (due, Verdict.OUT_OF_SCOPE):
-            found.append(f"{row.id} is “{row.verdict}”, and its scenarios make it “{due}”")
-    scenarios = {one.node: one.outcome for row in document.expectations for one in row.scenarios}
-    quick, due_quick = document.scope.quick, quick_part(document.expectations)
-    if quick != due_quick and (quick or due_quick.left_out or due_quick.weakened):
-        found.append("what it says of --quick is not what its scenarios say")
-    found += _unseen_amiss(document)
-    found += _suites_amiss(document)
-    for row in document.expectations:
-        if row.rests_on != resting_on(row.id, document.deviations):
-            found.append(f"what {row.id} rests on is not what its deviations say")
-    if document.deviations and [one.text for one in document.deviations] != (
-        document.environment.get("deviations")
-    ):
-        found.append("its deviations are not those of its environment")
-    for one in document.findings:
-        if not one.scenario.finding or one.scenario.node in scenarios:
-            found.append(f"“{one.scenario.name}” is among the findings, and has a vote")
-        if one.state is not state_of(one.scenario.outcome):
-            found.append(
-                f"the finding “{one.scenario.name}” is “{one.state}”, and its scenario "
-                f"makes it “{state_of(one.scenario.outcome)}”"
-            )
-    counts = count(scenarios.values(), document.counts.collected)
-    if asdict(counts) != document.counts.model_dump():
-        found.append("its counts are not those of its scenarios")
-    due = overall(
-        (row.verdict for row in document.expectations),
-        counts,
-        interrupted=document.interrupted,
-        differences=document.reconciliation.differences,
-        quick=quick is not None,
-    )
-    if document.verdict is not due:
-        found.append(f"the verdict is “{document.verdict}”, and its rows make it “{due}”")
-    return found
-
-
-def _suites_amiss(document: SignOff) -> Iterator[str]:
-    if [one.name for one in document.suites] != document.scope.suites:
-        yield "its suites are not those of its scope"
-    for one in document.suites:
-        due = verdict_of_suite(
-            one.name,
-            document.expectations,
-            interrupted=document.interrupted,
-            differences=document.reconciliation.differences,
-            quick=document.scope.quick is not None,
-        )
-        if one.verdict is not due:
-            yield f"the suite {one.name} is “{one.verdict}”, and its rows make it “{due}”"
-
-
-def _unseen_amiss(document: SignOff) -> Iterator[str]:
-    if document.unseen != unseen_rows(document.expectations):
-        yield "what it says could not be seen is not what its scenarios say"
-    for row in document.expectations:
-        for one in row.scenarios:
-            if one.unseen and one.outcome is not Outcome.SKIPPED:
-                yield f"“{one.name}” needs what cannot be seen, and is “{one.outcome}”"

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from meshproof.errors import UsageFailure
 from meshproof.signoff.attestation import Attested, shown
 from meshproof.signoff.decisions import ACCEPT, Decision
-from meshproof.signoff.document import ScopePart, parse
+from meshproof.signoff.document import ScopePart
+from meshproof.signoff.reading import parse
 from meshproof.signoff.verdict import Verdict
 
 #: What can be asked of the verdict, and of the people who decide over it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from meshproof.errors import MeshproofError
-from meshproof.signoff.document import read
+from meshproof.signoff.reading import read
 
 #: A file that each run leaves in its folder.
 MARKER = ".meshproof-reports"

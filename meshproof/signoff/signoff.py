@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from meshproof.signoff.consistency import quick_part, resting_on, unseen_rows, verdict_of_suite
 from meshproof.signoff.document import (
     FILE,
     VERSION,
@@ -23,10 +24,6 @@ from meshproof.signoff.document import (
     SignOff,
     SuitePart,
     WeakenedSample,
-    quick_part,
-    resting_on,
-    unseen_rows,
-    verdict_of_suite,
 )
 from meshproof.signoff.evidence import Kept
 from meshproof.signoff.findings import state_of, told

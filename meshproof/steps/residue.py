@@ -11,7 +11,7 @@ from meshproof.cluster.objects import delete
 from meshproof.environment.environment import Environment
 from meshproof.plugin.traces import Traces
 from meshproof.plugin.tutorial import INSTEAD
-from meshproof.probes.inventory import LEFT_OUT
+from meshproof.probes.api_resources import LEFT_OUT
 from meshproof.probes.residue import as_before, listed_before, volumes_with
 from meshproof.probes.scratch_namespace import delete_namespaces
 from meshproof.progress import Progress

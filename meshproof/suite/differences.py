@@ -1,4 +1,20 @@
-"""How a namespace's objects differ from what manifests state, and so which stage they are of."""
+"""How a namespace's objects differ from what manifests state, and so which stage they are of.
+
+Why not by a library: what is asked is one-sided, as what a live object has beyond its manifest does
+not count, but in a list. So sorting out additions and telling the rest in sentences would be left
+to do. Of 1,252 pairs of objects (every two stages of the voting suite, and cases such as lists of
+another length) libraries say the same as `differences`, but for what is named here. It takes 5 µs
+of a processor a pair.
+
+- dictdiffer 0.10.0: 60 µs. It agrees everywhere, and imports numpy wherever that is installed:
+  0.1 s as each command starts, none of which needs it then.
+- jsonpatch 1.48: 120 µs. To it 1.0 is not 1; what is missing may be told as moved, and what comes
+  after that in a list by places that it has only once it is moved.
+- deepdiff 9.1.0: 1,200 µs, and 0.1 s for its import; to it 1.0 is not 1.
+
+A server-side dry run says what applying would make, not whether it was applied; and what it says
+has to be held against the manifest, too.
+"""
 
 from __future__ import annotations
 

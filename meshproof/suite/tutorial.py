@@ -19,7 +19,6 @@ from meshproof.cluster.namespaces import (
     refuse_anothers,
 )
 from meshproof.cluster.objects import (
-    Manifest,
     Objects,
     delete,
     get,
@@ -30,38 +29,35 @@ from meshproof.cluster.objects import (
 )
 from meshproof.cluster.pods import (
     PodState,
-    no_room,
     older_than,
-    pod_state,
-    refuse_hopeless,
-    unsettled,
 )
-from meshproof.cluster.scheduling import Scheduling
 from meshproof.errors import EnvironmentBroken, PromiseBroken
-from meshproof.mesh.ingress import NO_UPSTREAM, Answer, Ingress
+from meshproof.mesh.ingress import Answer, Ingress
 from meshproof.mesh.injection import await_injection
 from meshproof.mesh.loaded import (
-    GATEWAY,
     Loaded,
     change,
     configuration_dumps,
-    not_loaded,
-    without_endpoint,
 )
-from meshproof.mesh.starved import StarvedProxies
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
 from meshproof.suite.differences import deviations, stage_of
 from meshproof.suite.model import Stage, Suite
+from meshproof.suite.settling import (
+    Proxy,
+    await_loaded,
+    await_page,
+    await_upstream,
+    await_workloads,
+    concerned,
+    drop_pods,
+    proxies,
+)
 from meshproof.suite.stages import objects_after, objects_of_stages
 from meshproof.suite.transitions import from_the_beginning, path_to, way_back
 from meshproof.waiting import (
     NAMESPACE_GONE,
-    PROXIES_SYNCED,
-    ROUTE_IN_FORCE,
-    WORKLOADS_READY,
     NotConverged,
-    NotKept,
     converge,
 )
 from meshproof.wording import listed
@@ -205,55 +201,20 @@ class Tutorial:
         self._await_workloads(stage)
         served = self.suite.served
         if headers := self.suite.stage(stage).also_for:
-            # Pods are ready a moment before the gateway knows them. What they answer then, if
-            # only that the mesh lets nobody in, is for scenarios to judge.
-            converge(
+            await_upstream(
                 lambda: self._asked(served.path, headers),
-                until=lambda answer: NO_UPSTREAM not in answer.body,
-                what=f"the gateway knows the pods for {listed(headers.values())}",
-                timeout=ROUTE_IN_FORCE,
-                successes=3,
-                promised=True,
+                f"the gateway knows the pods for {listed(headers.values())}",
             )
         if self.suite.stage(stage).served:
-            converge(
-                lambda: self._asked(served.path),
-                until=lambda answer: served.by(answer.status, answer.body),
-                what="the page is served through the ingress",
-                timeout=ROUTE_IN_FORCE,
-                successes=3,
-                promised=True,
-            )
+            await_page(lambda: self._asked(served.path), served)
 
     def _asked(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask for a page, on a new connection."""
         return Ingress(self.ingress, host=self.host).request("GET", path, headers=headers)
 
     def _await_workloads(self, stage: str) -> None:
-        deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
-        pods: list[PodState] = []
-        scheduling = Scheduling(self.cluster, self.namespace, self.progress.note)
-        proxies = StarvedProxies(self.cluster, self.namespace)
-
-        def look() -> list[str]:
-            pods[:] = self.pods()
-            refuse_hopeless(pods, self.namespace)
-            scheduling.look(pods)
-            proxies.refuse(pods)
-            return unsettled(pods, get(self.cluster, deployments)["items"])
-
-        try:
-            converge(
-                look,
-                until=lambda missing: not missing,
-                what=f"the workloads of stage “{stage}” run",
-                timeout=WORKLOADS_READY,
-                promised=True,
-            )
-        except NotKept as late:
-            if full := no_room(pods, self.namespace):
-                raise EnvironmentBroken(full.sentence, str(late)) from late
-            raise
+        what = f"the workloads of stage “{stage}” run"
+        await_workloads(self.cluster, self.namespace, self.pods, what, note=self.progress.note)
 
     def await_change(self, before: Objects, now: Objects) -> None:
         """Wait until the proxies have loaded that the objects are others. Raises `NotConverged`."""
@@ -267,53 +228,18 @@ class Tutorial:
 
         Raises ``NotKept``, and ``EnvironmentBroken`` where a proxy does not answer in the end.
         """
-        if not wanted:
-            return
-        silent: list[EnvironmentBroken] = []
-
-        def look() -> list[str]:
-            silent.clear()
-            try:
-                return not_loaded(self.dumps(wanted), wanted, self.namespace)
-            except EnvironmentBroken as error:  # a busy proxy may answer the next time
-                silent.append(error)
-                return [str(error)]
-
-        try:
-            converge(
-                look,
-                until=lambda missing: not missing,
-                what="the proxies have loaded the change",
-                timeout=PROXIES_SYNCED,
-                promised=True,
-            )
-        except NotConverged:
-            if silent:
-                raise silent[0] from None
-            raise
+        await_loaded(wanted, self.namespace, lambda: self.dumps(wanted))
 
     def dumps(self, wanted: Sequence[Loaded]) -> dict[tuple[str, str], str]:
         """What the proxies that a change concerns say that they have loaded."""
-        concerned = [
-            proxy for proxy in self.proxies() if any(entry.concerns(proxy[0]) for entry in wanted)
-        ]
-        return configuration_dumps(self.cluster, concerned)
+        return configuration_dumps(self.cluster, concerned(self.proxies(), wanted))
 
-    def proxies(self) -> list[tuple[str, str, str]]:
+    def proxies(self) -> list[Proxy]:
         """The namespace's sidecars and the ingress gateway, by workload, namespace and pod.
 
         A pod that is still starting is left out: it begins with what is newest.
         """
-        proxies = [
-            (f"{pod.app}-{pod.version}", self.namespace, pod.name)
-            for pod in self.pods()
-            if pod.proxied and pod.settled
-        ]
-        gateway = self.cluster.mesh.gateway
-        return proxies + [
-            (GATEWAY, gateway.namespace, pod["metadata"]["name"])
-            for pod in get(self.cluster, gateway.pods_path)["items"]
-        ]
+        return proxies(self.cluster, self.namespace, self.pods())
 
     def _outdated(self) -> bool:
         """Whether pods were restarted with their node, or may run other images than it has now.
@@ -344,7 +270,7 @@ class Tutorial:
                 there = now
                 deployments = [live[key] for key in group.remove if key[0] == "Deployment"]
                 if deployments:
-                    self._drop_pods(deployments)
+                    drop_pods(self.cluster, self.namespace, deployments, self.await_loaded)
             converge(
                 lambda: deviations(wanted, live_objects(self.cluster, self.namespace)),
                 until=lambda lines: not lines,
@@ -359,29 +285,6 @@ class Tutorial:
             "kubectl", "apply", "--namespace", self.namespace, "-f", "-",
             stdin=yaml.safe_dump_all(documents),
         )  # fmt: skip
-
-    def _drop_pods(self, deployments: Sequence[Manifest]) -> None:
-        """End the pods of Deployments that are gone, once nobody sends them anything."""
-        path = f"/api/v1/namespaces/{self.namespace}/pods"
-        chosen = [deployment["spec"]["selector"]["matchLabels"] for deployment in deployments]
-
-        def dropped() -> list[Mapping[str, Any]]:
-            pods = get(self.cluster, path)["items"]
-            return [
-                p for p in pods if any(c.items() <= p["metadata"]["labels"].items() for c in chosen)
-            ]
-
-        # Before that, a proxy that is about to stop would be asked, and not answer.
-        pods = converge(
-            dropped,
-            until=lambda pods: all(pod_state(pod).stopping for pod in pods),
-            what="the pods of what was deleted stop",
-            timeout=WORKLOADS_READY,
-        ).value
-        addresses = [pod["status"].get("podIP") for pod in pods]
-        self.await_loaded([without_endpoint(address) for address in addresses if address])
-        for pod in pods:
-            delete(self.cluster, f"{path}/{pod['metadata']['name']}", grace=0)
 
     def _before(self, stage: Stage) -> Objects:
         """What the namespace holds when a stage is entered."""

@@ -8,7 +8,7 @@ from pytest_bdd import given, then, when
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.plugin.preflight import EveryObject
-from meshproof.probes.inventory import Item
+from meshproof.probes.api_resources import Item
 from meshproof.probes.scratch_namespace import delete_namespaces
 from meshproof.progress import Progress
 from meshproof.signoff.evidence import Evidence

@@ -122,9 +122,9 @@ def test_what_pod_security_denies_is_told_with_its_reason(cluster: Cluster) -> N
     assert all(what.startswith("Pod ") for what in denied)
     assert all('violates PodSecurity "restricted' in why for why in denied.values())
     with pytest.raises(EnvironmentBroken, match=f"would deny {len(denied)} of "):
-        require_admitted(cluster, [suites()[0].manifests, PROBES], TIGHT)
+        require_admitted(cluster, [suites()[0].manifests], TIGHT)
     # In a namespace that a run makes nothing of it holds, and that is the one that is meant.
-    assert require_admitted(cluster, [suites()[0].manifests, PROBES], "never-made") == []
+    assert require_admitted(cluster, [suites()[0].manifests], "never-made") == []
 
 
 def test_a_kind_or_field_of_another_release_is_denied(cluster: Cluster, tmp_path: Path) -> None:

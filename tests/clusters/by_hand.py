@@ -26,7 +26,7 @@ from meshproof.environment.environment import link_tools, load_application, work
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.istio import INSTALL_TIMEOUT, OPERATOR
 from meshproof.paths import PROJECT
-from meshproof.probes.inventory import list_objects
+from meshproof.probes.api_resources import list_objects
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
 from meshproof.waiting import MESH_READY, converge
@@ -34,7 +34,6 @@ from meshproof.waiting import MESH_READY, converge
 #: Seconds; a run of a whole suite takes some ten minutes on two cores that nobody else uses.
 RUN_TIMEOUT = 2700.0
 #: The command, by the Python that runs this.
-COMMAND = ("-c", "from meshproof.cli import main; main()")
 #: What Meshproof's own operator file sets for the whole mesh to see by; Istio's defaults have
 #: none of it.
 SEEN_BY = ("accessLogFile", "accessLogEncoding", "accessLogFormat", "defaultConfig")
@@ -153,12 +152,6 @@ def runs_on(mesh: Mesh, cluster: Cluster) -> Run:
         )
 
     return call
-
-
-def whole_suite(reports: Path) -> tuple[str, ...]:
-    """What runs the voting suite, with reports of its own."""
-    options = ("-p", "no:cacheprovider", "--no-allure-report", f"--reports={reports}")
-    return "-m", "meshproof", "run", "features/voting", *options
 
 
 def verdicts(signoff: Mapping[str, Any]) -> dict[str, str]:

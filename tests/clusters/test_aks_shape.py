@@ -15,15 +15,14 @@ from meshproof.errors import ExitCode
 from meshproof.progress import Progress
 from tests.clusters import aks
 from tests.clusters.by_hand import (
-    COMMAND,
     Document,
     Run,
     made,
     objects,
     runs_on,
     verdicts,
-    whole_suite,
 )
+from tests.whole_runs import MESHPROOF, run_of
 
 FILTER = {"applyTo": "LISTENER", "patch": {"operation": "MERGE", "value": {}}}
 
@@ -88,7 +87,7 @@ def test_what_cannot_be_is_said_before_anything_is_changed(
     cluster: Cluster, existing: Run, typed: list[str], code: ExitCode, said: str
 ) -> None:
     before = objects(cluster)
-    done = existing(*COMMAND, "up", *typed)
+    done = existing(*MESHPROOF, "up", *typed)
     assert (done.exit_code, said in done.transcript()) == (code, True), done.transcript()
     assert objects(cluster) == before
 
@@ -97,12 +96,12 @@ def test_the_suite_is_accepted_and_leaves_nothing(
     cluster: Cluster, existing: Run, tmp_path: Path
 ) -> None:
     before = objects(cluster)
-    done = existing(*whole_suite(tmp_path / "reports"))
+    done = existing(*run_of("features/voting", tmp_path / "reports"))
     assert done.exit_code == ExitCode.ACCEPTED, done.transcript()
     signoff: dict[str, Any] = json.loads((tmp_path / "reports" / "signoff.json").read_text())
     assert set(verdicts(signoff).values()) == {"accepted"}
     told = signoff["environment"]["deviations"]
     assert [line for line in told if line in aks.SHAPE.deviations()] == aks.SHAPE.deviations()
-    cleaned = existing(*COMMAND, "clean")
+    cleaned = existing(*MESHPROOF, "clean")
     assert cleaned.ok, cleaned.transcript()
     assert objects(cluster) == before

@@ -17,8 +17,9 @@ from meshproof.errors import ExitCode
 from meshproof.progress import Progress
 from meshproof.waiting import WORKLOADS_READY
 from tests.clusters import defaults
-from tests.clusters.by_hand import COMMAND, Run, made, objects, runs_on, verdicts, whole_suite
+from tests.clusters.by_hand import Run, made, objects, runs_on, verdicts
 from tests.suites import MANIFESTS
+from tests.whole_runs import MESHPROOF, run_of
 
 #: How many seconds it took until following the tutorial was given up.
 TOOK = re.compile(r"✗ failed: tutorial: deployed \((\d+\.\d) s\)")
@@ -55,8 +56,8 @@ def without_room(folder: Path) -> Path:
 def test_a_pod_that_no_node_has_room_for_is_told_and_not_waited_for(
     existing: Run, tmp_path: Path
 ) -> None:
-    done = existing(*COMMAND, "advance", "deployed", f"--manifests={without_room(tmp_path)}")
-    cleaned = existing(*COMMAND, "clean")
+    done = existing(*MESHPROOF, "advance", "deployed", f"--manifests={without_room(tmp_path)}")
+    cleaned = existing(*MESHPROOF, "clean")
     assert cleaned.ok, cleaned.transcript()
     assert done.exit_code == ExitCode.ENVIRONMENT, done.transcript()
     assert re.search(
@@ -70,7 +71,7 @@ def test_what_these_settings_let_be_seen_is_accepted_and_the_rest_says_why(
     cluster: Cluster, existing: Run, tmp_path: Path
 ) -> None:
     before = objects(cluster)
-    done = existing(*whole_suite(tmp_path / "reports"))
+    done = existing(*run_of("features/voting", tmp_path / "reports"))
     assert done.exit_code == ExitCode.PARTIAL, done.transcript()
     signoff: dict[str, Any] = json.loads((tmp_path / "reports" / "signoff.json").read_text())
     unseen = signoff["unseen"]
@@ -79,6 +80,6 @@ def test_what_these_settings_let_be_seen_is_accepted_and_the_rest_says_why(
     found = verdicts(signoff)
     assert {name for name, said in found.items() if said == "partial"} == without, found
     assert {found[name] for name in found.keys() - without} == {"accepted"}, found
-    cleaned = existing(*COMMAND, "clean")
+    cleaned = existing(*MESHPROOF, "clean")
     assert cleaned.ok, cleaned.transcript()
     assert objects(cluster) == before

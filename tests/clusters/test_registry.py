@@ -36,6 +36,7 @@ from meshproof.supply.registries import DIGEST
 from meshproof.supply.workshop import Workshop
 from meshproof.waiting import WORKLOADS_READY, Timeout, converge
 from tests.authority import Authority, key_pem, new_key, pem_of
+from tests.whole_runs import run_of
 
 NAME = "registry"
 USER, PASSWORD = "tester", "only for this test"
@@ -226,17 +227,15 @@ def accept(kind: KindCluster, place: Place, tmp_path: Path) -> Callable[..., End
             "ingress-url": f"http://127.0.0.1:{kind.loopback_port()}",
             "registry": place.name,
             "registry-ca": place.ca,
-            "reports": reports,
         }
         options = [f"--{name}={value}" for name, value in where.items()]
         done = run(
-            [sys.executable, "-m", "meshproof", "run", "features", "-p", "no:cacheprovider",
-             "--no-allure-report", *options, *arguments],
+            [sys.executable, *run_of("features", reports, *options, *arguments)],
             check=False,
             cwd=PROJECT,
             timeout=RUN_TIMEOUT,
             env={**place.environment(logged_in=logged_in), "KUBECONFIG": str(kind.kubeconfig)},
-        )  # fmt: skip
+        )
         signoff = json.loads((reports / "signoff.json").read_text())
         return Ended(done.exit_code, done.transcript(), signoff)
 

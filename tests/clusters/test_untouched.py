@@ -21,14 +21,13 @@ from meshproof.process import Completed, run
 from meshproof.progress import Progress
 from meshproof.waiting import VOLUMES_GONE, Timeout, converge
 from tests.clusters import theirs
-from tests.whole_runs import Stranger
+from tests.whole_runs import MESHPROOF, Stranger, run_of
 
 #: Of each kind of proof one: injection, the way in, identity, mutual TLS, a volume.
 SOME = "D1 or D5 or U6 or T3 or C2"
 NAMESPACE = "untouched"
 RUN_TIMEOUT = 900.0
 LEASES_EXPIRED = Timeout("leases-expired", 120, 5, "a killed run holds its Leases for 60 s")
-COMMAND = ("-c", "from meshproof.cli import main; main()")
 
 Meshproof = Callable[..., Completed]
 
@@ -70,8 +69,7 @@ def existing(kubeconfig: Path, typed: list[str]) -> Meshproof:
 
 
 def scenarios(reports: Path, *arguments: str) -> list[str]:
-    own = ["-p", "no:cacheprovider", "--no-allure-report", f"--reports={reports}"]
-    return ["-m", "meshproof", "run", "features/voting", *own, *arguments]
+    return run_of("features/voting", reports, *arguments)
 
 
 @pytest.fixture
@@ -154,7 +152,7 @@ def test_what_a_killed_run_leaves_is_taken_away(
         killed.kill()
 
     def clean() -> Completed:
-        return existing(*COMMAND, "clean")
+        return existing(*MESHPROOF, "clean")
 
     # Until its Leases have expired it may live, and nothing is taken from it.
     done = converge(
@@ -173,8 +171,8 @@ def test_without_a_right_that_a_run_needs_nothing_is_begun(
 ) -> None:
     theirs.grant(cluster, tmp_path / "other", without=("leases", "namespaces"))
     try:
-        done = existing(*COMMAND, "up")
-        told = existing(*COMMAND, "doctor")
+        done = existing(*MESHPROOF, "up")
+        told = existing(*MESHPROOF, "doctor")
     finally:
         theirs.grant(cluster, tmp_path / "other")
     assert done.exit_code == told.exit_code == ExitCode.ENVIRONMENT, done.transcript()
@@ -200,7 +198,7 @@ def test_without_a_right_that_scenarios_need_these_are_skipped(
 
 @pytest.mark.usefixtures("unchanged")
 def test_the_doctor_finds_it_ready_and_changes_nothing(existing: Meshproof) -> None:
-    done = existing(*COMMAND, "doctor")
+    done = existing(*MESHPROOF, "doctor")
     assert done.ok, done.transcript()
     for found in ("all that a run needs", "default StorageClass", "server-side"):
         assert found in " ".join(done.stdout.split())

@@ -13,17 +13,14 @@ import yaml
 from kubernetes import client
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.kind import KindCluster
 from meshproof.cluster.objects import get
 from meshproof.cluster.shape import DEFAULT
-from meshproof.engine.engine import answering
-from meshproof.engine.machine import this_machine
-from meshproof.environment.environment import link_tools, load_application, workshop
-from meshproof.errors import EnvironmentBroken
+from meshproof.environment.environment import load_application, workshop
 from meshproof.mesh.istio import INSTALL_TIMEOUT, OPERATOR
-from meshproof.probes.inventory import DISCOVERED, DISCOVERY, resources
+from meshproof.probes.api_resources import DISCOVERED, DISCOVERY, resources
 from meshproof.progress import Progress
 from meshproof.suite.rights import GRANTED, ROLE
+from tests.clusters.by_hand import kind_cluster
 
 NAME = "theirs"
 #: Where the user's account is, and what it is called.
@@ -35,22 +32,10 @@ OWN_METADATA = ("uid", "resourceVersion", "managedFields", "generation", "creati
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 
 
-def kind_cluster(progress: Progress) -> KindCluster:
-    """The cluster, whether it is there or not. Raises ``EnvironmentBroken`` without an engine."""
-    engine = answering()
-    if engine is None:
-        raise EnvironmentBroken("A container engine is needed to make a cluster.")
-    found = KindCluster(
-        NAME, engine=engine, tools=Path(), machine=this_machine(), progress=progress
-    )
-    found.tools = link_tools(workshop(engine, progress), found.kubeconfig.parent / "bin")
-    return found
-
-
 @contextmanager
 def made(progress: Progress) -> Iterator[Cluster]:
     """Have the cluster, with its mesh and the application's images, as long as this lasts."""
-    kind = kind_cluster(progress)
+    kind = kind_cluster(NAME, progress)
     try:
         shop = workshop(kind.engine, progress)
         shop.provide("node")
@@ -64,7 +49,7 @@ def made(progress: Progress) -> Iterator[Cluster]:
         kind.await_system()
         yield cluster
     finally:
-        kind_cluster(progress).delete()
+        kind_cluster(NAME, progress).delete()
 
 
 def grant(cluster: Cluster, file: Path, without: tuple[str, ...] = ()) -> Path:

@@ -31,7 +31,7 @@ from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
 from meshproof.signoff.reports_folder import mark
 from tests.tox_runs import acceptance
-from tests.whole_runs import Stranger
+from tests.whole_runs import MESHPROOF, Stranger, writing_to
 
 pytestmark = pytest.mark.exclusive
 
@@ -114,14 +114,10 @@ class Started:
     def run(self, moment: Moment, *, by: Sequence[str] = ()) -> Stranger:
         """A run of one expectation's scenarios, told at its moment."""
         where = self.own if moment.own_cluster else self.environment.cluster.name
-        return self._told(
-            [
-                *(by or (sys.executable, "-m", "meshproof", "run", "features")), "-m", "D3",
-                f"--cluster-name={where}", f"--namespace={self.namespace}", "--no-allure-report",
-                f"--reports={self.folder / 'reports'}", "-p", "no:cacheprovider", *moment.typed,
-            ],
-            moment,
-        )  # fmt: skip
+        begin = by or (sys.executable, *MESHPROOF, "run", "features")
+        there = (f"--cluster-name={where}", f"--namespace={self.namespace}")
+        own = writing_to(self.folder / "reports")
+        return self._told([*begin, "-m", "D3", *there, *own, *moment.typed], moment)
 
     def command(self, moment: Moment, **variables: str) -> Stranger:
         """The command `meshproof`, told at its moment."""

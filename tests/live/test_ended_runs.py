@@ -25,7 +25,7 @@ from meshproof.process import Completed, run
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
 from meshproof.waiting import NAMESPACE_GONE, Timeout, converge
-from tests.whole_runs import Stranger
+from tests.whole_runs import Stranger, run_of
 
 #: Seconds until a verdict is there.
 REPORTED = 5.0
@@ -39,8 +39,7 @@ class StrangeRun(Stranger):
     def __init__(self, environment: Environment, namespace: str, folder: Path) -> None:
         self.cluster, self.namespace = environment.cluster, namespace
         self.where = [f"--cluster-name={self.cluster.name}", f"--namespace={namespace}"]
-        mine = [f"--reports={folder / 'reports'}", "--no-allure-report", "-p", "no:cacheprovider"]
-        typed = ["-m", "meshproof", "run", "features", "-m", "D3", *self.where, *mine]
+        typed = run_of("features", folder / "reports", "-m", "D3", *self.where)
         super().__init__([sys.executable, *typed], folder)
 
     def clean(self) -> Completed:

@@ -17,6 +17,7 @@ from meshproof.paths import PROJECT
 from meshproof.plugin.options import OF_RUNS
 from meshproof.process import Completed, run
 from tests.suites import IDS, SECTIONS
+from tests.whole_runs import MESHPROOF
 
 #: Seconds; a run takes two.
 RUN_TIMEOUT = 60.0
@@ -54,7 +55,7 @@ def accept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reports: Path) -> Ac
     def accept(*arguments: str) -> Completed:
         own = ["-p", "no:cacheprovider", "--no-install", f"--reports={reports}"]
         return run(
-            [sys.executable, "-m", "meshproof", "run", "features", *own, *arguments],
+            [sys.executable, *MESHPROOF, "run", "features", *own, *arguments],
             check=False,
             cwd=PROJECT,
             env=environment,

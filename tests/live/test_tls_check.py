@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from meshproof import cli
+from meshproof.cli import tls
 from meshproof.cluster.cluster import OWNED, Cluster
 from meshproof.cluster.objects import get
 from meshproof.cluster.pods import PodState, pod_state
@@ -432,7 +433,7 @@ def test_a_proxy_that_does_not_answer_costs_the_other_hosts_nothing(
     field: Field, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(admin, "ANSWER_TIMEOUT", 1.0)
-    monkeypatch.setattr(cli, "reach_istiod", lambda _: field.cluster)
+    monkeypatch.setattr(tls, "reach_istiod", lambda _: field.cluster)
     typed = ["tls-check", "bare", "server", "client", "--namespace", NAMESPACE]
     monkeypatch.setattr(sys, "argv", ["meshproof", *typed, "--client", "client"])
     pod = f"{field.pod('server')}.{NAMESPACE}"

@@ -16,6 +16,7 @@ from meshproof.probes.scratch_namespace import delete_namespaces
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
+from tests.whole_runs import run_of
 
 #: What is published for any host, what looks at the whole mesh, and what at the whole cluster.
 SCOPE = "D5 or A3 or (T1 and not canary)"
@@ -32,22 +33,9 @@ def test_two_runs_at_once_are_both_accepted(
     delete_namespaces(cluster, lane.namespace, progress=progress)
 
     def accept(namespace: str) -> Completed:
+        where = (f"--cluster-name={cluster.name}", f"--namespace={namespace}")
         return run(
-            [
-                sys.executable,
-                "-m",
-                "meshproof",
-                "run",
-                "features",
-                "-p",
-                "no:cacheprovider",
-                f"--cluster-name={cluster.name}",
-                f"--namespace={namespace}",
-                f"--reports={tmp_path / namespace}",
-                "--no-allure-report",
-                "-m",
-                SCOPE,
-            ],
+            [sys.executable, *run_of("features", tmp_path / namespace, "-m", SCOPE, *where)],
             check=False,
             cwd=PROJECT,
             timeout=RUN_TIMEOUT,

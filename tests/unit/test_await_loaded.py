@@ -13,7 +13,7 @@ from meshproof.cluster.shape import DEFAULT
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.loaded import Loaded
 from meshproof.progress import Progress
-from meshproof.suite import tutorial as module
+from meshproof.suite import settling
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, NotConverged
 from tests.suites import SUITE
@@ -25,7 +25,7 @@ KEY = ("gateway", "pod")
 @pytest.fixture
 def tutorial(monkeypatch: pytest.MonkeyPatch) -> Tutorial:
     monkeypatch.setattr(
-        module, "PROXIES_SYNCED", replace(PROXIES_SYNCED, seconds=0.05, interval=0.001)
+        settling, "PROXIES_SYNCED", replace(PROXIES_SYNCED, seconds=0.05, interval=0.001)
     )
     return Tutorial(
         cast("Cluster", SimpleNamespace(mesh=DEFAULT)),

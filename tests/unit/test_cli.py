@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from meshproof import __version__, cli
+from meshproof.cli import artefacts, clusters
 from meshproof.engine.machine import Machine
 from meshproof.environment import bring_up, take_down
 from meshproof.environment.finding import Finding
@@ -25,7 +26,7 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def refuse(*given: Any, **named: Any) -> None:
         raise AssertionError("an engine was asked for")
 
-    monkeypatch.setattr(cli, "ensure_engine", refuse)
+    monkeypatch.setattr(artefacts, "ensure_engine", refuse)
     monkeypatch.setattr(bring_up, "ensure_engine", refuse)
     monkeypatch.setattr(take_down, "ensure_engine", refuse)
     yield
@@ -37,8 +38,8 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 CALLED: dict[str, tuple[Any, str]] = {
     "up": (bring_up, "up"),
     "down": (take_down, "down"),
-    "doctor": (cli, "doctor_of"),
-    "status": (cli, "status_of"),
+    "doctor": (clusters, "doctor_of"),
+    "status": (clusters, "status_of"),
 }
 
 
@@ -128,7 +129,7 @@ def test_build_without_names_lists_the_recipes(
     monkeypatch: pytest.MonkeyPatch,
     recipes: dict[str, object],
 ) -> None:
-    monkeypatch.setattr(cli, "answering", lambda: None)
+    monkeypatch.setattr(artefacts, "answering", lambda: None)
     monkeypatch.setenv("COLUMNS", "200")
     assert meshproof("build") == 0
     rows = capsys.readouterr().out.splitlines()[1:]
@@ -142,7 +143,7 @@ def test_what_is_kept_is_listed_and_what_nobody_names_is_taken_away(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(cli, "answering", lambda: None)
+    monkeypatch.setattr(artefacts, "answering", lambda: None)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("MESHPROOF_CACHE", str(tmp_path))
     (tmp_path / "artefacts" / "kind-0123456789abcdef").mkdir(parents=True)

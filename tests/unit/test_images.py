@@ -15,7 +15,7 @@ import pytest
 import yaml
 from kubernetes.client.exceptions import ApiException
 
-from meshproof import cli
+from meshproof.cli import artefacts
 from meshproof.cluster import namespaces
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.images import PULL_SECRET, Images, is_file, login_of_file, login_of_secret
@@ -525,7 +525,7 @@ def test_what_is_no_registry_is_refused_before_anything_is_built(
 def test_images_are_listed_where_no_engine_answers(
     meshproof: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "answering", lambda: None)
+    monkeypatch.setattr(artefacts, "answering", lambda: None)
     assert meshproof("images", "list") == 0
     printed = capsys.readouterr().out
     for name in loaded():

@@ -1,35 +1,39 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from kubernetes.client.exceptions import ApiException
 
+from meshproof.cluster import objects
 from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
-from meshproof.probes import inventory as module
-from meshproof.probes.inventory import (
+from meshproof.probes import api_resources, attribution
+from meshproof.probes import volumes as on_nodes
+from meshproof.probes.api_resources import (
     DISCOVERED,
     LEFT_OUT,
     METADATA,
-    WHOLE,
-    Inventory,
     Item,
-    Others,
-    Own,
     Resource,
     items,
-    left_behind,
-    of_others,
-    provisioned,
+    list_objects,
     resources,
-    take,
-    volumes,
 )
+from meshproof.probes.attribution import Others, Own, of_others, of_this_run
+from meshproof.probes.inventory import WHOLE, Inventory, left_behind, take
+from meshproof.probes.volumes import PROVISIONER, folders, provisioned, volumes
 from meshproof.process import Completed, run
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, get: Callable[..., Mapping[str, Any]]) -> None:
+    """Have the API server answer so, whoever asks."""
+    for asking in (objects, api_resources, attribution, on_nodes):
+        monkeypatch.setattr(asking, "get", get)
+
 
 ALL = ["create", "delete", "get", "list", "watch"]
 
@@ -193,7 +197,7 @@ def test_other_runs_are_known_by_what_their_namespaces_say(
             volume("users", "default"),
         ],
     }
-    monkeypatch.setattr("meshproof.probes.inventory.get", lambda _, path: {"items": answers[path]})
+    answer(monkeypatch, lambda _, path: {"items": answers[path]})
     cluster = Cluster("fake", tmp_path, tmp_path, Owner("mine", "voting"))
     assert of_others(cluster) == Others(
         "mine",
@@ -278,13 +282,13 @@ def test_all_of_a_cluster_is_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path
         ("/api/v1/pods", METADATA): {"items": [{"metadata": {"name": "a", "namespace": "x"}}]},
         ("/api/v1/namespaces", METADATA): {"items": [{"metadata": {"name": "x"}}]},
         ("/api/v1/nodes", ""): {"items": [{"metadata": {"name": name}} for name in ("n1", "n2")]},
-        (module.PROVISIONER, ""): {"data": {"config.json": config}},
+        (PROVISIONER, ""): {"data": {"config.json": config}},
     }  # fmt: skip
 
     def get(_: Cluster, path: str, *, accept: str = "") -> Mapping[str, Any]:
         return answers[path, accept]
 
-    monkeypatch.setattr(module, "get", get)
+    answer(monkeypatch, get)
     nodes = Nodes()
     held = take(Cluster("fake", tmp_path, tmp_path), cast("Engine", nodes))
     assert {str(item) for item in held.items} == {"Pod a in x", "Namespace x"}
@@ -314,8 +318,7 @@ def test_of_a_cluster_of_others_too_only_what_is_the_runs_is_counted(
     def get(_: Cluster, path: str, *, accept: str = "") -> Mapping[str, Any]:
         return answers[path]
 
-    monkeypatch.setattr(module, "get", get)
-    monkeypatch.setattr("meshproof.cluster.objects.get", get)
+    answer(monkeypatch, get)
     cluster = Cluster("fake", tmp_path, tmp_path, Owner("mine", "voting"))
     seen = {"pvc-1": f"{tmp_path}/stays", "pvc-2": f"{tmp_path}/gone", "pvc-3": ""}
     held = take(cluster, cast("Engine", Nodes()), whole=False, seen=seen)
@@ -327,7 +330,7 @@ def test_of_a_cluster_of_others_too_only_what_is_the_runs_is_counted(
 
 def test_without_a_run_nothing_is_attributable(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentBroken, match="attributed"):
-        module.of_this_run(Cluster("fake", tmp_path, tmp_path), {})
+        of_this_run(Cluster("fake", tmp_path, tmp_path), {})
 
 
 def test_a_volume_that_is_kept_without_its_claim_is_not_waited_for(
@@ -339,7 +342,7 @@ def test_a_volume_that_is_kept_without_its_claim_is_not_waited_for(
 
     listed = [volume("goes", "Delete"), volume("stays", "Retain")]
     answers = {"/api/v1/namespaces": [], "/api/v1/persistentvolumes": listed}
-    monkeypatch.setattr(module, "get", lambda _, path: {"items": answers[path]})
+    answer(monkeypatch, lambda _, path: {"items": answers[path]})
     cluster = Cluster("fake", tmp_path, tmp_path)
     assert set(volumes(cluster, "voting")) == {"goes", "stays"}
     assert set(volumes(cluster, "voting", going=True)) == {"goes"}
@@ -347,7 +350,7 @@ def test_a_volume_that_is_kept_without_its_claim_is_not_waited_for(
 
 def test_without_an_engine_nothing_can_be_said_of_folders() -> None:
     with pytest.raises(EnvironmentBroken, match="no container engine"):
-        module.folders(cast("Cluster", None), None)
+        folders(cast("Cluster", None), None)
 
 
 def test_of_what_may_not_be_listed_nothing_is_seen_where_that_is_enough(
@@ -356,14 +359,14 @@ def test_of_what_may_not_be_listed_nothing_is_seen_where_that_is_enough(
     kinds = [Resource("Pod", "/api/v1", "pods"), Resource("Node", "/api/v1", "nodes")]
     pod = {"metadata": {"name": "app", "namespace": "voting"}}
 
-    def answer(_: Cluster, path: str, **how: str) -> dict[str, Any]:
+    def get(_: Cluster, path: str, **how: str) -> dict[str, Any]:
         if path.endswith("/nodes"):
             raise ApiException(status=403, reason="Forbidden")
         return {"items": [pod]}
 
-    monkeypatch.setattr(module, "get", answer)
-    monkeypatch.setattr(module, "resources", lambda groups: kinds)
-    count, listed = module.list_objects(cluster, allowed=True)
+    answer(monkeypatch, get)
+    monkeypatch.setattr(api_resources, "resources", lambda groups: kinds)
+    count, listed = list_objects(cluster, allowed=True)
     assert (count, [str(one) for one in listed]) == (1, ["Pod app in voting"])
     with pytest.raises(ApiException):
-        module.list_objects(cluster)
+        list_objects(cluster)

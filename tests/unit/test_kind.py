@@ -16,14 +16,10 @@ from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.health import pod_ready, started_before, unready_workloads
-from meshproof.cluster.kind import (
-    CONFIG,
-    KindCluster,
-    cluster_config,
-    lacks,
-    plan,
-    without_forwarder,
-)
+from meshproof.cluster.kind import KindCluster, plan
+from meshproof.cluster.kind_config import CONFIG, cluster_config
+from meshproof.cluster.node_images import lacks
+from meshproof.cluster.nodes import without_forwarder
 from meshproof.engine.engine import Container, Engine
 from meshproof.engine.machine import Machine
 from meshproof.errors import EnvironmentBroken

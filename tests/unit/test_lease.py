@@ -14,7 +14,6 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-import meshproof.plugin.environment
 from meshproof.cluster.cluster import RUN, RUN_VARIABLE, TUTORIAL, Cluster, Owner, new_owner
 from meshproof.cluster.lease import ANY_HOST, DURATION, Leases, holder_of, living, of_namespace
 from meshproof.environment import bring_up as bringing
@@ -25,10 +24,11 @@ from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.way_in import Occupant
-from meshproof.plugin.environment import BringUp
+from meshproof.plugin.bring_up import BringUp
 from meshproof.plugin.scenarios import SUITES
-from meshproof.probes.inventory import Item
+from meshproof.probes.api_resources import Item
 from meshproof.progress import Progress
+from meshproof.run import claims as claiming
 from meshproof.run.lanes import Lane
 from meshproof.suite.registry import suites
 from meshproof.waiting import NotConverged, Timeout
@@ -245,9 +245,9 @@ def bring_up(namespace: str, lanes: int = 0) -> BringUp:
 
 @pytest.fixture
 def taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meshproof.plugin.environment, "take_over", lambda cluster: None)
-    monkeypatch.setattr(meshproof.plugin.environment, "namespaces_of", lambda cluster, name: [name])
-    monkeypatch.setattr(meshproof.plugin.environment, "occupants_of", lambda *_: [])
+    monkeypatch.setattr(claiming, "take_over", lambda cluster: None)
+    monkeypatch.setattr(claiming, "namespaces_of", lambda cluster, name: [name])
+    monkeypatch.setattr(claiming, "occupants_of", lambda *_: [])
     monkeypatch.setenv(RUN_VARIABLE, "")
 
 
@@ -264,7 +264,7 @@ def test_who_finds_the_namespace_taken_takes_only_a_cluster_of_his_own_down(
     monkeypatch.setattr(bringing, "up", lambda options, progress: found)
     monkeypatch.setattr(take_down, "down", lambda *how: downs.append(how))
     if not made:
-        first._claim(cluster)
+        first.claims.claim(cluster)
     else:
         monkeypatch.setattr(library, "facts", Mock(side_effect=EnvironmentBroken("no facts")))
     ground = second._make()
@@ -276,14 +276,14 @@ def test_who_finds_the_namespace_taken_takes_only_a_cluster_of_his_own_down(
 @pytest.mark.usefixtures("taken_over")
 def test_the_second_run_begins_with_a_host_of_its_own(cluster: Cluster) -> None:
     first, second = bring_up("voting"), bring_up("voting-b")
-    first._claim(cluster)
-    second._claim(cluster)
-    assert first.lanes == [Lane("voting")]
-    assert second.lanes == [Lane("voting-b", "voting-b.localhost")]
-    first._leases.release()  # type: ignore[union-attr]
-    second.await_any_host()
-    second.await_any_host()
-    assert second.lanes == [Lane("voting-b", "voting-b.localhost"), Lane("voting-b")]
+    first.claims.claim(cluster)
+    second.claims.claim(cluster)
+    assert first.claims.lanes == [Lane("voting")]
+    assert second.claims.lanes == [Lane("voting-b", "voting-b.localhost")]
+    first.claims.release()
+    second.claims.await_any_host()
+    second.claims.await_any_host()
+    assert second.claims.lanes == [Lane("voting-b", "voting-b.localhost"), Lane("voting-b")]
     assert holder_name(cluster, ANY_HOST) == second.owner.run
 
 
@@ -291,12 +291,10 @@ def test_the_second_run_begins_with_a_host_of_its_own(cluster: Cluster) -> None:
 def test_the_second_run_with_lanes_waits_at_once(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        meshproof.plugin.environment, "WAY_IN_FREE", Timeout("way-in-free", 0.1, 0.01, "-")
-    )
-    bring_up("voting")._claim(cluster)
+    monkeypatch.setattr(claiming, "WAY_IN_FREE", Timeout("way-in-free", 0.1, 0.01, "-"))
+    bring_up("voting").claims.claim(cluster)
     with pytest.raises(NotConverged, match="the way in for any host is free"):
-        bring_up("voting-b", lanes=2)._claim(cluster)
+        bring_up("voting-b", lanes=2).claims.claim(cluster)
 
 
 LEFT = Occupant("voting", "voting-app-gateway", owned=True)
@@ -306,34 +304,34 @@ LEFT = Occupant("voting", "voting-app-gateway", owned=True)
 def test_a_gateway_for_any_host_that_no_run_has_is_named_where_it_is_in_the_way(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(meshproof.plugin.environment, "occupants_of", lambda *_: [LEFT])
+    monkeypatch.setattr(claiming, "occupants_of", lambda *_: [LEFT])
     beside = bring_up("voting-b")
-    beside._claim(cluster)
-    assert beside.lanes == [Lane("voting-b", "voting-b.localhost")]
+    beside.claims.claim(cluster)
+    assert beside.claims.lanes == [Lane("voting-b", "voting-b.localhost")]
     with pytest.raises(EnvironmentBroken, match="`meshproof clean --namespace voting` takes it"):
-        beside.await_any_host()
-    beside._leases.release()  # type: ignore[union-attr]
+        beside.claims.await_any_host()
+    beside.claims.release()
     asked = bring_up("voting-c")
-    asked.needs_any_host = True
+    asked.claims.needs_any_host = True
     with pytest.raises(EnvironmentBroken, match="Gateway voting-app-gateway in namespace voting"):
-        asked._claim(cluster)
+        asked.claims.claim(cluster)
 
 
 @pytest.mark.usefixtures("taken_over")
 def test_each_suite_of_a_run_holds_its_own_namespace(cluster: Cluster) -> None:
     run, other = bring_up("voting"), bring_up("voting-bookinfo")
     run.config.stash[SUITES] = suites()
-    run._claim(cluster)
+    run.claims.claim(cluster)
     assert run.owner.tutorials == ("voting", "voting-bookinfo")
     with pytest.raises(EnvironmentBroken, match="in namespace voting-bookinfo "):
-        other._claim(cluster)
+        other.claims.claim(cluster)
 
 
 @pytest.mark.usefixtures("taken_over")
 def test_a_namespace_is_followed_by_one_run(cluster: Cluster) -> None:
-    bring_up("voting")._claim(cluster)
+    bring_up("voting").claims.claim(cluster)
     with pytest.raises(EnvironmentBroken, match=r"Another run .* in namespace voting \("):
-        bring_up("voting")._claim(cluster)
+        bring_up("voting").claims.claim(cluster)
 
 
 def test_what_is_cleaned_is_no_living_runs(

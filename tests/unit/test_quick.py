@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +19,8 @@ from meshproof.plugin.planning import Turn, Work, work_of
 from meshproof.plugin.quick import why_left_out
 from meshproof.plugin.scenarios import LEFT_OUT, LONG
 from meshproof.signoff.allure_report import RESULTS
-from meshproof.signoff.document import read
+from meshproof.signoff.reading import read
+from tests.several_runs import run_all
 from tests.suites import BREAKAGES, IDS
 
 #: What takes longest, each with what is left out of it: all its scenarios, or some of them.
@@ -142,7 +140,7 @@ def beside(options):
 
 
 def make(self):
-    from meshproof.plugin.environment import Ground
+    from meshproof.plugin.bring_up import Ground
 
     beside(self.options).write_text(f"asked what is left: {self.asked_what_is_left}")
     return Ground()
@@ -164,7 +162,7 @@ def evenly(ingress, test):
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure():
     from steps.voting import samples
-    from meshproof.plugin.environment import BringUp
+    from meshproof.plugin.bring_up import BringUp
 
     BringUp._make = make
     samples.sample_at_once, samples.sample_evenly = at_once, evenly
@@ -202,13 +200,6 @@ SETTINGS = """\
 addopts = --strict-markers --strict-config --import-mode=importlib -p no:cacheprovider -ra
 bdd_features_base_dir = features
 filterwarnings = error
-"""
-#: Several runs in one process: most of a run's time is spent on imports.
-DRIVER = """
-import json, sys
-from meshproof.plugin.main import main
-runs = json.load(open(sys.argv[1]))
-json.dump({name: main(run) for name, run in runs.items()}, open(sys.argv[2], "w"))
 """
 BREAKAGE = str(BREAKAGES / "d3-two-app-pods.yaml")
 LEFT_BEHIND = str(BREAKAGES / "a3-priority-class.yaml")
@@ -278,21 +269,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
         name: [*typed, f"--reports={root / 'reports' / name}", "--no-allure-report"]
         for name, typed in RUNS.items()
     }
-    (root / "runs.json").write_text(json.dumps(runs))
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")}
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, "runs.json", "codes.json"],
-        cwd=root,
-        env={**environment, "PYTHONPATH": str(PROJECT), "MESHPROOF_STATE": str(root / "state")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    codes = json.loads((root / "codes.json").read_text())
-    return {name: Ran(code, root / "reports" / name, done.stdout) for name, code in codes.items()}
+    codes, printed = run_all(root, runs, timeout=300)
+    return {name: Ran(code, root / "reports" / name, printed) for name, code in codes.items()}
 
 
 def test_what_takes_longest_is_skipped_and_says_why(ran: dict[str, Ran]) -> None:

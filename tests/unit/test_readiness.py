@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from kubernetes.client.exceptions import ApiException
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import KINDS
 from meshproof.cluster.shape import DEFAULT
+from meshproof.environment import readiness
 from meshproof.environment.finding import Finding
 from meshproof.environment.options import read_options
 from meshproof.environment.readiness import (
     DEFAULT_CLASS,
     _looked,
+    admission_findings,
     answers,
     claims_of,
     quota_finding,
@@ -165,6 +168,30 @@ def test_what_the_cluster_denies_ends_a_run_before_anything_is_changed(
             require_admitted(cluster, [], "voting")
     else:
         assert require_admitted(cluster, [], "voting") == ["admission changes Pod b: c"]
+
+
+def test_what_is_said_beforehand_is_what_a_run_would_meet(
+    monkeypatch: pytest.MonkeyPatch, cluster: Cluster
+) -> None:
+    """`meshproof doctor` and the run itself try the same, with those labels, in that place."""
+    there = {"metadata": {"labels": {ENFORCED: "baseline"}}}
+    asked: list[tuple[tuple[Path, ...], str]] = []
+
+    def tried(_: Cluster, folders: Iterable[Path], place: str) -> list[Tried]:
+        asked.append((tuple(folders), place))
+        return [Tried("Pod a", "exceeded quota", status=403)]
+
+    monkeypatch.setattr(admission, "namespace_object", lambda _, name: {TRIED_IN: there}.get(name))
+    monkeypatch.setattr(admission, "try_namespace", lambda *_: (Tried("Namespace a"), {}))
+    monkeypatch.setattr(admission, "try_all", tried)
+    monkeypatch.setattr(readiness, "get", lambda *_: {"items": []})
+    options = read_options({"namespace": "never-made"})
+    found = admission_findings(cluster, options)
+    with pytest.raises(EnvironmentBroken, match="Pod a: exceeded quota"):
+        require_admitted(cluster, [suites()[0].manifests], "never-made")
+    assert asked == [((suites()[0].manifests, PROBES), TRIED_IN)] * 2
+    assert "which enforces baseline" in found[0].text
+    assert [one.text for one in found if one.fatal] == ["Pod a: exceeded quota"]
 
 
 # What is said.

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,8 +22,9 @@ from meshproof.errors import (
 )
 from meshproof.paths import PROJECT
 from meshproof.plugin.outcomes import outcome_of, told_of
-from meshproof.plugin.reporting import WRITTEN, claim_folder, prepare_folder, runs_features
+from meshproof.plugin.reports_folder import WRITTEN, claim_folder, prepare_folder
 from meshproof.plugin.scenarios import ScenarioItem, place_of_section, stages_followed, stages_named
+from meshproof.plugin.selection import runs_features
 from meshproof.process import CommandFailed, Completed
 from meshproof.signoff.allure_report import EXPECTATION_LABEL, HISTORY, REPORT, RESULTS, cases
 from meshproof.signoff.attestation import ATTESTATION
@@ -38,6 +36,7 @@ from meshproof.signoff.verification import verify
 from meshproof.suite.tutorial import StepFailed
 from meshproof.waiting import WORKLOADS_READY, NotConverged, NotKept
 from steps.voting.voting_page import WrongPage
+from tests.several_runs import run_all
 from tests.suites import IDS, NAMES, SUITE
 
 # What one phase of a scenario says.
@@ -496,13 +495,6 @@ addopts = --strict-markers --strict-config --import-mode=importlib -p no:cachepr
 bdd_features_base_dir = features
 filterwarnings = error
 """
-#: Several runs in one process: most of a run's time is spent on imports.
-DRIVER = """
-import json, sys
-from meshproof.plugin.main import main
-runs = json.load(open(sys.argv[1]))
-json.dump({name: main(run) for name, run in runs.items()}, open(sys.argv[2], "w"))
-"""
 #: Each run's own arguments.
 RUNS = {
     "whole": ["-k", "not (stops or late)"],
@@ -577,22 +569,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
             (root / f"{name}.ini").write_text(settings)
         runs[name] = [*where, *selection, f"--reports={root / 'reports' / name}"]
         runs[name].append("--no-allure-report")
-    (root / "runs.json").write_text(json.dumps(runs))
     generate(root / "key")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")}
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, "runs.json", "codes.json"],
-        cwd=root,
-        env={**environment, "PYTHONPATH": str(PROJECT), "MESHPROOF_STATE": str(root / "state")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    (root / "output.txt").write_text(done.stdout)
-    codes = json.loads((root / "codes.json").read_text())
+    codes, printed = run_all(root, runs, timeout=120)
+    (root / "output.txt").write_text(printed)
     return {name: Ran(code, root / "reports" / name) for name, code in codes.items()}
 
 

@@ -13,10 +13,10 @@ from meshproof.paths import PROJECT
 
 PAGE = PROJECT / "docs" / "architecture.md"
 LIBRARY = PROJECT / "meshproof"
-COMMAND, AS_MODULE = "cli.py", "__main__.py"
+COMMAND, AS_MODULE = "cli", "__main__.py"
 #: What gives the library to pytest.
 OF_PYTEST = {"plugin", "steps"}
-#: What lies in no folder, but for the command.
+#: What lies in no folder, but for what starts the command.
 COMMON = ""
 
 
@@ -28,7 +28,7 @@ def rooms() -> list[str]:
 
 def room_of(path: str) -> str:
     """The room of a path below the library."""
-    if path in (COMMAND, AS_MODULE):
+    if path == AS_MODULE:
         return COMMAND
     return path.partition("/")[0] if "/" in path else COMMON
 
@@ -45,9 +45,7 @@ def imported(file: Path) -> Iterator[str]:
 def room_of_module(module: str) -> str:
     """The room of a module of the library, by its whole name, or of what is imported from it."""
     parts = module.split(".")[1:]
-    if parts and (LIBRARY / parts[0]).is_dir():
-        return parts[0]
-    return COMMAND if parts[:1] == ["cli"] else COMMON
+    return parts[0] if parts and (LIBRARY / parts[0]).is_dir() else COMMON
 
 
 def files() -> list[Path]:

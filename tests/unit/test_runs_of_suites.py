@@ -17,6 +17,7 @@ from meshproof.plugin import suites as refusing
 from meshproof.plugin.scenarios import manifests_of_suite, note_suites, suite_of, suites_of
 from meshproof.plugin.suites import anothers_ids
 from meshproof.suite.registry import suite_named, suites
+from tests.whole_runs import MESHPROOF
 
 NAMES = [suite.name for suite in suites()]
 
@@ -66,7 +67,7 @@ def test_manifests_that_are_named_are_the_first_suites(tmp_path: Path) -> None:
 def collected(*arguments: str) -> list[str]:
     """What is collected, in its order, by pytest's ids."""
     done = subprocess.run(
-        [sys.executable, "-m", "meshproof", "run", "--collect-only", "-q", "-n0", *arguments],
+        [sys.executable, *MESHPROOF, "run", "--collect-only", "-q", "-n0", *arguments],
         cwd=PROJECT,
         env={**os.environ},
         capture_output=True,

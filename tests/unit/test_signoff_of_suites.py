@@ -10,9 +10,11 @@ import pytest
 
 from meshproof.signoff.attestation import Attested, digests_of_manifests
 from meshproof.signoff.comparison import compare
-from meshproof.signoff.document import SignOff, contradictions, parse
+from meshproof.signoff.consistency import contradictions
+from meshproof.signoff.document import SignOff
 from meshproof.signoff.gate import Covered, Required, unmet
 from meshproof.signoff.pages import page, summary, whole_suites
+from meshproof.signoff.reading import parse
 from meshproof.signoff.signoff import Run, Scope, sign_off
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
 from meshproof.suite.coverage import declared_expectations, declared_sections

@@ -23,7 +23,7 @@ from meshproof.documents import read_all
 from meshproof.environment import leftovers
 from meshproof.environment.leftovers import mend
 from meshproof.paths import PROJECT
-from meshproof.probes.inventory import Item
+from meshproof.probes.api_resources import Item
 from meshproof.signoff.secrets import pattern_of, secrets_of
 from meshproof.suite import breakages
 from meshproof.suite.breakages import (

@@ -24,6 +24,7 @@ from meshproof.mesh.ingress import Answer
 from meshproof.mesh.loaded import Loaded, change
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
+from meshproof.suite import settling
 from meshproof.suite import tutorial as module
 from meshproof.suite.differences import LAST_APPLIED
 from meshproof.suite.model import Stage
@@ -199,15 +200,17 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setattr(module, "live_objects", lambda *_: copy.deepcopy(world.objects))
     monkeypatch.setattr(namespaces, "namespace_object", lambda *_: world.namespace)
-    for each in (module, namespaces):
+    for each in (module, settling, namespaces):
         monkeypatch.setattr(each, "get", world.get)
-    monkeypatch.setattr(module, "delete", world.delete)
+    for each in (module, settling):
+        monkeypatch.setattr(each, "delete", world.delete)
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
     monkeypatch.setattr(module, "objects_of_stages", objects_of)
     monkeypatch.setattr(module, "Ingress", lambda url, host: {(INGRESS, None): world}[url, host])
-    for name in ("NAMESPACE_GONE", "ROUTE_IN_FORCE", "WORKLOADS_READY"):
-        monkeypatch.setattr(module, name, replace(AT_ONCE, seconds=0.5))
-    monkeypatch.setattr(namespaces, "NAMESPACE_GONE", replace(AT_ONCE, seconds=0.5))
+    for name in ("ROUTE_IN_FORCE", "WORKLOADS_READY"):
+        monkeypatch.setattr(settling, name, replace(AT_ONCE, seconds=0.5))
+    for each in (module, namespaces):
+        monkeypatch.setattr(each, "NAMESPACE_GONE", replace(AT_ONCE, seconds=0.5))
     monkeypatch.setattr(
         Tutorial, "await_loaded", lambda _, wanted: world.waited.append(f"loaded {len(wanted)}")
     )
@@ -518,7 +521,7 @@ def test_only_the_proxies_that_a_change_concerns_are_asked(
     gateway = {"metadata": {"name": "way-in", "labels": {"istio": "ingressgateway"}}}
     listed = {DEFAULT.gateway.pods_path: [gateway]}
     monkeypatch.setattr(tutorial, "pods", lambda: pods)
-    monkeypatch.setattr(module, "get", lambda _, path: {"items": listed[path]})
+    monkeypatch.setattr(settling, "get", lambda _, path: {"items": listed[path]})
     monkeypatch.setattr(
         module, "configuration_dumps", lambda _, proxies: {(w, name): "" for w, _, name in proxies}
     )

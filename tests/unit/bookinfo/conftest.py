@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -21,7 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "images" / "bookinfo"))
 
 from bookinfo.__main__ import service_of
 from bookinfo.server import create_application, serve
-from bookinfo.settings import Address, Settings
+from bookinfo.settings import Settings
+
+from tests.servers import free_port, listening
 
 _Result = TypeVar("_Result")
 
@@ -62,7 +63,7 @@ class Server:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.settings = Settings.from_environment(
-            {"BOOKINFO_LISTEN": f"127.0.0.1:{_free_port()}"} | environment
+            {"BOOKINFO_LISTEN": f"127.0.0.1:{free_port()}"} | environment
         )
         self.asked: list[CIMultiDictProxy[str]] = []
         self.fault: Fault | None = None
@@ -89,7 +90,7 @@ class Server:
         self.task = asyncio.create_task(
             serve(application, self.settings.listen, self.stopping, self._linger)
         )
-        await _listening(self.settings.listen, self.task)
+        await listening(self.settings.listen, self.task)
 
     async def _linger(self) -> None:
         await self.lingered.wait()
@@ -190,39 +191,8 @@ def bookinfo() -> Iterator[Bookinfo]:
     running.close()
 
 
-@pytest.fixture
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    return _free_port()
-
-
-@pytest.fixture
-def listening() -> Callable[[Address, asyncio.Task[None]], Awaitable[None]]:
-    """A function that waits until a server listens, and raises what ended it if it did not."""
-    return _listening
-
-
 async def _started(component: str, version: str = "v1", **environment: str) -> Server:
     named = {"BOOKINFO_COMPONENT": component, "BOOKINFO_VERSION": version}
     server = Server(named | environment)
     await server.start()
     return server
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-async def _listening(address: Address, server: asyncio.Task[None]) -> None:
-    while not server.done():
-        try:
-            _, writer = await asyncio.open_connection(*address)
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.005)
-            continue
-        writer.close()
-        await writer.wait_closed()
-        return
-    await server

@@ -3,8 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,10 +15,9 @@ from bookinfo.logs import JsonFormatter
 from bookinfo.settings import VERSIONS, Address, Component, Settings, SettingsError
 
 from meshproof.paths import PROJECT
+from tests.servers import end_by_signal, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from aiohttp import web
 
     from tests.unit.bookinfo.conftest import Bookinfo
@@ -121,32 +118,19 @@ def test_stopping_pod_finishes_what_it_has(bookinfo: Bookinfo) -> None:
 @pytest.mark.parametrize("component", Component)
 def test_sigterm_ends_the_process_in_order(
     component: Component,
-    free_port: int,
-    listening: Callable[[Address, asyncio.Task[None]], Awaitable[None]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings = Settings.from_environment(
         {
             "BOOKINFO_COMPONENT": component,
             "BOOKINFO_VERSION": list(VERSIONS[component])[-1],
-            "BOOKINFO_LISTEN": f"127.0.0.1:{free_port}",
+            "BOOKINFO_LISTEN": f"127.0.0.1:{free_port()}",
             "BOOKINFO_DRAIN_SECONDS": "0.05",
         }
     )
 
-    async def scenario() -> None:
-        server = asyncio.create_task(run(settings))
-        await listening(settings.listen, server)
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(server, 5)
-
-    # Were the application deaf to the signal, it would otherwise end the test run.
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        with caplog.at_level(logging.INFO, "bookinfo"):
-            asyncio.run(scenario())
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with caplog.at_level(logging.INFO, "bookinfo"):
+        end_by_signal(run(settings), settings.listen)
     assert [record.message for record in caplog.records] == ["serving", "stopping", "stopped"]
 
 

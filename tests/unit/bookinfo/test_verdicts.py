@@ -13,7 +13,7 @@ from meshproof.analysis.sampling import ALPHA
 from meshproof.analysis.strength import AlwaysDemand, EvenDemand
 from meshproof.analysis.timeline import Request, Step, Timeline
 from meshproof.mesh import ingress
-from meshproof.probes.inventory import Item
+from meshproof.probes.api_resources import Item
 from steps.bookinfo import inside, leftovers, reading_on, told
 from steps.bookinfo.inside import Answer
 from steps.bookinfo.product_page import BLACK_STARS, NO_REVIEWS, NO_STARS, RED_STARS, VERSIONS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +25,8 @@ from voting.page import Page
 from voting.server import Service, create_application, serve
 from voting.settings import RELEASES, Address
 from voting.store import Outcome
+
+from tests.servers import free_port, listening
 
 _Result = TypeVar("_Result")
 
@@ -84,14 +85,14 @@ class Server:
     def __init__(self, service: Service, store: MemoryStore, port: int | None = None) -> None:
         self.stopping = asyncio.Event()
         self.lingered = asyncio.Event()
-        self.address = Address("127.0.0.1", port or _free_port())
+        self.address = Address("127.0.0.1", port or free_port())
         self.application = create_application(service, store, self.stopping)
 
     async def start(self) -> None:
         self.task = asyncio.create_task(
             serve(self.application, self.address, self.stopping, self._linger)
         )
-        await _listening(self.address, self.task)
+        await listening(self.address, self.task)
 
     async def _linger(self) -> None:
         await self.lingered.wait()
@@ -214,36 +215,5 @@ def voting() -> Iterator[Voting]:
     running.close()
 
 
-@pytest.fixture
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    return _free_port()
-
-
-@pytest.fixture
-def listening() -> Callable[[Address, asyncio.Task[None]], Awaitable[None]]:
-    """A function that waits until a server listens, and raises what ended it if it did not."""
-    return _listening
-
-
 def _headers(names: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in names.items()}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-async def _listening(address: Address, server: asyncio.Task[None]) -> None:
-    while not server.done():
-        try:
-            _, writer = await asyncio.open_connection(*address)
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.005)
-            continue
-        writer.close()
-        await writer.wait_closed()
-        return
-    await server

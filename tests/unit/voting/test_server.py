@@ -3,8 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -16,9 +14,9 @@ from voting.logs import JsonFormatter
 from voting.settings import Address, Settings
 from voting.store.redis import RedisStore
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from tests.servers import end_by_signal, free_port
 
+if TYPE_CHECKING:
     from tests.unit.voting.conftest import Voting
 
 
@@ -82,32 +80,19 @@ def test_stopping_pod_finishes_what_it_has(voting: Voting) -> None:
 @pytest.mark.parametrize("component", ["app", "analytics"])
 def test_sigterm_ends_the_process_in_order(
     component: str,
-    free_port: int,
-    listening: Callable[[Address, asyncio.Task[None]], Awaitable[None]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings = Settings.from_environment(
         {
             "VOTING_COMPONENT": component,
             "VOTING_VERSION": "1.0",
-            "VOTING_LISTEN": f"127.0.0.1:{free_port}",
+            "VOTING_LISTEN": f"127.0.0.1:{free_port()}",
             "VOTING_DRAIN_SECONDS": "0.05",
         }
     )
 
-    async def scenario() -> None:
-        server = asyncio.create_task(run(settings))
-        await listening(settings.listen, server)
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(server, 5)
-
-    # Were the application deaf to the signal, it would otherwise end the test run.
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        with caplog.at_level(logging.INFO, "voting"):
-            asyncio.run(scenario())
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with caplog.at_level(logging.INFO, "voting"):
+        end_by_signal(run(settings), settings.listen)
     assert [record.message for record in caplog.records] == ["serving", "stopping", "stopped"]
 
 
@@ -152,9 +137,9 @@ def test_error_is_logged_in_one_line() -> None:
     assert "ValueError: why" in json.loads(line)["error"]
 
 
-def test_store_that_cannot_be_reached_is_unavailable(free_port: int) -> None:
+def test_store_that_cannot_be_reached_is_unavailable() -> None:
     async def scenario() -> None:
-        store = RedisStore(Address("127.0.0.1", free_port), 0.2)
+        store = RedisStore(Address("127.0.0.1", free_port()), 0.2)
         with pytest.raises(UnavailableError, match=r"^Storage is not available: no connection"):
             await store.cast(Category.CATS, "id")
         await store.close()
@@ -162,14 +147,15 @@ def test_store_that_cannot_be_reached_is_unavailable(free_port: int) -> None:
     asyncio.run(scenario())
 
 
-def test_silent_store_is_given_up_in_time(free_port: int) -> None:
+def test_silent_store_is_given_up_in_time() -> None:
     async def scenario() -> None:
         async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             silent.append(writer)
 
         silent: list[asyncio.StreamWriter] = []
-        async with await asyncio.start_server(say_nothing, "127.0.0.1", free_port):
-            store = RedisStore(Address("127.0.0.1", free_port), 0.05)
+        address = Address("127.0.0.1", free_port())
+        async with await asyncio.start_server(say_nothing, *address):
+            store = RedisStore(address, 0.05)
             with pytest.raises(UnavailableError, match=r"no answer within 0\.05 s"):
                 await asyncio.wait_for(store.counts(), 2)
             await store.close()

@@ -1,0 +1,179 @@
+"""Waiting for what a stage brings about: workloads that run, proxies that know it, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.objects import Manifest, delete, get
+from meshproof.cluster.pods import PodState, no_room, pod_state, refuse_hopeless, unsettled
+from meshproof.cluster.scheduling import Scheduling
+from meshproof.errors import EnvironmentBroken
+from meshproof.mesh.ingress import NO_UPSTREAM, Answer
+from meshproof.mesh.loaded import GATEWAY, Loaded, not_loaded, without_endpoint
+from meshproof.mesh.starved import StarvedProxies
+from meshproof.suite.model import Served
+from meshproof.waiting import (
+    PROXIES_SYNCED,
+    ROUTE_IN_FORCE,
+    WORKLOADS_READY,
+    NotConverged,
+    NotKept,
+    converge,
+)
+
+#: A proxy by its workload, its namespace and its pod.
+Proxy = tuple[str, str, str]
+
+
+def await_workloads(
+    cluster: Cluster,
+    namespace: str,
+    pods: Callable[[], list[PodState]],
+    what: str,
+    *,
+    note: Callable[[str], None],
+) -> None:
+    """Wait until ``what`` is so: all Deployments of a namespace have their pods, and these run.
+
+    Raises ``NotKept``, and ``EnvironmentBroken`` where a pod cannot run here.
+    """
+    seen: list[PodState] = []
+    deployments = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    scheduling = Scheduling(cluster, namespace, note)
+    starved = StarvedProxies(cluster, namespace)
+
+    def look() -> list[str]:
+        seen[:] = pods()
+        refuse_hopeless(seen, namespace)
+        scheduling.look(seen)
+        starved.refuse(seen)
+        return unsettled(seen, get(cluster, deployments)["items"])
+
+    try:
+        converge(
+            look,
+            until=lambda missing: not missing,
+            what=what,
+            timeout=WORKLOADS_READY,
+            promised=True,
+        )
+    except NotKept as late:
+        if full := no_room(seen, namespace):
+            raise EnvironmentBroken(full.sentence, str(late)) from late
+        raise
+
+
+def await_upstream(asked: Callable[[], Answer], what: str) -> None:
+    """Wait until the gateway knows the pods behind what is ``asked``. Raises ``NotKept``.
+
+    Pods are ready a moment before it does. What they answer then, if only that the mesh lets
+    nobody in, is for scenarios to judge.
+    """
+    converge(
+        asked,
+        until=lambda answer: NO_UPSTREAM not in answer.body,
+        what=what,
+        timeout=ROUTE_IN_FORCE,
+        successes=3,
+        promised=True,
+    )
+
+
+def await_page(asked: Callable[[], Answer], served: Served) -> None:
+    """Wait until the page is served. Raises ``NotKept``."""
+    converge(
+        asked,
+        until=lambda answer: served.by(answer.status, answer.body),
+        what="the page is served through the ingress",
+        timeout=ROUTE_IN_FORCE,
+        successes=3,
+        promised=True,
+    )
+
+
+def await_loaded(
+    wanted: Sequence[Loaded],
+    namespace: str,
+    dumps: Callable[[], Mapping[tuple[str, str], str]],
+) -> None:
+    """Wait until the proxies of a namespace have loaded a change, by what ``dumps`` returns.
+
+    Raises ``NotKept``, and ``EnvironmentBroken`` where a proxy does not answer in the end.
+    """
+    if not wanted:
+        return
+    silent: list[EnvironmentBroken] = []
+
+    def look() -> list[str]:
+        silent.clear()
+        try:
+            return not_loaded(dumps(), wanted, namespace)
+        except EnvironmentBroken as error:  # a busy proxy may answer the next time
+            silent.append(error)
+            return [str(error)]
+
+    try:
+        converge(
+            look,
+            until=lambda missing: not missing,
+            what="the proxies have loaded the change",
+            timeout=PROXIES_SYNCED,
+            promised=True,
+        )
+    except NotConverged:
+        if silent:
+            raise silent[0] from None
+        raise
+
+
+def proxies(cluster: Cluster, namespace: str, pods: Iterable[PodState]) -> list[Proxy]:
+    """Return the sidecars of a namespace's pods that have started, and the ingress gateway."""
+    sidecars = [
+        (f"{pod.app}-{pod.version}", namespace, pod.name)
+        for pod in pods
+        if pod.proxied and pod.settled
+    ]
+    gateway = cluster.mesh.gateway
+    return sidecars + [
+        (GATEWAY, gateway.namespace, pod["metadata"]["name"])
+        for pod in get(cluster, gateway.pods_path)["items"]
+    ]
+
+
+def concerned(among: Iterable[Proxy], wanted: Sequence[Loaded]) -> list[Proxy]:
+    """Return the proxies that a change concerns."""
+    return [proxy for proxy in among if any(entry.concerns(proxy[0]) for entry in wanted)]
+
+
+def drop_pods(
+    cluster: Cluster,
+    namespace: str,
+    deployments: Sequence[Manifest],
+    loaded: Callable[[Sequence[Loaded]], None],
+) -> None:
+    """End the pods of Deployments that are gone, once nobody sends them anything.
+
+    ``loaded`` waits until the proxies have loaded a change. Raises ``NotConverged``.
+    """
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    chosen = [deployment["spec"]["selector"]["matchLabels"] for deployment in deployments]
+
+    def dropped() -> list[Mapping[str, Any]]:
+        pods = get(cluster, path)["items"]
+        return [
+            p for p in pods if any(c.items() <= p["metadata"]["labels"].items() for c in chosen)
+        ]
+
+    # Before that, a proxy that is about to stop would be asked, and not answer.
+    pods = converge(
+        dropped,
+        until=lambda pods: all(pod_state(pod).stopping for pod in pods),
+        what="the pods of what was deleted stop",
+        timeout=WORKLOADS_READY,
+    ).value
+    addresses = [pod["status"].get("podIP") for pod in pods]
+    loaded([without_endpoint(address) for address in addresses if address])
+    for pod in pods:
+        delete(cluster, f"{path}/{pod['metadata']['name']}", grace=0)
