@@ -7,7 +7,7 @@ Feature: Traffic shifting
     Given stage "half-v3"
     And a sequential test that tells even shares from 60/40
     When product pages are sampled through the ingress until the shares of their stars are decided
-    Then every sampled page shows no stars or red stars
+    Then every answer to readers shows no stars or red stars
     And no stars and red stars come in even shares
     And the pods of reviews logged just as many requests as pages showed their stars
 
@@ -16,8 +16,8 @@ Feature: Traffic shifting
     Given stage "all-v3"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When product pages of jason and of everyone else are sampled in turn through the ingress
-    Then every page of jason shows red stars
-    And every page of everyone else shows red stars
+    Then every answer to jason shows red stars
+    And every answer to everyone else shows red stars
 
   @bookinfo @B3
   Scenario: In the end every route of the sidecars to reviews leads to v3

@@ -6,16 +6,17 @@ Feature: Roll out a canary release
   Scenario: Holders of the flag get only 2.0, and everyone else only 1.0
     Given stage "canary"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    When page views with the flag and without it are sampled in turn through the ingress
-    Then every page with the flag is version "2.0"
-    And every page without the flag is version "1.0"
+    When page views of users with the flag and users without the flag are sampled through the ingress
+    Then every answer to users with the flag shows version "2.0"
+    And every answer to users without the flag shows version "1.0"
 
   @canary @C3
   Scenario: Nothing but the flag itself leads to 2.0, whatever else the Cookie header holds
     Given stage "canary"
     When 15 Cookie headers of each kind with the flag, and as many near misses, are sent
     Then of each kind at least 12 Cookie headers held the flag, and at least as many did not
-    And requests that held the flag got version "2.0", all others "1.0"
+    And every answer to users with the flag shows version "2.0"
+    And every answer to users without the flag shows version "1.0"
 
   @canary @C3
   Scenario: The ingress gateway has one route to 2.0, and it asks for the cookie alone
@@ -77,15 +78,15 @@ Feature: Roll out a canary release
   Scenario: Until 2.0 is there, every page without the flag is 1.0
     Given stage "canary-routed"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    When page views with the flag and without it are sampled in turn through the ingress
-    Then every page without the flag is version "1.0"
+    When page views of users with the flag and users without the flag are sampled through the ingress
+    Then every answer to users without the flag shows version "1.0"
 
   @canary @C1 @finding
   Scenario: Until 2.0 is there, the flag leads to an error
     Given stage "canary-routed"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    When page views with the flag are sampled through the ingress
-    Then every request with the flag got a 503
+    When page views of users with the flag are sampled through the ingress
+    Then every answer to users with the flag shows status 503
 
   @canary @C2
   Scenario: Step 3 configures and creates exactly what the tutorial lists

@@ -5,9 +5,9 @@ Feature: Finalize the rollout
   Scenario: All users get 2.0, with the flag or without
     Given stage "rolled-out"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    When page views with the flag and without it are sampled in turn through the ingress
-    Then every page with the flag is version "2.0"
-    And every page without the flag is version "2.0"
+    When page views of users with the flag and users without the flag are sampled through the ingress
+    Then every answer to users with the flag shows version "2.0"
+    And every answer to users without the flag shows version "2.0"
 
   @finalize @F1
   Scenario: Every route of the ingress gateway leads to 2.0

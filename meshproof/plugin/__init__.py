@@ -38,6 +38,7 @@ MODULES = (
     "meshproof.steps.workloads",
     "meshproof.steps.traffic",
     "meshproof.steps.throughout",
+    "meshproof.steps.answers",
     "meshproof.steps.analysis",
     "meshproof.steps.mtls",
     "meshproof.steps.transitions",

@@ -24,15 +24,13 @@ from steps.bookinfo.readers import (
     HIS_OWN,
     JASON,
     NEAR_MISSES,
-    Attempt,
     reader,
     signed_in,
 )
 from steps.bookinfo.told import logged, served_as_shown, whole_app_logs
-from steps.bookinfo.verdicts import PageSample, ShareSample, each_seen
+from steps.bookinfo.verdicts import Attempts, PageSample, ShareSample, each_seen
 from steps.bookinfo.views import (
     WAITING_AT_ONCE,
-    View,
     as_everyone_else,
     as_user,
     sample,
@@ -75,12 +73,12 @@ def both_at_once(ingress: Ingress, demand: AlwaysDemand, of_jason: AlwaysDemand)
     return PageSample(views, {JASON: of_jason, EVERYONE_ELSE: demand})
 
 
-def jasons_pages(ingress: Ingress, count: int) -> list[View]:
-    """View so many pages of jason, all at once."""
-    return sample(ingress, count, as_user(signed_in(JASON)), count)
+def jasons_pages(ingress: Ingress, count: int) -> PageSample:
+    """View so many pages of jason, all at once; they stand for no others."""
+    return PageSample({JASON: sample(ingress, count, as_user(signed_in(JASON)), count)}, {})
 
 
-def close_to_jason(ingress: Ingress, each: int) -> list[tuple[Attempt, list[View]]]:
+def close_to_jason(ingress: Ingress, each: int) -> Attempts:
     """View the page in each way of being jason, and in each that comes close, so often each."""
     attempts = (*HIS_OWN, *NEAR_MISSES)
     users = {
@@ -91,11 +89,13 @@ def close_to_jason(ingress: Ingress, each: int) -> list[tuple[Attempt, list[View
         for attempt in attempts
     }
     views = sample_all(ingress, users)
-    return [(attempt, views[attempt.name]) for attempt in attempts]
+    return Attempts([(attempt, views[attempt.name]) for attempt in attempts])
 
 
 class Shift:
     """Pages that were sampled until their shares were decided, and who viewed them."""
+
+    sample: ShareSample
 
     def __init__(
         self, ingress: Ingress, demands: Demands, false_alarms: Budget, alternative: float
@@ -105,7 +105,15 @@ class Shift:
         demand = demands.even(alternative, false_alarms.draw("even shares of reviews v1 and v3"))
         ask = as_user(signed_in(self.reader))
         views = sample_until_decided(ingress, demand.test, SHIFTED, ask)
-        self.sample = ShareSample(views, SHIFTED, demand)
+        self.sample = ShareSample(views, demand)
+
+    def show(self, users: str, shown: str) -> Observation:
+        """Hold all pages against either of two kinds."""
+        return self.sample.show(users, shown)
+
+    def even(self, one: str, other: str) -> Observation:
+        """Hold the shares of two kinds against even ones."""
+        return self.sample.even(one, other)
 
     def served_as_shown(self, tutorial: Tutorial, pod_log: PodLog) -> Observation:
         """Hold what the pods of reviews logged for this reader against the pages.
