@@ -22,7 +22,7 @@ Feature: Traffic shifting
   @bookinfo @B3
   Scenario: In the end every route of the sidecars to reviews leads to v3
     Given stage "all-v3"
-    When the routes to "reviews" that the sidecars have loaded are read
+    When the routes to "reviews" are read from all sidecars
     Then every route to "reviews" leads to version "v3"
 
   @bookinfo @B1 @B2 @B3
@@ -31,8 +31,8 @@ Feature: Traffic shifting
     And readers and jason view the product page throughout
     When the tutorial goes on to stage "strict"
     Then no request that users made throughout failed
-    And readers saw no stars alone from "all-v1" until "half-v3" began
-    And readers saw red stars alone from "all-v3" on
+    And readers saw no stars alone from stage "all-v1" until stage "half-v3"
+    And readers saw red stars alone from stage "all-v3" on
 
   @bookinfo @B3 @baseline
   Scenario: Before mutual TLS is demanded, tls-check shows that it is automatic

@@ -81,11 +81,12 @@ Feature: At every step
 
   @always @A1 @canary @C1 @own @long
   Scenario: No request fails at any step of the rollout
-    Given users without the flag view and vote in a separate namespace, from stage "exposed" on
-    When that namespace goes on to the last stage, with users with the flag, too, from "canary" on
+    Given stage "exposed" is reached in a separate namespace
+    And users without the flag view the page and vote throughout
+    When the tutorial goes on to its last stage, with users with the flag from stage "canary" on
     Then no request that users made throughout failed
-    And users without the flag got version "1.0" alone until the first command of "rolled-out"
-    And users without the flag got version "2.0" alone once "rolled-out" was reached
+    And users without the flag saw version "1.0" alone until stage "rolled-out"
+    And users without the flag saw version "2.0" alone from stage "rolled-out" on
     And every acknowledged vote is stored exactly once, by the version that acknowledged it
 
   @always @A1 @long

@@ -86,7 +86,7 @@ Feature: Update the application
   @update @U5
   Scenario: After lock-down every route of the sidecars to analytics leads to 1.1
     Given stage "lock-down"
-    When the routes to "voting-analytics" that the sidecars have loaded are read
+    When the routes to "voting-analytics" are read from all sidecars
     Then every route to "voting-analytics" leads to version "1.1"
 
   @update @U5

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pytest_bdd import given, parsers, then, when
+from pytest_bdd import given, parsers, when
 
 from meshproof.analysis.strength import AlwaysDemand
 from meshproof.mesh.ingress import Ingress
-from meshproof.mesh.routes import Way
 from meshproof.signoff.evidence import Evidence
-from meshproof.suite.tutorial import Tutorial
 from steps.bookinfo import sampling
 from steps.bookinfo.product_page import VERSIONS
 from steps.bookinfo.verdicts import Attempts, PageSample
@@ -43,16 +41,3 @@ def pages_of_both_are_sampled(
 def page_is_viewed_by_near_misses(ingress: Ingress, each: int) -> Attempts:
     """View the page with jason's session in other forms, and with names and headers like his."""
     return sampling.close_to_jason(ingress, each)
-
-
-@then(
-    parsers.parse(
-        'each sidecar has routes to "{service}" elsewhere than to "{version}" for "{header}" alone'
-    )
-)
-def each_sidecar_has_routes_elsewhere(
-    tutorial: Tutorial, ways: list[Way], evidence: Evidence, service: str, version: str, header: str
-) -> None:
-    """No path, host, method or query is a second way to what a header is for."""
-    seen = evidence.tell(sampling.elsewhere_by_header(tutorial, ways, service, version, header))
-    assert not seen.problem, seen.problem

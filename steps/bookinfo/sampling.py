@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from meshproof.analysis.observation import Observation, unless
+from meshproof.analysis.observation import Observation
 from meshproof.analysis.sampling import Budget
 from meshproof.analysis.strength import AlwaysDemand, Demands
 from meshproof.mesh.ingress import Ingress
-from meshproof.mesh.loaded import GATEWAY
-from meshproof.mesh.routes import Way
 from meshproof.plugin.preflight import PodLog
-from meshproof.probes.loaded_routes import other_than
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
-from meshproof.wording import NAMED, in_turn, listed, number
 from steps.bookinfo.product_page import NO_STARS, RED_STARS, VERSIONS
 from steps.bookinfo.readers import (
     EVERYONE_ELSE,
@@ -133,27 +128,3 @@ class Shift:
                 promised=True,
             ).value  # fmt: skip
         return served_as_shown(entries, self.reader, shown)
-
-
-def elsewhere_by_header(
-    tutorial: Tutorial, ways: Sequence[Way], service: str, version: str, header: str
-) -> Observation:
-    """Hold the ways of each sidecar elsewhere than to a version against asking for a header alone.
-
-    Each sidecar must have one.
-    """
-    others = other_than(tutorial, ways, service, version)
-    without = {pod for workload, _, pod in tutorial.proxies() if workload != GATEWAY} - {
-        way.proxy for way in others
-    }
-    wrong = [way for way in others if way.asks != (f"header {header}",)]
-    return Observation(
-        results=[
-            f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
-            f"{version}, {len(wrong)} of them for anything but the header {header} alone."
-        ],
-        problems=[
-            *unless(not without, f"without a route elsewhere: {listed(sorted(without))}"),
-            *unless(not wrong, in_turn(wrong, most=NAMED)),
-        ],
-    )

@@ -8,13 +8,13 @@ from itertools import cycle, islice
 
 import pytest
 
-from meshproof.analysis.lived_through import all_served
+from meshproof.analysis.lived_through import all_served, saw_alone
 from meshproof.analysis.sampling import ALPHA
 from meshproof.analysis.strength import AlwaysDemand, EvenDemand
 from meshproof.analysis.timeline import Request, Step, Timeline
 from meshproof.mesh import ingress
 from meshproof.probes.inventory import Item
-from steps.bookinfo import inside, leftovers, reading_on, told
+from steps.bookinfo import inside, leftovers, told
 from steps.bookinfo.inside import Answer, Answers
 from steps.bookinfo.product_page import BLACK_STARS, NO_REVIEWS, NO_STARS, RED_STARS, VERSIONS
 from steps.bookinfo.readers import EVERYONE_ELSE, HIS_OWN, JASON, NEAR_MISSES, signed_in
@@ -218,22 +218,22 @@ STEPS = (Step("all-v1: x", 1, 2), Step("half-v3: x", 5, 6), Step("all-v3: x", 8,
 
 def test_readers_see_one_kind_alone_between_two_stages() -> None:
     shown = {0: RED_STARS, 3: NO_STARS, 4: NO_STARS, 7: RED_STARS, 10: RED_STARS}
-    seen = [request("a reader, x", at, kind) for at, kind in shown.items()]
+    seen = [request("readers, x", at, kind) for at, kind in shown.items()]
     jason = request("jason, x", 3.5, BLACK_STARS)
     timeline = Timeline(STEPS, [*seen, jason])
-    assert not reading_on.readers_saw(timeline, NO_STARS, "all-v1", "half-v3").problem
-    assert not reading_on.readers_saw(timeline, RED_STARS, "all-v3").problem
-    other = Timeline(STEPS, [*seen, request("a reader, x", 4.5, BLACK_STARS)])
-    assert "1 of 3 were other" in reading_on.readers_saw(
-        other, NO_STARS, "all-v1", "half-v3").problem  # fmt: skip
-    assert reading_on.readers_saw(Timeline(STEPS, [jason]), RED_STARS, "all-v3").problem
+    between, to_the_end = 'from stage "all-v1" until stage "half-v3"', 'from stage "all-v3" on'
+    assert not saw_alone(timeline, "readers", NO_STARS, between).problem
+    assert not saw_alone(timeline, "readers", RED_STARS, to_the_end).problem
+    other = Timeline(STEPS, [*seen, request("readers, x", 4.5, BLACK_STARS)])
+    assert "1 of 3 were other" in saw_alone(other, "readers", NO_STARS, between).problem
+    assert saw_alone(Timeline(STEPS, [jason]), "readers", RED_STARS, to_the_end).problem
 
 
 def test_no_view_may_fail_and_some_must_have_been_made() -> None:
-    assert not all_served(Timeline(STEPS, [request("a reader", 1, NO_STARS)])).problem
+    assert not all_served(Timeline(STEPS, [request("readers", 1, NO_STARS)])).problem
     assert all_served(Timeline(STEPS, [])).problem
-    assert all_served(Timeline((), [request("a reader", 1, NO_STARS)])).problem
-    failed = Timeline(STEPS, [request("a reader", 1.5, "", "HTTP 503")])
+    assert all_served(Timeline((), [request("readers", 1, NO_STARS)])).problem
+    failed = Timeline(STEPS, [request("readers", 1.5, "", "HTTP 503")])
     assert "HTTP 503, after 10 ms, during: all-v1: x" in all_served(failed).problem
 
 
