@@ -28,7 +28,7 @@ Feature: Roll out a canary release
   Scenario: The toggle switches between 1.0 on Redis and 2.0 on MySQL
     Given stage "canary"
     When "Cats, Feature flag, Dogs, Feature flag, Dogs" are clicked one by one in a browser
-    Then the browser showed one page after the other
+    Then the browser showed these pages
       | after        | version | store | flag |
       | opening      | 1.0     | redis | off  |
       | Cats         | 1.0     | redis | off  |

@@ -39,6 +39,7 @@ MODULES = (
     "meshproof.steps.traffic",
     "meshproof.steps.throughout",
     "meshproof.steps.answers",
+    "meshproof.steps.browser",
     "meshproof.steps.analysis",
     "meshproof.steps.mtls",
     "meshproof.steps.transitions",
