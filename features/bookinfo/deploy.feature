@@ -7,7 +7,7 @@ Feature: Deploy Bookinfo
     Given stage "namespace"
     And the objects of the namespace are listed
     When the tutorial goes on to stage "deployed"
-    Then the command with "platform/kube/bookinfo.yaml" printed exactly these lines, in this order
+    Then the commands with "platform/kube/bookinfo.yaml" printed exactly these lines, in this order
       """
       service/details created
       serviceaccount/bookinfo-details created

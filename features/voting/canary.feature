@@ -93,7 +93,7 @@ Feature: Roll out a canary release
     Given stage "canary-routed"
     And the objects of the namespace are listed
     When the tutorial goes on to stage "canary"
-    Then the command with "kubernetes/step-3-update-voting-app-with-new-storage.yaml" printed exactly these lines, in this order
+    Then the commands with "kubernetes/step-3-update-voting-app-with-new-storage.yaml" printed exactly these lines, in this order
       """
       service/voting-storage configured
       secret/voting-storage-secret created
@@ -120,13 +120,17 @@ Feature: Roll out a canary release
     And every pod is 2/2, Running and was never restarted
     And the table of "kubectl get pods -n {namespace}" lists the same pods
     And the claim "mysql-pv-claim" is Bound, and the only one that the pod of storage 2.0 mounts
-    And the Service of storage has 1.0 alone ready on port 6379, and 2.0 alone on port 3306
+    And the Service "voting-storage" has exactly these ready endpoints
+      | port | workload           |
+      | 6379 | voting-storage 1.0 |
+      | 3306 | voting-storage 2.0 |
     And the readiness probe of storage 2.0 succeeds, and fails with a wrong password or database
 
   @canary @C5
   Scenario: A vote in one version never shows in the other
     Given stage "canary"
-    And all votes are reset in both versions
+    And all votes of version "1.0" are reset
+    And all votes of version "2.0" are reset
     When votes are cast in turn
       | version | vote |
       | 1.0     | Cats |

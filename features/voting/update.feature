@@ -7,7 +7,7 @@ Feature: Update the application
     Given stage "exposed"
     And the pods so far are listed
     When the tutorial goes on to stage "updated"
-    Then the command with "kubernetes/step-2-update-voting-analytics-to-1.1.yaml" printed exactly these lines, in this order
+    Then the commands with "kubernetes/step-2-update-voting-analytics-to-1.1.yaml" printed exactly these lines, in this order
       """
       deployment.apps/voting-analytics-1-1 created
       """
@@ -54,13 +54,18 @@ Feature: Update the application
       destinationrule.networking.istio.io/voting-storage created
       virtualservice.networking.istio.io/voting-storage created
       """
-    And the PeerAuthentication "default" is STRICT and each of the 3 DestinationRules ISTIO_MUTUAL
+    And these rules, and no others, ask for modes of mutual TLS
+      | rule                             | mode         |
+      | PeerAuthentication default       | STRICT       |
+      | DestinationRule voting-app       | ISTIO_MUTUAL |
+      | DestinationRule voting-analytics | ISTIO_MUTUAL |
+      | DestinationRule voting-storage   | ISTIO_MUTUAL |
 
   @update @U3
   Scenario Outline: Analytics 1.1 shows totals and whole percentages
     Given stage "lock-down"
-    And all votes are reset
-    When <cats> cats and <dogs> dogs are voted for
+    And all votes of version "1.0" are reset
+    When <cats> cats and <dogs> dogs are voted for in turn
     Then the page shows the analytics "<text>"
 
     Examples:
@@ -111,7 +116,10 @@ Feature: Update the application
     And "voting-analytics 1.1" answers a request from "voting-analytics 1.0" on a new connection with 200
     And Redis answers PING from "voting-analytics 1.0" on a new connection
     When the tutorial goes on to stage "lock-down"
-    Then "voting-analytics 1.0" is still deployed, and a ready endpoint of its Service
+    Then the Service "voting-analytics" has exactly these ready endpoints
+      | port | workload             |
+      | 8080 | voting-analytics 1.0 |
+      | 8080 | voting-analytics 1.1 |
     And the proxy of "voting-analytics 1.0" counts no request while page views are sampled
     And "voting-analytics 1.0" denies a request from "voting-app 1.0" on a new connection with 403 and counts it
     And "voting-app 1.0" denies a request from "voting-analytics 1.0" on a new connection with 403 and counts it
@@ -122,5 +130,5 @@ Feature: Update the application
   Scenario: After lock-down no policy that a sidecar has loaded lets analytics 1.0 be called, or call
     Given stage "lock-down"
     When the authorization policies that the sidecars have loaded are read
-    Then no authorization policy lets anyone call "voting-analytics 1.0"
-    And no authorization policy lets "voting-analytics 1.0" call anyone
+    Then no authorization policy lets "anyone" call "voting-analytics 1.0"
+    And no authorization policy lets "voting-analytics 1.0" call "anyone"

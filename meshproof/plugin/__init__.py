@@ -40,6 +40,7 @@ MODULES = (
     "meshproof.steps.throughout",
     "meshproof.steps.answers",
     "meshproof.steps.browser",
+    "meshproof.steps.callers",
     "meshproof.steps.analysis",
     "meshproof.steps.mtls",
     "meshproof.steps.transitions",

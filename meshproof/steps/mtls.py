@@ -11,16 +11,10 @@ from meshproof.suite.tutorial import Tutorial
 from meshproof.tls.check import Table
 
 
-@then(
-    parsers.parse(
-        'the PeerAuthentication "{name}" is {mode} and each of the {count:d} DestinationRules {tls}'
-    )
-)
-def rules_ask_for_modes(
-    tutorial: Tutorial, evidence: Evidence, name: str, mode: str, count: int, tls: str
-) -> None:
-    """The PeerAuthentication and all DestinationRules have these modes."""
-    seen = evidence.tell(modes_asked_for(tutorial, name, mode, count, tls))
+@then("these rules, and no others, ask for modes of mutual TLS")
+def rules_ask_for_modes(tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> None:
+    """Every PeerAuthentication and DestinationRule of the namespace is listed with its mode."""
+    seen = evidence.tell(modes_asked_for(tutorial, datatable[1:]))
     assert not seen.problem, seen.problem
 
 

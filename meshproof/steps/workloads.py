@@ -10,6 +10,7 @@ from meshproof.probes.workloads import (
     containers_shown,
     describe_each,
     described,
+    endpoints_against,
     not_as_listed,
     not_whole,
     synced_proxies,
@@ -87,4 +88,13 @@ def every_description_shows(
 def every_proxy_is_in_sync(tutorial: Tutorial, evidence: Evidence) -> None:
     """`istioctl proxy-status` says of each sidecar that it has all of its configuration."""
     seen = evidence.tell(synced_proxies(tutorial))
+    assert not seen.problem, seen.problem
+
+
+@then(parsers.parse('the Service "{service}" has exactly these ready endpoints'))
+def service_has_endpoints(
+    tutorial: Tutorial, evidence: Evidence, service: str, datatable: list[list[str]]
+) -> None:
+    """Each port of the Service leads to the pods of these workloads alone, which run, whole."""
+    seen = evidence.tell(endpoints_against(tutorial, service, datatable[1:]))
     assert not seen.problem, seen.problem
