@@ -37,7 +37,7 @@ Feature: Traffic shifting
   @bookinfo @B3 @baseline
   Scenario: Before mutual TLS is demanded, tls-check shows that it is automatic
     Given stage "all-v3"
-    When tls-check is run for "productpage, details, reviews, ratings"
+    When tls-check is run for "productpage, details, reviews, ratings" with any workload as the client
     Then tls-check prints these rows
       | HOST:PORT                                      | STATUS | SERVER    | CLIENT | AUTHN POLICY | DESTINATION RULE        |
       | productpage.{namespace}.svc.cluster.local:9080 | AUTO   | mTLS/HTTP | -      | -            | productpage/{namespace} |
@@ -48,7 +48,7 @@ Feature: Traffic shifting
   @bookinfo @B3
   Scenario: Where mutual TLS is demanded, tls-check shows it on both sides of every service
     Given stage "strict"
-    When tls-check is run for "productpage, details, reviews, ratings"
+    When tls-check is run for "productpage, details, reviews, ratings" with any workload as the client
     Then tls-check prints these rows
       | HOST:PORT                                      | STATUS | SERVER | CLIENT | AUTHN POLICY        | DESTINATION RULE        |
       | productpage.{namespace}.svc.cluster.local:9080 | OK     | mTLS   | mTLS   | default/{namespace} | productpage/{namespace} |

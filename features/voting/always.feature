@@ -19,7 +19,7 @@ Feature: At every step
       | cleaned-up    |
 
   @always @A2 @needs-listing
-  Scenario: Between the routes for 2.0 and its pods, Istio's own analysis misses nothing but what 2.0 will bring
+  Scenario: After the routes for 2.0 and before its pods, Istio's own analysis reports only what 2.0 will bring
     Given stage "canary-routed"
     When istioctl analyzes the namespace
     Then istioctl reports no other issues than these
@@ -33,7 +33,7 @@ Feature: At every step
       | IST0127 | AuthorizationPolicy voting-storage-2-0   |
 
   @always @A2 @finding @exclusive @needs-listing
-  Scenario: Between the routes for 2.0 and its pods, Istio's own analysis complains of what is yet to come
+  Scenario: After the routes for 2.0 and before its pods, Istio's own analysis reports all that 2.0 will bring
     Given the namespaces of the run's other lanes, whose pods Istio's analysis would count, are deleted
     And stage "canary-routed"
     When istioctl analyzes the namespace
@@ -50,9 +50,9 @@ Feature: At every step
   @always @A4 @long
   Scenario Outline: The commands of a stage change nothing the second time
     Given stage "<stage>"
-    When the commands of "<stage>" are run once more
+    When the commands of stage "<stage>" are run once more
     Then every repeated command says that it changed nothing
-    And the namespace is still at "<stage>" with the same objects and pods
+    And the namespace is still at stage "<stage>" with the same objects and pods
 
     Examples:
       | stage         |

@@ -118,7 +118,7 @@ Feature: Roll out a canary release
       | voting-analytics | 2.0     | 1    |
       | voting-storage   | 2.0     | 1    |
     And every pod is 2/2, Running and was never restarted
-    And the table of "kubectl get pods -n {namespace}" lists the same pods
+    And the table of "kubectl get pods -n {namespace}" lists the pods as the API server has them
     And the claim "mysql-pv-claim" is Bound, and the only one that the pod of storage 2.0 mounts
     And the Service "voting-storage" has exactly these ready endpoints
       | port | workload           |
@@ -147,12 +147,12 @@ Feature: Roll out a canary release
   @canary @C7 @long
   Scenario: The votes of 2.0 outlive the MySQL pod
     Given stage "canary"
-    And 5 votes are cast in "2.0"
+    And 5 votes are cast in version "2.0"
     When mysqld gets SIGKILL and its pod is deleted while more votes are cast, until a new pod runs
     Then MySQL holds every acknowledged vote exactly once
     And every vote that was not stored was answered with 503 and a page that names the storage
-    And another MySQL pod is on the same claim "mysql-pv-claim"
-    And the page of "2.0" shows the votes of MySQL again
+    And another MySQL pod than the deleted one is on the claim "mysql-pv-claim"
+    And the page of version "2.0" counts the votes that MySQL holds
 
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: Every workload reaches whom the tutorial's diagram lets it reach, and nobody else
@@ -162,19 +162,19 @@ Feature: Roll out a canary release
     When each workload calls every port of every workload by a test Service of that workload alone
     Then each workload is answered by the test workload without a policy, in every protocol
     And each call that the tutorial's diagram allows is answered by the stack of its caller's version
-    And every other call is denied by the called workload's policy, and its proxy counts the denial
+    And each call that the diagram forbids is denied by policy, and counted by the called proxy
 
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: By the tutorial's own names every workload reaches its own stack, and nobody else
     Given stage "canary"
     When each workload calls every port of each of the tutorial's Services
     Then each call that the tutorial's diagram allows is answered by the stack of its caller's version
-    And every other call is denied and counted by the called proxy, or has no route or endpoint
+    And each call that the diagram forbids is denied and counted, or has no route or endpoint
 
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: By the tutorial's own name, a workload that may not call MySQL receives not a byte
     Given stage "canary"
-    When each workload that may not call MySQL calls it by the tutorial's Service
+    When each workload that may not call MySQL calls the tutorial's Service of MySQL
     Then no workload that may not call MySQL receives a byte from MySQL
 
   @canary @C6
@@ -197,5 +197,5 @@ Feature: Roll out a canary release
   @canary @C6 @finding @needs-access-log @needs-denial-counts
   Scenario: By a name that leads to MySQL alone, a workload that may not call MySQL sees its greeting
     Given stage "canary"
-    When each workload that may not call MySQL calls it by a test Service of MySQL alone
+    When each workload that may not call MySQL calls a test Service of MySQL
     Then each workload that may not call MySQL receives MySQL's greeting

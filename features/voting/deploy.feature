@@ -39,7 +39,7 @@ Feature: Deploy the application
       | voting-analytics | 1.0     | 1    |
       | voting-storage   | 1.0     | 1    |
     And every pod is 2/2, Running and was never restarted
-    And the table of "kubectl get pods -n {namespace}" lists the same pods
+    And the table of "kubectl get pods -n {namespace}" lists the pods as the API server has them
 
   @deploy @D4
   Scenario: Every pod has a proxy that agrees with istiod

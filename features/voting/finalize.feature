@@ -64,7 +64,7 @@ Feature: Finalize the rollout
   @finalize @F4
   Scenario: Only 2.0 is left, with all votes that were cast in it
     Given stage "rolled-out"
-    And 6 votes are cast in "2.0"
+    And 6 votes are cast in version "2.0"
     When the tutorial goes on to stage "cleaned-up"
     Then there are exactly these pods
       | app              | version | pods |
@@ -73,4 +73,4 @@ Feature: Finalize the rollout
       | voting-storage   | 2.0     | 1    |
     And every pod is 2/2, Running and was never restarted
     And MySQL holds exactly the votes that it held before
-    And the page of "2.0" shows the votes of MySQL again
+    And the page of version "2.0" counts the votes that MySQL holds

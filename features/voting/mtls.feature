@@ -4,7 +4,7 @@ Feature: Mutual TLS
   @mtls @T1 @baseline
   Scenario: Before lock-down mutual TLS is automatic, and nothing demands it
     Given stage "updated"
-    When tls-check is run for "voting-app, voting-analytics, voting-storage"
+    When tls-check is run for "voting-app, voting-analytics, voting-storage" with any workload as the client
     Then tls-check prints these rows
       | HOST:PORT                                           | STATUS | SERVER    | CLIENT | AUTHN POLICY | DESTINATION RULE |
       | voting-app.{namespace}.svc.cluster.local:8080       | AUTO   | mTLS/HTTP | -      | -            | -                |
@@ -14,7 +14,7 @@ Feature: Mutual TLS
   @mtls @T1
   Scenario: After lock-down tls-check shows mutual TLS on both sides of every service
     Given stage "lock-down"
-    When tls-check is run for "voting-app, voting-analytics, voting-storage"
+    When tls-check is run for "voting-app, voting-analytics, voting-storage" with any workload as the client
     Then tls-check prints these rows
       | HOST:PORT                                           | STATUS | SERVER | CLIENT | AUTHN POLICY        | DESTINATION RULE             |
       | voting-app.{namespace}.svc.cluster.local:8080       | OK     | mTLS   | mTLS   | default/{namespace} | voting-app/{namespace}       |
@@ -22,7 +22,7 @@ Feature: Mutual TLS
       | voting-storage.{namespace}.svc.cluster.local:6379   | OK     | mTLS   | mTLS   | default/{namespace} | voting-storage/{namespace}   |
 
   @mtls @T1
-  Scenario Outline: Beside version 2.0 tls-check shows the same, and MySQL's port too
+  Scenario Outline: Beside version 2.0 tls-check shows mutual TLS on both sides of every service, and of MySQL's port
     Given stage "canary"
     When tls-check is run for "voting-app, voting-analytics, voting-storage" with "<client>" as the client
     Then tls-check prints these rows

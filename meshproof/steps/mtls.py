@@ -18,23 +18,18 @@ def rules_ask_for_modes(tutorial: Tutorial, evidence: Evidence, datatable: list[
     assert not seen.problem, seen.problem
 
 
-@when(parsers.parse('tls-check is run for "{hosts}"'), target_fixture="tables")
-def tls_check_is_run(tutorial: Tutorial, evidence: Evidence, hosts: str) -> list[Table]:
-    """Run tls-check for hosts of the namespace, until no row drifts."""
-    cluster, names = tutorial.cluster, hosts.split(", ")
-    return settled_tables(cluster, tutorial.namespace, names, None, evidence.tell)
-
-
 @when(
-    parsers.parse('tls-check is run for "{hosts}" with "{client}" as the client'),
+    parsers.parse('tls-check is run for "{hosts}" with {client} as the client'),
     target_fixture="tables",
 )
-def tls_check_is_run_as(
+def tls_check_is_run(
     tutorial: Tutorial, evidence: Evidence, hosts: str, client: str
 ) -> list[Table]:
-    """Run tls-check for hosts of the namespace with a workload as the client."""
-    cluster, names = tutorial.cluster, hosts.split(", ")
-    return settled_tables(cluster, tutorial.namespace, names, client, evidence.tell)
+    """Run tls-check for hosts, until no row drifts; "any workload" lets it choose the client."""
+    named = None if client == "any workload" else client.strip('"')
+    return settled_tables(
+        tutorial.cluster, tutorial.namespace, hosts.split(", "), named, evidence.tell
+    )
 
 
 @then("tls-check prints these rows")

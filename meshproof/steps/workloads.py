@@ -62,7 +62,7 @@ def listed_pods_still_run(pods: list[PodState], tutorial: Tutorial, evidence: Ev
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('the table of "{command}" lists the same pods'))
+@then(parsers.parse('the table of "{command}" lists the pods as the API server has them'))
 def table_lists_same_pods(tutorial: Tutorial, pods: list[PodState], command: str) -> None:
     """The tutorial's own command prints the same pods, in the same states."""
     printed = tutorial.run(command.format(namespace=tutorial.namespace)).stdout

@@ -40,7 +40,7 @@ def pages_counted_apart(counted: list[Counted], evidence: Evidence) -> None:
     assert not seen.problem, seen.problem
 
 
-@given(parsers.parse('{count:d} votes are cast in "{version}"'), target_fixture="kept")
+@given(parsers.parse('{count:d} votes are cast in version "{version}"'), target_fixture="kept")
 def votes_are_cast(
     voting_app: VotingApp, tutorial: Tutorial, evidence: Evidence, count: int, version: str
 ) -> list[Row]:
@@ -73,7 +73,7 @@ def refusals_say_why(loss: Loss) -> None:
     assert not silent, silent
 
 
-@then(parsers.parse('another MySQL pod is on the same claim "{claim}"'))
+@then(parsers.parse('another MySQL pod than the deleted one is on the claim "{claim}"'))
 def another_pod_is_on_the_claim(
     loss: Loss, tutorial: Tutorial, evidence: Evidence, claim: str
 ) -> None:
@@ -82,7 +82,7 @@ def another_pod_is_on_the_claim(
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('the page of "{version}" shows the votes of MySQL again'))
+@then(parsers.parse('the page of version "{version}" counts the votes that MySQL holds'))
 def page_shows_votes_of_mysql(
     voting_app: VotingApp, tutorial: Tutorial, evidence: Evidence, version: str
 ) -> None:
