@@ -248,4 +248,3 @@ def test_what_is_a_tutorials_is_found_wherever_it_is() -> None:
     ]  # fmt: skip
     assert len(leftovers.of_tutorial(items, "books")) == 3
     assert leftovers.some([]).problem and not leftovers.some(["x"]).problem
-    assert leftovers.none(["x"]).problem == "left behind: x"
