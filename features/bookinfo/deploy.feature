@@ -7,7 +7,7 @@ Feature: Deploy Bookinfo
     Given stage "namespace"
     And the objects of the namespace are listed
     When the tutorial goes on to stage "deployed"
-    Then the command with "platform/kube/bookinfo.yaml" printed exactly these lines, in this order
+    Then the commands with "platform/kube/bookinfo.yaml" printed exactly these lines, in this order
       """
       service/details created
       serviceaccount/bookinfo-details created
@@ -50,7 +50,8 @@ Feature: Deploy Bookinfo
 
   @bookinfo @B3 @last @long @needs-listing
   Scenario: Nothing of Bookinfo is left behind
-    Given stage "strict"
+    Given all objects and volumes of the cluster were listed before the tutorial was followed
+    And stage "strict"
     And the cluster holds objects of the tutorial
-    When the namespace of the tutorial is deleted, and those beside it
-    Then the cluster holds no object of the tutorial any more
+    When all namespaces of the tutorial are deleted
+    Then the cluster holds the same objects and folders of volumes as were listed

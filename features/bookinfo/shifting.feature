@@ -7,7 +7,7 @@ Feature: Traffic shifting
     Given stage "half-v3"
     And a sequential test that tells even shares from 60/40
     When product pages are sampled through the ingress until the shares of their stars are decided
-    Then every sampled page shows no stars or red stars
+    Then every answer to readers shows no stars or red stars
     And no stars and red stars come in even shares
     And the pods of reviews logged just as many requests as pages showed their stars
 
@@ -16,13 +16,13 @@ Feature: Traffic shifting
     Given stage "all-v3"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When product pages of jason and of everyone else are sampled in turn through the ingress
-    Then every page of jason shows red stars
-    And every page of everyone else shows red stars
+    Then every answer to jason shows red stars
+    And every answer to everyone else shows red stars
 
   @bookinfo @B3
   Scenario: In the end every route of the sidecars to reviews leads to v3
     Given stage "all-v3"
-    When the routes to "reviews" that the sidecars have loaded are read
+    When the routes to "reviews" are read from all sidecars
     Then every route to "reviews" leads to version "v3"
 
   @bookinfo @B1 @B2 @B3
@@ -31,13 +31,13 @@ Feature: Traffic shifting
     And readers and jason view the product page throughout
     When the tutorial goes on to stage "strict"
     Then no request that users made throughout failed
-    And readers saw no stars alone from "all-v1" until "half-v3" began
-    And readers saw red stars alone from "all-v3" on
+    And readers saw no stars alone from stage "all-v1" until stage "half-v3"
+    And readers saw red stars alone from stage "all-v3" on
 
   @bookinfo @B3 @baseline
   Scenario: Before mutual TLS is demanded, tls-check shows that it is automatic
     Given stage "all-v3"
-    When tls-check is run for "productpage, details, reviews, ratings"
+    When tls-check is run for "productpage, details, reviews, ratings" with any workload as the client
     Then tls-check prints these rows
       | HOST:PORT                                      | STATUS | SERVER    | CLIENT | AUTHN POLICY | DESTINATION RULE        |
       | productpage.{namespace}.svc.cluster.local:9080 | AUTO   | mTLS/HTTP | -      | -            | productpage/{namespace} |
@@ -48,7 +48,7 @@ Feature: Traffic shifting
   @bookinfo @B3
   Scenario: Where mutual TLS is demanded, tls-check shows it on both sides of every service
     Given stage "strict"
-    When tls-check is run for "productpage, details, reviews, ratings"
+    When tls-check is run for "productpage, details, reviews, ratings" with any workload as the client
     Then tls-check prints these rows
       | HOST:PORT                                      | STATUS | SERVER | CLIENT | AUTHN POLICY        | DESTINATION RULE        |
       | productpage.{namespace}.svc.cluster.local:9080 | OK     | mTLS   | mTLS   | default/{namespace} | productpage/{namespace} |
@@ -72,17 +72,18 @@ Feature: Traffic shifting
   Scenario: Where mutual TLS is demanded, each call for a page carries its caller's own identity
     Given stage "strict"
     When 20 product pages are viewed by jason, and as many by another user
-    Then the proxies logged exactly these callers of the pods
-      | caller               | server         | as                                                                        |
-      | istio-ingressgateway | productpage v1 | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
-      | productpage v1       | details v1     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-productpage                  |
-      | productpage v1       | reviews v3     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-productpage                  |
-      | reviews v3           | ratings v1     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-reviews                      |
+    Then the access logs of the servers' proxies show exactly these callers
+      | caller               | server         | protocol | as                                                                        |
+      | istio-ingressgateway | productpage v1 | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
+      | productpage v1       | details v1     | HTTP     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-productpage                  |
+      | productpage v1       | reviews v3     | HTTP     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-productpage                  |
+      | reviews v3           | ratings v1     | HTTP     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-reviews                      |
 
   @bookinfo @B3 @needs-request-counts @needs-refusal-counts
   Scenario: Once mutual TLS is demanded, a client outside the mesh is refused by all of Bookinfo
     Given stage "all-v3"
     And a client outside the mesh is served in plain text by every pod and every Service
-    When the tutorial goes on to stage "strict"
-    Then plain text from the client outside the mesh gets no byte back from any pod or Service
+    And stage "strict"
+    When the client outside the mesh asks every pod and every Service in plain text
+    Then every connection of the client outside the mesh is accepted by TCP and gets no byte back
     And the servers' proxies count every attempt as refused by mutual TLS, and pass no byte on

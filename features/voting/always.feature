@@ -19,7 +19,7 @@ Feature: At every step
       | cleaned-up    |
 
   @always @A2 @needs-listing
-  Scenario: Between the routes for 2.0 and its pods, Istio's own analysis misses nothing but what 2.0 will bring
+  Scenario: After the routes for 2.0 and before its pods, Istio's own analysis reports only what 2.0 will bring
     Given stage "canary-routed"
     When istioctl analyzes the namespace
     Then istioctl reports no other issues than these
@@ -33,7 +33,7 @@ Feature: At every step
       | IST0127 | AuthorizationPolicy voting-storage-2-0   |
 
   @always @A2 @finding @exclusive @needs-listing
-  Scenario: Between the routes for 2.0 and its pods, Istio's own analysis complains of what is yet to come
+  Scenario: After the routes for 2.0 and before its pods, Istio's own analysis reports all that 2.0 will bring
     Given the namespaces of the run's other lanes, whose pods Istio's analysis would count, are deleted
     And stage "canary-routed"
     When istioctl analyzes the namespace
@@ -50,9 +50,9 @@ Feature: At every step
   @always @A4 @long
   Scenario Outline: The commands of a stage change nothing the second time
     Given stage "<stage>"
-    When the commands of "<stage>" are run once more
+    When the commands of stage "<stage>" are run once more
     Then every repeated command says that it changed nothing
-    And the namespace is still at "<stage>" with the same objects and pods
+    And the namespace is still at stage "<stage>" with the same objects and pods
 
     Examples:
       | stage         |
@@ -81,11 +81,12 @@ Feature: At every step
 
   @always @A1 @canary @C1 @own @long
   Scenario: No request fails at any step of the rollout
-    Given users without the flag view and vote in a separate namespace, from stage "exposed" on
-    When that namespace goes on to the last stage, with users with the flag, too, from "canary" on
+    Given stage "exposed" is reached in a separate namespace
+    And users without the flag view the page and vote throughout
+    When the tutorial goes on to its last stage, with users with the flag from stage "canary" on
     Then no request that users made throughout failed
-    And users without the flag got version "1.0" alone until the first command of "rolled-out"
-    And users without the flag got version "2.0" alone once "rolled-out" was reached
+    And users without the flag saw version "1.0" alone until stage "rolled-out"
+    And users without the flag saw version "2.0" alone from stage "rolled-out" on
     And every acknowledged vote is stored exactly once, by the version that acknowledged it
 
   @always @A1 @long

@@ -4,10 +4,13 @@ Feature: The page in a browser
   Scenario Outline: A browser shows the page of each stage, on a desk and on a phone
     Given stage "<stage>"
     When the page is opened in a desktop browser and in a phone browser
-    Then both devices show version "<version>", store "<store>" and analytics "<analytics>"
+    Then the browser showed these pages
+      | device     | version   | store   | analytics   |
+      | on a desk  | <version> | <store> | <analytics> |
+      | on a phone | <version> | <store> | <analytics> |
     And "Cats", "Dogs", "Reset" and "Feature flag" can be clicked on both devices, nothing is cut off
     And axe-core finds nothing wrong with labels, contrast and structure
-    And everything that the page asks for was loaded
+    And everything that the browser's pages ask for was loaded
 
     @deploy @D7
     Examples: Deploy
@@ -39,20 +42,24 @@ Feature: The page in a browser
     Given stage "<stage>"
     When the page is used by keyboard alone: Tab throughout, Enter on "Cats", Space on "Feature flag"
     Then Tab led to "Cats", "Dogs", "Reset" and "Feature flag", each with a focus that can be seen
-    And Enter cast one vote for "Cats"
-    And Space switched the flag on, and led to version "<after>" with store "<store>"
+    And the browser showed these pages
+      | after        | version  | store    | flag |
+      | opening      | <before> | <store>  | off  |
+      | Cats         | <before> | <store>  | off  |
+      | Feature flag | <after>  | <led to> | on   |
+    And each vote added exactly one to its own category
 
     @deploy @D7
     Examples: Deploy
-      | stage   | after | store |
-      | exposed | 1.0   | redis |
+      | stage   | before | store | after | led to |
+      | exposed | 1.0    | redis | 1.0   | redis  |
 
     @canary @C4
     Examples: Canary
-      | stage  | after | store |
-      | canary | 2.0   | mysql |
+      | stage  | before | store | after | led to |
+      | canary | 1.0    | redis | 2.0   | mysql  |
 
     @finalize @F1
     Examples: Finalize
-      | stage      | after | store |
-      | cleaned-up | 2.0   | mysql |
+      | stage      | before | store | after | led to |
+      | cleaned-up | 2.0    | mysql | 2.0   | mysql  |

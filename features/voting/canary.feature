@@ -6,28 +6,29 @@ Feature: Roll out a canary release
   Scenario: Holders of the flag get only 2.0, and everyone else only 1.0
     Given stage "canary"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    When page views with the flag and without it are sampled in turn through the ingress
-    Then every page with the flag is version "2.0"
-    And every page without the flag is version "1.0"
+    When page views of users with the flag and users without the flag are sampled through the ingress
+    Then every answer to users with the flag shows version "2.0"
+    And every answer to users without the flag shows version "1.0"
 
   @canary @C3
   Scenario: Nothing but the flag itself leads to 2.0, whatever else the Cookie header holds
     Given stage "canary"
     When 15 Cookie headers of each kind with the flag, and as many near misses, are sent
     Then of each kind at least 12 Cookie headers held the flag, and at least as many did not
-    And requests that held the flag got version "2.0", all others "1.0"
+    And every answer to users with the flag shows version "2.0"
+    And every answer to users without the flag shows version "1.0"
 
   @canary @C3
   Scenario: The ingress gateway has one route to 2.0, and it asks for the cookie alone
     Given stage "canary"
-    When the routes to "voting-app" that the ingress gateway has loaded are read
-    Then exactly one route to "voting-app" is not to "1.0", and matches header "cookie" only
+    When the routes to "voting-app" are read from the ingress gateway
+    Then each proxy has one route to "voting-app" not to "1.0", by header "cookie" alone
 
   @canary @C4
   Scenario: The toggle switches between 1.0 on Redis and 2.0 on MySQL
     Given stage "canary"
     When "Cats, Feature flag, Dogs, Feature flag, Dogs" are clicked one by one in a browser
-    Then the browser showed one page after the other
+    Then the browser showed these pages
       | after        | version | store | flag |
       | opening      | 1.0     | redis | off  |
       | Cats         | 1.0     | redis | off  |
@@ -71,28 +72,28 @@ Feature: Roll out a canary release
     And users without the flag view the page and vote throughout
     When the tutorial goes on to stage "canary-routed"
     Then no request that users made throughout failed
-    And every page that users viewed throughout was version "1.0"
+    And users without the flag saw version "1.0" alone throughout
 
   @canary @C1
   Scenario: Until 2.0 is there, every page without the flag is 1.0
     Given stage "canary-routed"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    When page views with the flag and without it are sampled in turn through the ingress
-    Then every page without the flag is version "1.0"
+    When page views of users with the flag and users without the flag are sampled through the ingress
+    Then every answer to users without the flag shows version "1.0"
 
   @canary @C1 @finding
   Scenario: Until 2.0 is there, the flag leads to an error
     Given stage "canary-routed"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    When page views with the flag are sampled through the ingress
-    Then every request with the flag got a 503
+    When page views of users with the flag are sampled through the ingress
+    Then every answer to users with the flag shows status 503
 
   @canary @C2
   Scenario: Step 3 configures and creates exactly what the tutorial lists
     Given stage "canary-routed"
     And the objects of the namespace are listed
     When the tutorial goes on to stage "canary"
-    Then the command with "kubernetes/step-3-update-voting-app-with-new-storage.yaml" printed exactly these lines, in this order
+    Then the commands with "kubernetes/step-3-update-voting-app-with-new-storage.yaml" printed exactly these lines, in this order
       """
       service/voting-storage configured
       secret/voting-storage-secret created
@@ -117,15 +118,19 @@ Feature: Roll out a canary release
       | voting-analytics | 2.0     | 1    |
       | voting-storage   | 2.0     | 1    |
     And every pod is 2/2, Running and was never restarted
-    And the table of "kubectl get pods -n {namespace}" lists the same pods
+    And the table of "kubectl get pods -n {namespace}" lists the pods as the API server has them
     And the claim "mysql-pv-claim" is Bound, and the only one that the pod of storage 2.0 mounts
-    And the Service of storage has 1.0 alone ready on port 6379, and 2.0 alone on port 3306
+    And the Service "voting-storage" has exactly these ready endpoints
+      | port | workload           |
+      | 6379 | voting-storage 1.0 |
+      | 3306 | voting-storage 2.0 |
     And the readiness probe of storage 2.0 succeeds, and fails with a wrong password or database
 
   @canary @C5
   Scenario: A vote in one version never shows in the other
     Given stage "canary"
-    And all votes are reset in both versions
+    And all votes of version "1.0" are reset
+    And all votes of version "2.0" are reset
     When votes are cast in turn
       | version | vote |
       | 1.0     | Cats |
@@ -142,12 +147,12 @@ Feature: Roll out a canary release
   @canary @C7 @long
   Scenario: The votes of 2.0 outlive the MySQL pod
     Given stage "canary"
-    And 5 votes are cast in "2.0"
+    And 5 votes are cast in version "2.0"
     When mysqld gets SIGKILL and its pod is deleted while more votes are cast, until a new pod runs
     Then MySQL holds every acknowledged vote exactly once
     And every vote that was not stored was answered with 503 and a page that names the storage
-    And another MySQL pod is on the same claim "mysql-pv-claim"
-    And the page of "2.0" shows the votes of MySQL again
+    And another MySQL pod than the deleted one is on the claim "mysql-pv-claim"
+    And the page of version "2.0" counts the votes that MySQL holds
 
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: Every workload reaches whom the tutorial's diagram lets it reach, and nobody else
@@ -157,19 +162,19 @@ Feature: Roll out a canary release
     When each workload calls every port of every workload by a test Service of that workload alone
     Then each workload is answered by the test workload without a policy, in every protocol
     And each call that the tutorial's diagram allows is answered by the stack of its caller's version
-    And every other call is denied by the called workload's policy, and its proxy counts the denial
+    And each call that the diagram forbids is denied by policy, and counted by the called proxy
 
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: By the tutorial's own names every workload reaches its own stack, and nobody else
     Given stage "canary"
     When each workload calls every port of each of the tutorial's Services
     Then each call that the tutorial's diagram allows is answered by the stack of its caller's version
-    And every other call is denied and counted by the called proxy, or has no route or endpoint
+    And each call that the diagram forbids is denied and counted, or has no route or endpoint
 
   @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: By the tutorial's own name, a workload that may not call MySQL receives not a byte
     Given stage "canary"
-    When each workload that may not call MySQL calls it by the tutorial's Service
+    When each workload that may not call MySQL calls the tutorial's Service of MySQL
     Then no workload that may not call MySQL receives a byte from MySQL
 
   @canary @C6
@@ -179,14 +184,18 @@ Feature: Roll out a canary release
     Then the policies allow only the diagram's callers, and the ingress gateway for "voting-app"
 
   @canary @C6
-  Scenario: Every route to analytics that a sidecar has loaded leads its own app to the analytics of its own stack
+  Scenario Outline: Every route to analytics that a sidecar has loaded leads its own app to the analytics of its own stack
     Given stage "canary"
-    When the routes to "voting-analytics" that the sidecars have loaded are read
-    Then every route of "voting-app 1.0" to "voting-analytics" leads to version "1.1"
-    And every route of "voting-app 2.0" to "voting-analytics" leads to version "2.0"
+    When the routes to "voting-analytics" are read from the sidecars of "<app>"
+    Then every route to "voting-analytics" leads to version "<analytics>"
+
+    Examples:
+      | app            | analytics |
+      | voting-app 1.0 | 1.1       |
+      | voting-app 2.0 | 2.0       |
 
   @canary @C6 @finding @needs-access-log @needs-denial-counts
   Scenario: By a name that leads to MySQL alone, a workload that may not call MySQL sees its greeting
     Given stage "canary"
-    When each workload that may not call MySQL calls it by a test Service of MySQL alone
+    When each workload that may not call MySQL calls a test Service of MySQL
     Then each workload that may not call MySQL receives MySQL's greeting

@@ -4,10 +4,9 @@ Feature: Deploy the application
 
   @deploy @D1 @own
   Scenario: Pods get a proxy from the moment the namespace is labelled
-    Given a separate namespace without the injection label, with a running pod
-    When the separate namespace gets the injection label, and another pod
-    Then the pod created before the label has no proxy
-    And the pod created after the label has a proxy
+    Given a pod in a separate namespace without the injection label has no proxy
+    When the separate namespace gets the injection label
+    Then a new pod in the separate namespace has a proxy
 
   @deploy @D1
   Scenario: The tutorial's namespace asks for injection
@@ -17,8 +16,9 @@ Feature: Deploy the application
   @deploy @D2
   Scenario: Step 1 creates exactly three Deployments and three Services
     Given stage "namespace"
+    And the objects of the namespace are listed
     When the tutorial goes on to stage "deployed"
-    Then the command with "kubernetes/step-1-create-voting-app.yaml" printed exactly these lines, in this order
+    Then the commands with "kubernetes/step-1-create-voting-app.yaml" printed exactly these lines, in this order
       """
       deployment.apps/voting-storage-1-0 created
       service/voting-storage created
@@ -27,7 +27,7 @@ Feature: Deploy the application
       deployment.apps/voting-app-1-0 created
       service/voting-app created
       """
-    And the namespace has no Deployments and Services but those printed as created
+    And the namespace has no new objects but those printed as created
 
   @deploy @D3
   Scenario: Every pod runs, whole and at the first attempt
@@ -39,7 +39,7 @@ Feature: Deploy the application
       | voting-analytics | 1.0     | 1    |
       | voting-storage   | 1.0     | 1    |
     And every pod is 2/2, Running and was never restarted
-    And the table of "kubectl get pods -n {namespace}" lists the same pods
+    And the table of "kubectl get pods -n {namespace}" lists the pods as the API server has them
 
   @deploy @D4
   Scenario: Every pod has a proxy that agrees with istiod
@@ -72,14 +72,14 @@ Feature: Deploy the application
   @deploy @D8
   Scenario: Each vote adds one to its own category, everywhere
     Given stage "exposed"
-    And all votes are reset
-    When votes are cast one by one for "Cats, Dogs, Cats, Cats, Dogs"
+    And all votes of version "1.0" are reset
+    When 3 cats and 2 dogs are voted for in turn
     Then each vote added exactly one to its own category
     And every app pod and Redis count 3 cats and 2 dogs
 
   @deploy @D8
   Scenario: Reset sets all counts to zero
     Given stage "exposed"
-    And votes are cast one by one for "Dogs, Cats"
-    When all votes are reset
+    And 2 cats and 2 dogs are voted for in turn
+    When all votes of version "1.0" are reset
     Then every app pod and Redis count 0 cats and 0 dogs

@@ -5,29 +5,43 @@ Feature: Finalize the rollout
   Scenario: All users get 2.0, with the flag or without
     Given stage "rolled-out"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    When page views with the flag and without it are sampled in turn through the ingress
-    Then every page with the flag is version "2.0"
-    And every page without the flag is version "2.0"
+    When page views of users with the flag and users without the flag are sampled through the ingress
+    Then every answer to users with the flag shows version "2.0"
+    And every answer to users without the flag shows version "2.0"
 
   @finalize @F1
   Scenario: Every route of the ingress gateway leads to 2.0
     Given stage "rolled-out"
-    When the routes to "voting-app" that the ingress gateway has loaded are read
+    When the routes to "voting-app" are read from the ingress gateway
     Then every route to "voting-app" leads to version "2.0"
 
   @finalize @F2 @baseline
   Scenario: As long as there is a canary, rules and proxies know both versions
     Given stage "canary"
     When the versions that routing rules name and that proxies have loaded are read
-    Then each of 6 DestinationRules and VirtualServices names "2.0" and an older one
-    And every proxy has clusters or routes for "2.0" and for an older version
+    Then DestinationRules and VirtualServices name exactly these versions
+      | rule                             | versions         |
+      | DestinationRule voting-app       | 1.0 and 2.0      |
+      | VirtualService voting-app        | 1.0 and 2.0      |
+      | DestinationRule voting-analytics | 1.1 and 2.0      |
+      | VirtualService voting-analytics  | 1.0, 1.1 and 2.0 |
+      | DestinationRule voting-storage   | 1.0 and 2.0      |
+      | VirtualService voting-storage    | 1.0, 1.1 and 2.0 |
+    And every proxy has clusters or routes for exactly the versions "1.0, 1.1 and 2.0"
 
   @finalize @F2
   Scenario: In the end no rule and no proxy knows an old version any more
     Given stage "cleaned-up"
     When the versions that routing rules name and that proxies have loaded are read
-    Then each of 6 DestinationRules and VirtualServices names "2.0" alone
-    And every proxy has clusters or routes for "2.0" and for no other version
+    Then DestinationRules and VirtualServices name exactly these versions
+      | rule                             | versions |
+      | DestinationRule voting-app       | 2.0      |
+      | VirtualService voting-app        | 2.0      |
+      | DestinationRule voting-analytics | 2.0      |
+      | VirtualService voting-analytics  | 2.0      |
+      | DestinationRule voting-storage   | 2.0      |
+      | VirtualService voting-storage    | 2.0      |
+    And every proxy has clusters or routes for exactly the versions "2.0"
 
   @finalize @F3 @needs-request-counts
   Scenario: Once all users get 2.0, nothing reaches the old versions any more
@@ -44,12 +58,13 @@ Feature: Finalize the rollout
     And users with the flag view the page and vote throughout
     When the tutorial goes on to stage "cleaned-up"
     Then no request that users made throughout failed
-    And every page that users viewed throughout was version "2.0"
+    And users without the flag saw version "2.0" alone throughout
+    And users with the flag saw version "2.0" alone throughout
 
   @finalize @F4
   Scenario: Only 2.0 is left, with all votes that were cast in it
     Given stage "rolled-out"
-    And 6 votes are cast in "2.0"
+    And 6 votes are cast in version "2.0"
     When the tutorial goes on to stage "cleaned-up"
     Then there are exactly these pods
       | app              | version | pods |
@@ -58,4 +73,4 @@ Feature: Finalize the rollout
       | voting-storage   | 2.0     | 1    |
     And every pod is 2/2, Running and was never restarted
     And MySQL holds exactly the votes that it held before
-    And the page of "2.0" shows the votes of MySQL again
+    And the page of version "2.0" counts the votes that MySQL holds

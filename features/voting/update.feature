@@ -7,7 +7,7 @@ Feature: Update the application
     Given stage "exposed"
     And the pods so far are listed
     When the tutorial goes on to stage "updated"
-    Then the command with "kubernetes/step-2-update-voting-analytics-to-1.1.yaml" printed exactly these lines, in this order
+    Then the commands with "kubernetes/step-2-update-voting-analytics-to-1.1.yaml" printed exactly these lines, in this order
       """
       deployment.apps/voting-analytics-1-1 created
       """
@@ -17,23 +17,25 @@ Feature: Update the application
   Scenario: The tutorial's own loop shows analytics in either format
     Given stage "updated"
     When the tutorial's loop of 5 requests is run
-    Then each of the loop's 5 lines shows analytics "1.0" or "1.1"
+    Then every answer to the loop shows analytics "1.0" or "1.1"
 
   @update @U2
   Scenario: The page alternates evenly between analytics 1.0 and 1.1
     Given stage "updated"
     And a sequential test that tells even shares from 60/40
     When page views are sampled through the ingress until the test of their shares has decided
-    Then every answer shows analytics "1.0" or "1.1", with the same counts
-    And every test decides for even shares of analytics 1.0 and 1.1
+    Then every answer to users without the flag shows analytics "1.0" or "1.1"
+    And every answer counts the same votes
+    And analytics "1.0" and "1.1" come in even shares
 
   @update @U2
   Scenario: Every app pod gets both versions of analytics evenly
     Given stage "updated"
     And a sequential test that tells even shares from 60/40
     When every app pod calls analytics until its own test of the shares has decided
-    Then every answer shows analytics "1.0" or "1.1", with the same counts
-    And every test decides for even shares of analytics 1.0 and 1.1
+    Then every answer to the app pods shows analytics "1.0" or "1.1"
+    And every answer counts the same votes
+    And analytics "1.0" and "1.1" come in even shares
 
   @update @U4
   Scenario: Locking down creates what the tutorial lists
@@ -52,13 +54,18 @@ Feature: Update the application
       destinationrule.networking.istio.io/voting-storage created
       virtualservice.networking.istio.io/voting-storage created
       """
-    And the PeerAuthentication "default" is STRICT and each of the 3 DestinationRules ISTIO_MUTUAL
+    And these rules, and no others, ask for modes of mutual TLS
+      | rule                             | mode         |
+      | PeerAuthentication default       | STRICT       |
+      | DestinationRule voting-app       | ISTIO_MUTUAL |
+      | DestinationRule voting-analytics | ISTIO_MUTUAL |
+      | DestinationRule voting-storage   | ISTIO_MUTUAL |
 
   @update @U3
   Scenario Outline: Analytics 1.1 shows totals and whole percentages
     Given stage "lock-down"
-    And all votes are reset
-    When <cats> cats and <dogs> dogs are voted for
+    And all votes of version "1.0" are reset
+    When <cats> cats and <dogs> dogs are voted for in turn
     Then the page shows the analytics "<text>"
 
     Examples:
@@ -72,19 +79,19 @@ Feature: Update the application
   Scenario: After lock-down the tutorial's own loop shows only analytics 1.1
     Given stage "lock-down"
     When the tutorial's loop of 5 requests is run
-    Then each of the loop's 5 lines shows analytics "1.1"
+    Then every answer to the loop shows analytics "1.1"
 
   @update @U5
   Scenario: After lock-down only analytics 1.1 answers
     Given stage "lock-down"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    When page views are sampled through the ingress
-    Then every page shows analytics "1.1"
+    When page views of users without the flag are sampled through the ingress
+    Then every answer to users without the flag shows analytics "1.1"
 
   @update @U5
   Scenario: After lock-down every route of the sidecars to analytics leads to 1.1
     Given stage "lock-down"
-    When the routes to "voting-analytics" that the sidecars have loaded are read
+    When the routes to "voting-analytics" are read from all sidecars
     Then every route to "voting-analytics" leads to version "1.1"
 
   @update @U5
@@ -92,7 +99,7 @@ Feature: Update the application
     Given stage "lock-down"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When every app pod calls analytics on <connections> connections as often as the sample asks
-    Then every answer shows analytics "1.1"
+    Then every answer to the app pods shows analytics "1.1"
 
     Examples:
       | connections |
@@ -109,7 +116,10 @@ Feature: Update the application
     And "voting-analytics 1.1" answers a request from "voting-analytics 1.0" on a new connection with 200
     And Redis answers PING from "voting-analytics 1.0" on a new connection
     When the tutorial goes on to stage "lock-down"
-    Then "voting-analytics 1.0" is still deployed, and a ready endpoint of its Service
+    Then the Service "voting-analytics" has exactly these ready endpoints
+      | port | workload             |
+      | 8080 | voting-analytics 1.0 |
+      | 8080 | voting-analytics 1.1 |
     And the proxy of "voting-analytics 1.0" counts no request while page views are sampled
     And "voting-analytics 1.0" denies a request from "voting-app 1.0" on a new connection with 403 and counts it
     And "voting-app 1.0" denies a request from "voting-analytics 1.0" on a new connection with 403 and counts it
@@ -120,5 +130,5 @@ Feature: Update the application
   Scenario: After lock-down no policy that a sidecar has loaded lets analytics 1.0 be called, or call
     Given stage "lock-down"
     When the authorization policies that the sidecars have loaded are read
-    Then no authorization policy lets anyone call "voting-analytics 1.0"
-    And no authorization policy lets "voting-analytics 1.0" call anyone
+    Then no authorization policy lets "anyone" call "voting-analytics 1.0"
+    And no authorization policy lets "voting-analytics 1.0" call "anyone"

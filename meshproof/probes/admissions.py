@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 from meshproof.analysis.observation import Observation, unless
@@ -19,6 +18,8 @@ from meshproof.wording import number
 #: Whom each workload lets in.
 Admitted: TypeAlias = dict[str, set[Admission]]
 
+#: Stands for all callers, or all workloads that are called.
+ANYONE = "anyone"
 #: Somebody with a certificate of the mesh, of another namespace, whom no policy can name.
 STRANGER = "a workload of another namespace"
 SOMEBODY = {
@@ -67,19 +68,18 @@ def as_drawn(found: Admitted, suite: Suite, entrance: str) -> Observation:
     return Observation(results=[told], problems=unless(not wrong, "; ".join(wrong)))
 
 
-def nobody_may_call(found: Admitted, server: str) -> Observation:
-    """Tell who is let in by a workload."""
-    told = f"{server} lets in {number(len(found[server]), 'caller')}, whatever is asked for."
-    return _none(told, [(server, each) for each in found[server]])
+def may_not_call(found: Admitted, caller: str, server: str) -> Observation:
+    """Hold the ways that a caller has into a server against there being none.
 
-
-def may_call_nobody(found: Admitted, caller: str) -> Observation:
-    """Tell by whom a workload is let in."""
-    ways = [(server, each) for server in found for each in found[server] if each.caller == caller]
-    servers, counted = number(len(found), "workload"), number(len(ways), "way")
-    return _none(f"{servers}: {caller} has {counted} in, whatever is asked for.", ways)
-
-
-def _none(told: str, ways: Iterable[tuple[str, Admission]]) -> Observation:
-    lines = sorted(f"{server} lets in {each}" for server, each in ways)
-    return Observation(results=[told], problems=unless(not lines, "; ".join(lines)))
+    Either may be ``ANYONE``. Raises ``KeyError`` for a server without a sidecar.
+    """
+    servers = sorted(found) if server == ANYONE else [server]
+    ways = [
+        (name, each) for name in servers for each in found[name] if caller in (ANYONE, each.caller)
+    ]
+    lines = sorted(f"{name} lets in {each}" for name, each in ways)
+    told = f"{number(len(servers), 'workload')} asked: {caller} has {number(len(ways), 'way')} in"
+    return Observation(
+        results=[f"{told} to {server}, whatever is asked for."],
+        problems=unless(servers and not lines, "; ".join(lines) or "no workload was asked"),
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from meshproof.analysis.observation import Observation, unless
 from meshproof.cluster.logs import whole_logs
 from meshproof.cluster.pods import PROXY
 from meshproof.mesh.access_log import AccessLog, Acquaintance, Call, acquaintances, seconds_since
@@ -81,3 +83,43 @@ def callers_since(
             timeout=LOGS_WRITTEN,
         ).value
     return Callers(calls, acquaintances(calls, by_address, by_pod))
+
+
+class Made(Protocol):
+    """Calls that were made: since when (this machine's clock), with what in the first's path."""
+
+    @property
+    def begun(self) -> float:
+        """When they were begun, by this machine's clock."""
+        ...
+
+    @property
+    def marker(self) -> str:
+        """What is in the path of the first of them."""
+        ...
+
+    @property
+    def calls(self) -> int:
+        """How many there were at least: each was answered, so that each was made."""
+        ...
+
+
+def callers_seen(
+    tutorial: Tutorial, access_log: AccessLog, made: Made, rows: Iterable[Sequence[str]]
+) -> Observation:
+    """Read the calls that were logged since, and hold them against rows, each an arrow.
+
+    A row is caller, server, protocol and identity, as `expected_callers` reads it. Raises
+    ``NotConverged`` where the proxies do not log as many calls.
+    """
+    expected = expected_callers(tutorial, rows)
+    found = callers_since(tutorial, access_log, made.begun, made.marker, made.calls)
+    return Observation(
+        results=[
+            f"{found}; {len(set(found.seen) ^ expected)} by a caller, as an identity or in a "
+            "protocol not expected, or missing."
+        ],
+        details=found.lines,
+        texts={"calls by the servers' proxies": "".join(f"{call}\n" for call in found.calls)},
+        problems=unless(set(found.seen) == expected, "; ".join(found.lines)),
+    )

@@ -22,6 +22,8 @@ ADDRESS_COMMAND = (
 )
 #: As published, with the address and the number filled in.
 LOOP = "INGRESS_IP={address}\nfor i in {{1..{count}}}; do curl -si $INGRESS_IP | grep results; done"
+#: That lines may come in any order, as a feature says it.
+ANY = "any"
 #: `deployment.apps/web-1-0 created`
 CREATED = re.compile(r"(\w+)[\w.]*/(\S+) created")
 
@@ -57,28 +59,21 @@ def output_of(commands: Sequence[Completed], file: str) -> list[str]:
     return [line for done in with_file for line in output_lines(done.stdout)]
 
 
-def first_output_of(commands: Sequence[Completed], file: str) -> list[str]:
-    """Return the lines of the first command with a file. Raises as `output_of`."""
-    return output_of(next(([done] for done in commands if file in done.argv), commands), file)
+def printed_by(commands: Sequence[Completed], file: str, order: str) -> list[str]:
+    """Return the lines of the first command with a file, or in ``ANY`` order those of all of them.
+
+    Raises as `output_of`.
+    """
+    first = next(([done] for done in commands if file in done.argv), commands)
+    return output_of(commands if order == ANY else first, file)
 
 
-def held_against(file: str, printed: list[str], listing: str) -> Observation:
-    """Hold what one command printed against the tutorial's list, line by line, in its order."""
+def held_against(file: str, printed: list[str], listing: str, order: str) -> Observation:
+    """Hold what was printed against the tutorial's list: line by line, or in ``ANY`` order."""
     wanted = output_lines(listing)
-    return _held("The command", file, printed, wanted, same=printed == wanted)
-
-
-def all_held_against(file: str, printed: list[str], listing: str) -> Observation:
-    """Hold what several commands printed against the tutorial's list, whatever the order."""
-    wanted = output_lines(listing)
-    return _held("The commands", file, printed, wanted, same=sorted(printed) == sorted(wanted))
-
-
-def _held(
-    whose: str, file: str, printed: list[str], wanted: list[str], *, same: bool
-) -> Observation:
+    same = sorted(printed) == sorted(wanted) if order == ANY else printed == wanted
     return Observation(
-        results=[f"{whose} printed {number(len(printed), 'line')}: {said(printed)}."],
+        results=[f"What was run printed {number(len(printed), 'line')}: {said(printed)}."],
         details=[f"{file}: {', '.join(printed)}"],
         problems=unless(same, beside(printed, wanted)),
     )
@@ -107,19 +102,6 @@ def in_order(names: Iterable[str]) -> str:
 def created_in(printed: Iterable[str]) -> set[str]:
     """The objects that lines of kubectl's say were created: `deployment/web-1-0`."""
     return {f"{match[1]}/{match[2]}" for match in map(CREATED.fullmatch, printed) if match}
-
-
-def kinds_against_created(
-    tutorial: Tutorial, printed: Iterable[str], kinds: Sequence[str]
-) -> Observation:
-    """Hold all objects of some kinds against those that were printed as created."""
-    live = live_objects(tutorial.cluster, tutorial.namespace)
-    found = {f"{kind.lower()}/{name}" for kind, name in live if kind in kinds}
-    named = created_in(printed)
-    there, created = in_order(found), in_order(named)
-    return Observation(
-        problems=unless(found == named, f"in the namespace: {there}; created: {created}")
-    )
 
 
 def new_against_created(tutorial: Tutorial, before: Objects, printed: Iterable[str]) -> Observation:

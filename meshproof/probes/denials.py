@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from meshproof.analysis.observation import Observation, unless
 from meshproof.mesh.proxy_stats import DENIED, ProxyCounts
 from meshproof.probes.calls import READY
-from meshproof.probes.pod_exec import ask_from, ready_endpoints, service_to
+from meshproof.probes.pod_exec import ask_from, service_to
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
-from meshproof.wording import listed, number
+from meshproof.wording import number
 
 
 @dataclass(frozen=True)
@@ -74,19 +74,3 @@ def _answer(client: str, server: str, said: tuple[int, str]) -> str:
 def denials(tutorial: Tutorial, counts: ProxyCounts, workload: str) -> int:
     """Count what the proxies of a workload have denied by policy."""
     return counts.sum([pod.name for pod in tutorial.pods() if pod.workload == workload], DENIED)
-
-
-def still_an_endpoint(tutorial: Tutorial, workload: str) -> Observation:
-    """Look whether a workload's pod runs, whole, and is a ready endpoint of its app's Service."""
-    app, version = workload.split()
-    pod = tutorial.pod_of(app, version)
-    endpoints = listed(names := ready_endpoints(tutorial.cluster, tutorial.namespace, app))
-    return Observation(
-        details=[f"{pod}; ready endpoints: {endpoints}"],
-        problems=[
-            *unless(pod.settled, str(pod)),
-            *unless(
-                pod.name in names, f"{pod.name} is no ready endpoint; ready endpoints: {endpoints}"
-            ),
-        ],
-    )

@@ -43,6 +43,11 @@ class InjectionProbe:
             self._run(self._create)
         give_pull_secret(self.cluster, self.namespace)
 
+    def make_unlabelled(self, name: str) -> PodState:
+        """Create the namespace, not labelled, and a pod in it. Raises ``NotConverged``."""
+        self.create()
+        return self.make_pod(name)
+
     def label(self) -> None:
         """Label the namespace as the tutorial does, and wait until pods are admitted by it."""
         self._run(self._label)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.cluster.objects import live_objects
@@ -12,18 +14,40 @@ from meshproof.mesh.routes import Way, routes_loaded, subsets_of, ways_to
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import number
 
+#: The workload that a feature names in quotes.
+WORKLOAD = re.compile(r'"([^"]+)"')
 
-def read_ways(
-    tutorial: Tutorial, require: Callable[[Observation], None], service: str, *, gateway: bool
-) -> list[Way]:
-    """Read every way to a Service in the routes of the gateway, or of the sidecars."""
-    proxies = [each for each in tutorial.proxies() if (each[0] == GATEWAY) is gateway]
+
+@dataclass(frozen=True)
+class LoadedRoutes:
+    """The pods whose proxies were asked for their routes to a Service, and every way to it."""
+
+    pods: Sequence[str]
+    ways: Sequence[Way]
+
+
+def read_routes(
+    tutorial: Tutorial, require: Callable[[Observation], None], service: str, whose: str
+) -> LoadedRoutes:
+    """Read every way to a Service in the routes of some proxies.
+
+    ``whose`` is `the ingress gateway`, `all sidecars`, or `the sidecars of "web 1.0"`, say. Raises
+    ``PromiseBroken`` where there is no such proxy.
+    """
+    if found := WORKLOAD.search(whose):
+        pods = {pod.name for pod in tutorial.pods() if pod.workload == found[1]}
+        proxies = [each for each in tutorial.proxies() if each[2] in pods]
+    else:
+        gateway = whose == "the ingress gateway"
+        proxies = [each for each in tutorial.proxies() if (each[0] == GATEWAY) is gateway]
+    if not proxies:
+        raise PromiseBroken(f"there is none of {whose}")
     host = f"{service}.{tutorial.namespace}.svc.cluster.local"
     ways = ways_to(host, routes_loaded(tutorial.cluster, proxies))
     none = f"{number(len(proxies), 'proxy', 'proxies')} have no route to {service}"
     lines = "".join(f"{way}\n" for way in ways)
     require(Observation(texts={f"ways to {service}": lines}, problems=unless(ways, none)))
-    return ways
+    return LoadedRoutes([pod for _, _, pod in proxies], ways)
 
 
 def other_than(tutorial: Tutorial, ways: Sequence[Way], service: str, version: str) -> list[Way]:
@@ -35,18 +59,17 @@ def other_than(tutorial: Tutorial, ways: Sequence[Way], service: str, version: s
 
 
 def one_elsewhere(
-    tutorial: Tutorial, ways: Sequence[Way], service: str, version: str, header: str
+    tutorial: Tutorial, loaded: LoadedRoutes, service: str, version: str, header: str
 ) -> Observation:
-    """Hold each gateway pod's ways elsewhere than to a version against one by a header alone."""
-    others = other_than(tutorial, ways, service, version)
-    gateways = [pod for workload, _, pod in tutorial.proxies() if workload == GATEWAY]
+    """Hold each proxy's ways elsewhere than to a version against one by a header alone."""
+    ways, others = loaded.ways, other_than(tutorial, loaded.ways, service, version)
     told = "; ".join(map(str, others)) or "none"
     return Observation(
         results=[
             f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
             f"{version}: {told}."
         ],
-        problems=unless(each_by_header(others, gateways, header), told),
+        problems=unless(each_by_header(others, loaded.pods, header), told),
     )
 
 
@@ -58,10 +81,10 @@ def each_by_header(ways: Sequence[Way], proxies: Sequence[str], header: str) -> 
 
 
 def none_elsewhere(
-    tutorial: Tutorial, ways: Sequence[Way], service: str, version: str
+    tutorial: Tutorial, loaded: LoadedRoutes, service: str, version: str
 ) -> Observation:
     """Hold the ways to a Service against leading to a version."""
-    others = other_than(tutorial, ways, service, version)
+    ways, others = loaded.ways, other_than(tutorial, loaded.ways, service, version)
     told = "; ".join(map(str, others))
     return Observation(
         results=[
@@ -70,12 +93,3 @@ def none_elsewhere(
         ],
         problems=unless(not others, f"{len(others)} of {len(ways)} lead elsewhere: {told}"),
     )
-
-
-def ways_of(tutorial: Tutorial, ways: Sequence[Way], workload: str) -> list[Way]:
-    """Return the ways that a workload's own sidecars have. Raises ``PromiseBroken`` for none."""
-    pods = {pod.name for pod in tutorial.pods() if pod.workload == workload}
-    own = [way for way in ways if way.proxy in pods]
-    if not own:
-        raise PromiseBroken(f"no sidecar of {workload} has a route that was asked for")
-    return own

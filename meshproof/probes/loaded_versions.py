@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from meshproof.analysis.observation import Observation
@@ -42,28 +42,22 @@ class Known:
             },
         )
 
-    def rules_without_both(self, count: int, version: str) -> str:
-        """Say which of so many rules do not name a version and one before it; or nothing."""
-        wrong = _without_both(self.rules, version)
-        return self._of_rules(count, wrong)
+    def rules_unlike(self, rows: Iterable[Sequence[str]]) -> str:
+        """Say which rules are missing or name other versions than rows of both say; or nothing.
 
-    def proxies_without_both(self, version: str) -> str:
-        """Say which proxies have not loaded a version and one before it; or nothing."""
-        return self._of_proxies(_without_both(self.proxies, version))
+        Versions are listed as in a sentence: “1.0, 1.1 and 2.0”.
+        """
+        wanted = {row[0]: row[1] for row in rows}
+        wrong = {
+            rule: self.rules.get(rule, [])
+            for rule in sorted(wanted.keys() | self.rules.keys())
+            if _in_words(self.rules.get(rule, [])) != wanted.get(rule)
+        }
+        return f"of {number(len(self.rules), 'rule')}: {_told(wrong)}" if wrong else ""
 
-    def rules_with_others(self, count: int, version: str) -> str:
-        """Say which of so many rules name anything but a version; or nothing."""
-        return self._of_rules(count, _with_others(self.rules, version))
-
-    def proxies_with_others(self, version: str) -> str:
-        """Say which proxies have loaded anything but a version; or nothing."""
-        return self._of_proxies(_with_others(self.proxies, version))
-
-    def _of_rules(self, count: int, wrong: Mapping[str, list[str]]) -> str:
-        told = f"of {number(len(self.rules), 'rule')}: {_told(wrong)}"
-        return told if wrong or len(self.rules) != count else ""
-
-    def _of_proxies(self, wrong: Mapping[str, list[str]]) -> str:
+    def proxies_unlike(self, versions: str) -> str:
+        """Say which proxies have loaded other versions than these, as a sentence lists them."""
+        wrong = {pod: seen for pod, seen in self.proxies.items() if _in_words(seen) != versions}
         told = f"{len(wrong)} of {number(len(self.proxies), 'proxy', 'proxies')}: {_told(wrong)}"
         return told if wrong or not self.proxies else ""
 
@@ -85,17 +79,13 @@ def named_and_loaded(tutorial: Tutorial) -> Known:
     )
 
 
-def _without_both(known: Mapping[str, list[str]], version: str) -> dict[str, list[str]]:
-    return {name: seen for name, seen in known.items() if not (version in seen and len(seen) > 1)}
-
-
-def _with_others(known: Mapping[str, list[str]], version: str) -> dict[str, list[str]]:
-    return {name: seen for name, seen in known.items() if seen != [version]}
-
-
 def _all_of(known: Mapping[str, list[str]]) -> str:
     return listed(sorted({version for versions in known.values() for version in versions}))
 
 
 def _told(known: Mapping[str, list[str]]) -> str:
-    return in_turn(f"{name}: {listed(versions)}" for name, versions in sorted(known.items()))
+    return in_turn(f"{name}: {_in_words(seen)}" for name, seen in sorted(known.items()))
+
+
+def _in_words(versions: Sequence[str]) -> str:
+    return listed(versions, most=len(versions))

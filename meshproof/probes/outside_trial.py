@@ -27,6 +27,8 @@ from meshproof.tls.certificates import identity
 from meshproof.wording import in_turn, listed, number
 
 PLAIN = {"tls": False}
+#: How a client asks that is to be refused, as a feature says it.
+IN_PLAIN_TEXT, WITHOUT_CERTIFICATE = "plain text", "TLS without a certificate of the mesh"
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,14 @@ class OutsideTrials:
     def in_plain_text(self) -> Trial:
         """Ask in plain text."""
         return self._try(NO_CHAIN, "in plain text", PLAIN)
+
+    def asked_in(self, how: str) -> Trial:
+        """Ask in ``IN_PLAIN_TEXT`` or in ``WITHOUT_CERTIFICATE``. Raises ``KeyError``."""
+        ways = {
+            IN_PLAIN_TEXT: self.in_plain_text,
+            WITHOUT_CERTIFICATE: self.without_mesh_certificate,
+        }
+        return ways[how]()
 
     def with_mesh_certificate(self) -> Trial:
         """Ask in TLS, with a certificate of the mesh."""

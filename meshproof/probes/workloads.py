@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.cluster.pods import PodState, container_names, pods_table
 from meshproof.mesh.proxies import out_of_sync, sync_states
+from meshproof.probes.pod_exec import ready_by_port
 from meshproof.process import Completed
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, converge
@@ -118,4 +119,30 @@ def synced_proxies(tutorial: Tutorial) -> Observation:
             f"(look {seen.attempts})."
         ],
         problems=unless(proxies, "there are no proxies"),
+    )
+
+
+def endpoints_against(
+    tutorial: Tutorial, service: str, rows: Iterable[Sequence[str]]
+) -> Observation:
+    """Hold the ready endpoints of a Service against rows of a port and a workload.
+
+    All pods of the workload are to be there, by that port and no other, and to run, whole.
+    """
+    ready = ready_by_port(tutorial.cluster, tutorial.namespace, service)
+    wanted: dict[int, list[str]] = {}
+    pods = tutorial.pods()
+    for port, workload in rows:
+        wanted.setdefault(int(port), []).extend(p.name for p in pods if p.workload == workload)
+    expected = {port: sorted(names) for port, names in wanted.items()}
+    ends = listed(f"{listed(names)} at port {port}" for port, names in ready.items())
+    behind = {name for names in expected.values() for name in names}
+    unwell = [str(pod) for pod in pods if pod.name in behind and not pod.settled]
+    told = f"ready endpoints of {service}: {ends}"
+    return Observation(
+        details=[told],
+        problems=[
+            *unless(ready == expected and all(expected.values()), told),
+            *unless(not unwell, listed(unwell)),
+        ],
     )

@@ -33,15 +33,8 @@ def just_the_diagrams_callers(
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('no authorization policy lets anyone call "{workload}"'))
-def nobody_may_call(admitted: Admitted, evidence: Evidence, workload: str) -> None:
-    """Not even by a path or a port that nobody tried."""
-    seen = evidence.tell(admissions.nobody_may_call(admitted, workload))
-    assert not seen.problem, seen.problem
-
-
-@then(parsers.parse('no authorization policy lets "{workload}" call anyone'))
-def may_call_nobody(admitted: Admitted, evidence: Evidence, workload: str) -> None:
-    """Not even by a path or a port that it did not try."""
-    seen = evidence.tell(admissions.may_call_nobody(admitted, workload))
+@then(parsers.parse('no authorization policy lets "{caller}" call "{server}"'))
+def may_not_call(admitted: Admitted, evidence: Evidence, caller: str, server: str) -> None:
+    """No policy does, by any path or port; "anyone" stands for all that there are."""
+    seen = evidence.tell(admissions.may_not_call(admitted, caller, server))
     assert not seen.problem, seen.problem

@@ -9,7 +9,7 @@ import pytest
 from pytest_bdd import given, parsers, then
 
 from meshproof.mesh.proxy_stats import ProxyCounts
-from meshproof.probes.denials import NewCalls, still_an_endpoint
+from meshproof.probes.denials import NewCalls
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 
@@ -38,11 +38,4 @@ def server_denies(
 ) -> None:
     """A call by a name that leads to the server alone gets a 403, and its proxy counts it."""
     seen = evidence.tell(new_calls.denied(client, server, proxy_counts))
-    assert not seen.problem, seen.problem
-
-
-@then(parsers.parse('"{workload}" is still deployed, and a ready endpoint of its Service'))
-def workload_is_still_an_endpoint(tutorial: Tutorial, evidence: Evidence, workload: str) -> None:
-    """The workload's pod runs, whole, and its Service would lead to it."""
-    seen = evidence.tell(still_an_endpoint(tutorial, workload))
     assert not seen.problem, seen.problem

@@ -63,11 +63,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a feature that is a step: the feature's name, the keyword and the text."""
+    """A line of a feature that is a step: the feature's name, the keyword and the text.
+
+    ``number`` is where it stands: an outline's line has a text for each of its rows.
+    """
 
     feature: str
     keyword: str
     text: str
+    number: int = 0
 
 
 def steps_in(source: str, module: str) -> list[Step]:
@@ -119,8 +123,9 @@ def all_steps(folders: Mapping[Path, Path] = FOLDERS) -> list[Step]:
 def all_lines(folder: Path = FEATURES) -> list[Line]:
     """Return all steps of all features, an outline's with the values of each of its rows."""
     return [
-        Line(file.relative_to(folder).with_suffix("").as_posix(), step.type, step.name)
+        Line(name, step.type, step.name, step.line_number)
         for file in sorted(folder.rglob("*.feature"))
+        for name in [file.relative_to(folder).with_suffix("").as_posix()]
         for template in FeatureParser(str(file.parent), file.name).parse().scenarios.values()
         for row in [row for one in template.examples for row in one.as_contexts()] or [{}]
         for step in template.render(row).steps
@@ -132,17 +137,34 @@ def users_of(step: Step, lines: Iterable[Line]) -> list[str]:
     return sorted({line.feature for line in lines if step.matches(line.keyword, line.text)})
 
 
+def uses_of(step: Step, lines: Iterable[Line]) -> int:
+    """Count the lines of features that a step is used in."""
+    return len({(a.feature, a.number) for a in lines if step.matches(a.keyword, a.text)})
+
+
+def summary(uses: Iterable[int]) -> str:
+    """Say how many steps there are, and how often they are used."""
+    each = list(uses)
+    once, twice = each.count(1), each.count(2)
+    return (
+        f"{len(each)} steps for {sum(each)} lines of features: {once} are used in one line, "
+        f"{twice} in two, {len(each) - once - twice} in more."
+    )
+
+
 def table(steps: Iterable[Step], lines: Iterable[Line]) -> str:
-    """Return all steps as Markdown, a table for each module."""
-    lines, parts, module = list(lines), [], ""
-    for step in steps:
+    """Return all steps as Markdown, a table for each module, below how often they are used."""
+    steps, lines, module = list(steps), list(lines), ""
+    uses = [uses_of(step, lines) for step in steps]
+    parts = [f"\n{summary(uses)}"]
+    for step, times in zip(steps, uses, strict=True):
         if step.module != module:
             module = step.module
-            parts.append(f"\n## `{module}`\n\n| sentence | what it proves | used in |\n"
-                         "|---|---|---|")  # fmt: skip
+            parts.append(f"\n## `{module}`\n\n| sentence | what it proves | lines | used in |\n"
+                         "|---|---|---|---|")  # fmt: skip
         said = "<br>".join(f"{s.keyword.title()} {_cell(s.text)}" for s in step.sentences)
         used = ", ".join(name.rpartition("/")[2] for name in users_of(step, lines))
-        parts.append(f"| {said} | {_cell(step.proves)} | {used} |")
+        parts.append(f"| {said} | {_cell(step.proves)} | {times} | {used} |")
     return "\n".join(parts) + "\n"
 
 

@@ -11,36 +11,25 @@ from meshproof.suite.tutorial import Tutorial
 from meshproof.tls.check import Table
 
 
-@then(
-    parsers.parse(
-        'the PeerAuthentication "{name}" is {mode} and each of the {count:d} DestinationRules {tls}'
-    )
-)
-def rules_ask_for_modes(
-    tutorial: Tutorial, evidence: Evidence, name: str, mode: str, count: int, tls: str
-) -> None:
-    """The PeerAuthentication and all DestinationRules have these modes."""
-    seen = evidence.tell(modes_asked_for(tutorial, name, mode, count, tls))
+@then("these rules, and no others, ask for modes of mutual TLS")
+def rules_ask_for_modes(tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> None:
+    """Every PeerAuthentication and DestinationRule of the namespace is listed with its mode."""
+    seen = evidence.tell(modes_asked_for(tutorial, datatable[1:]))
     assert not seen.problem, seen.problem
 
 
-@when(parsers.parse('tls-check is run for "{hosts}"'), target_fixture="tables")
-def tls_check_is_run(tutorial: Tutorial, evidence: Evidence, hosts: str) -> list[Table]:
-    """Run tls-check for hosts of the namespace, until no row drifts."""
-    cluster, names = tutorial.cluster, hosts.split(", ")
-    return settled_tables(cluster, tutorial.namespace, names, None, evidence.tell)
-
-
 @when(
-    parsers.parse('tls-check is run for "{hosts}" with "{client}" as the client'),
+    parsers.parse('tls-check is run for "{hosts}" with {client} as the client'),
     target_fixture="tables",
 )
-def tls_check_is_run_as(
+def tls_check_is_run(
     tutorial: Tutorial, evidence: Evidence, hosts: str, client: str
 ) -> list[Table]:
-    """Run tls-check for hosts of the namespace with a workload as the client."""
-    cluster, names = tutorial.cluster, hosts.split(", ")
-    return settled_tables(cluster, tutorial.namespace, names, client, evidence.tell)
+    """Run tls-check for hosts, until no row drifts; "any workload" lets it choose the client."""
+    named = None if client == "any workload" else client.strip('"')
+    return settled_tables(
+        tutorial.cluster, tutorial.namespace, hosts.split(", "), named, evidence.tell
+    )
 
 
 @then("tls-check prints these rows")

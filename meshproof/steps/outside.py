@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from pytest_bdd import given, then, when
+from pytest_bdd import given, parsers, then, when
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.mesh.proxy_stats import ProxyCounts
@@ -64,32 +64,12 @@ def client_reads_a_greeting(trials: OutsideTrials, evidence: Evidence) -> None:
 
 
 @when(
-    "the client outside the mesh asks every pod and every Service in plain text",
+    parsers.parse("the client outside the mesh asks every pod and every Service in {how}"),
     target_fixture="trial",
 )
-def client_asks_in_plain_text(trials: OutsideTrials) -> Trial:
-    """Ask each port of each pod and Service without TLS."""
-    return trials.in_plain_text()
-
-
-@then(
-    "plain text from the client outside the mesh gets no byte back from any pod or Service",
-    target_fixture="trial",
-)
-def client_is_refused_in_plain_text(trials: OutsideTrials, evidence: Evidence) -> Trial:
-    """Every port of every pod and Service that is asked without TLS answers with not a byte."""
-    trial = trials.in_plain_text()
-    assert not evidence.tell(trial.without_response()).problem, trial.without_response().problem
-    return trial
-
-
-@when(
-    "the client outside the mesh connects in TLS without a certificate, and with a forged one",
-    target_fixture="trial",
-)
-def client_shows_no_certificate_of_the_mesh(trials: OutsideTrials) -> Trial:
-    """Ask each port in TLS: without a certificate, and with one of its own making."""
-    return trials.without_mesh_certificate()
+def client_asks(trials: OutsideTrials, how: str) -> Trial:
+    """Ask each port of each pod and Service: without TLS, or in TLS without a good certificate."""
+    return trials.asked_in(how)
 
 
 @then("every connection of the client outside the mesh is accepted by TCP and gets no byte back")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_bdd import given, parsers, when
 
+from meshproof.plugin.tutorial import Beside
 from meshproof.process import Completed
 from meshproof.suite.tutorial import Tutorial
 
@@ -12,6 +13,16 @@ from meshproof.suite.tutorial import Tutorial
 def at_stage(tutorial: Tutorial, stage: str) -> list[Completed]:
     """Bring the namespace to the end of a stage, by the tutorial's own commands."""
     return tutorial.follow_to(stage)
+
+
+@given(
+    parsers.parse('stage "{stage}" is reached in a separate namespace'), target_fixture="tutorial"
+)
+def at_stage_beside(beside: Beside, stage: str) -> Tutorial:
+    """Follow the tutorial in a new namespace, in which the scenario goes on."""
+    tutorial = beside("steady")
+    tutorial.follow_to(stage)
+    return tutorial
 
 
 @when(parsers.parse('the tutorial goes on to stage "{stage}"'), target_fixture="commands")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pytest_bdd import then
+from pytest_bdd import parsers, then
 
-from meshproof.analysis.lived_through import all_served, lived_through
+from meshproof.analysis.lived_through import all_served, lived_through, saw_alone
 from meshproof.analysis.timeline import Timeline
 from meshproof.mesh.ingress import Ingress
 from meshproof.probes.steady import SteadyTraffic, steady_traffic
@@ -40,4 +40,13 @@ def timeline(traffic: SteadyTraffic, evidence: Evidence) -> Timeline:
 def no_request_failed(timeline: Timeline, evidence: Evidence) -> None:
     """Each request at every step was served, and none was tried again."""
     seen = evidence.tell(all_served(timeline))
+    assert not seen.problem, seen.problem
+
+
+@then(parsers.parse("{users} saw {shown} alone {span}"))
+def users_saw_alone(
+    timeline: Timeline, evidence: Evidence, users: str, shown: str, span: str
+) -> None:
+    """All answers to these users were of one kind: throughout, from one stage on, until another."""
+    seen = evidence.tell(saw_alone(timeline, users, shown, span))
     assert not seen.problem, seen.problem

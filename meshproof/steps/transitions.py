@@ -19,7 +19,7 @@ from meshproof.suite.round_trips import Transition
 from meshproof.suite.tutorial import Tutorial
 
 
-@when(parsers.parse('the commands of "{stage}" are run once more'), target_fixture="again")
+@when(parsers.parse('the commands of stage "{stage}" are run once more'), target_fixture="again")
 def commands_are_run_again(tutorial: Tutorial, stage: str) -> Again:
     """Run the commands of a stage where it is reached already."""
     return repeat(tutorial, stage)
@@ -32,7 +32,7 @@ def every_repeated_command_changed_nothing(again: Again, evidence: Evidence) -> 
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('the namespace is still at "{stage}" with the same objects and pods'))
+@then(parsers.parse('the namespace is still at stage "{stage}" with the same objects and pods'))
 def namespace_is_the_same(tutorial: Tutorial, again: Again, evidence: Evidence, stage: str) -> None:
     """No object has another version, and no pod is another, than before."""
     seen = evidence.tell(same_as_before(tutorial, again, stage))

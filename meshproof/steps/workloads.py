@@ -10,6 +10,7 @@ from meshproof.probes.workloads import (
     containers_shown,
     describe_each,
     described,
+    endpoints_against,
     not_as_listed,
     not_whole,
     synced_proxies,
@@ -61,7 +62,7 @@ def listed_pods_still_run(pods: list[PodState], tutorial: Tutorial, evidence: Ev
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('the table of "{command}" lists the same pods'))
+@then(parsers.parse('the table of "{command}" lists the pods as the API server has them'))
 def table_lists_same_pods(tutorial: Tutorial, pods: list[PodState], command: str) -> None:
     """The tutorial's own command prints the same pods, in the same states."""
     printed = tutorial.run(command.format(namespace=tutorial.namespace)).stdout
@@ -87,4 +88,13 @@ def every_description_shows(
 def every_proxy_is_in_sync(tutorial: Tutorial, evidence: Evidence) -> None:
     """`istioctl proxy-status` says of each sidecar that it has all of its configuration."""
     seen = evidence.tell(synced_proxies(tutorial))
+    assert not seen.problem, seen.problem
+
+
+@then(parsers.parse('the Service "{service}" has exactly these ready endpoints'))
+def service_has_endpoints(
+    tutorial: Tutorial, evidence: Evidence, service: str, datatable: list[list[str]]
+) -> None:
+    """Each port of the Service leads to the pods of these workloads alone, which run, whole."""
+    seen = evidence.tell(endpoints_against(tutorial, service, datatable[1:]))
     assert not seen.problem, seen.problem

@@ -36,7 +36,27 @@ class Look:
         return f"after {self.after}: {self.page}"
 
 
-def sign_in_and_out(tab: Tab, site: str, evidence: Evidence) -> list[Look]:
+@dataclass(frozen=True)
+class Looks:
+    """What a browser showed, one look after another."""
+
+    each: Sequence[Look]
+
+    def shown(self, rows: Sequence[Sequence[str]]) -> Observation:
+        """Hold what was shown against rows: after what, who is signed in, and the reviews."""
+        lines = in_turn(self.each)
+        return Observation(
+            results=[f"In a browser {lines}."],
+            problems=unless([one.row for one in self.each] == [list(row) for row in rows], lines),
+        )
+
+    def failed_to_load(self) -> str:
+        """Say what failed to load; empty for nothing."""
+        wrong = [f"after {one.after}: {in_turn(one.wrong)}" for one in self.each if one.wrong]
+        return in_turn(wrong, "")
+
+
+def sign_in_and_out(tab: Tab, site: str, evidence: Evidence) -> Looks:
     """Open the page, sign in as jason, sign out, and sign in as another, with a look after each.
 
     Raises ``PromiseBroken`` where the page cannot be used so.
@@ -58,7 +78,7 @@ def sign_in_and_out(tab: Tab, site: str, evidence: Evidence) -> list[Look]:
     _sign_in(tab, ANNA)
     look(f"{ANNA} signs in")
     evidence.text("what was shown", "".join(f"{one}\n" for one in looks))
-    return looks
+    return Looks(looks)
 
 
 def _sign_in(tab: Tab, name: str) -> None:
@@ -67,17 +87,3 @@ def _sign_in(tab: Tab, name: str) -> None:
         tab.get_by_label("Password", exact=True).fill("none is checked")
         with tab.expect_navigation():
             tab.get_by_role("button", name="Sign in", exact=True).click()
-
-
-def pages_of(looks: Sequence[Look], rows: Sequence[Sequence[str]]) -> Observation:
-    """Hold what was shown against rows: after what, who is signed in, and the reviews."""
-    lines = in_turn(looks)
-    return Observation(
-        results=[f"In a browser {lines}."],
-        problems=unless([one.row for one in looks] == [list(row) for row in rows], lines),
-    )
-
-
-def failed_to_load(looks: Sequence[Look]) -> str:
-    """Say what failed to load; empty for nothing."""
-    return in_turn((f"after {one.after}: {in_turn(one.wrong)}" for one in looks if one.wrong), "")

@@ -54,6 +54,8 @@ sys.stdin.readline()  # that all of it has arrived
 """
 #: Seconds after which nothing more is asked: where everybody has to wait, some answers tell.
 MOST_SECONDS = 20.0
+#: Seconds by which a timer may be early.
+EARLY = 0.05
 #: Connections of everyone else, signed in or not.
 OF_OTHERS = 2
 #: Requests of jason, each of which may take seconds, so all of them at once.
@@ -74,8 +76,55 @@ class Answer:
         return f"{came} after {self.seconds:.2f} s"
 
 
-#: The answers, by who asked.
-Answers = Mapping[str, Sequence[Answer]]
+@dataclass(frozen=True)
+class Answers:
+    """The answers, by who asked, and how surely those to some kinds of users must say so."""
+
+    given: Mapping[str, Sequence[Answer]]
+    demands: Mapping[str, AlwaysDemand]
+
+    def kept(self) -> Observation:
+        """All answers, written down."""
+        return Observation(
+            texts={
+                f"what ratings answered {user}": "".join(f"{one}\n" for one in given)
+                for user, given in self.given.items()
+            }
+        )
+
+    def show(self, users: str, shown: str) -> Observation:
+        """Hold the answers to a kind of user against a status: `status 200`, say."""
+        status = int(shown.removeprefix("status "))
+        return self._held(users, f"HTTP {status}", lambda one: one.status == status)
+
+    def come(self, users: str, least: float, most: float) -> Observation:
+        """Hold how long the answers to a kind of user took against two limits, in seconds."""
+        return self._held(
+            users,
+            f"within {least:g} to {most:g} s",
+            lambda one: least - EARLY <= one.seconds <= most,
+        )
+
+    def _held(self, users: str, what: str, holds: Callable[[Answer], bool]) -> Observation:
+        given, demand = self.given[users], self.demands.get(users)
+        wrong = [one for one in given if not holds(one)]
+        first = f"; first: {wrong[0]}" if wrong else ""
+        if demand:
+            claim = demand.claim(len(given), len(wrong), "answers")
+            right, told = claim.holds, f"{users}: {claim}"
+        else:
+            right = bool(given) and not wrong
+            told = f"{number(len(given), 'answer')} to {users}: {statuses(given)}, {span(given)}"
+        return Observation(
+            results=[f"Answers of ratings, to be {what}: {told}."],
+            problems=unless(right, f"{told}, not all {what}{first}; in all: {statuses(given)}"),
+        )
+
+
+def span(given: Sequence[Answer]) -> str:
+    """Say after how many seconds answers came."""
+    took = sorted(one.seconds for one in given)
+    return f"after {took[0]:.2f} to {took[-1]:.2f} s" if took else "never"
 
 
 def ask_ratings(tutorial: Tutorial, others: int) -> dict[str, list[Answer]]:
@@ -100,61 +149,17 @@ def ask_ratings(tutorial: Tutorial, others: int) -> dict[str, list[Answer]]:
     return found
 
 
-def told(answers: Answers) -> Observation:
-    """All answers, written down."""
-    return Observation(
-        texts={
-            f"what ratings answered {user}": "".join(f"{one}\n" for one in given)
-            for user, given in answers.items()
-        }
-    )
-
-
 def statuses(given: Sequence[Answer]) -> str:
     """Say how many answers had which status."""
     return by_name(Counter(f"HTTP {one.status}" if one.status else one.error for one in given))
 
 
-def jason_gets(answers: Answers, status: int, least: float, most: float) -> Observation:
-    """Hold jason's answers against a status, and against when they came, in seconds."""
-    given = answers[JASON]
-    wrong = [one for one in given if one.status != status or not least <= one.seconds <= most]
-    took = sorted(one.seconds for one in given)
-    span = f"after {took[0]:.2f} to {took[-1]:.2f} s" if took else "never"
-    first = f", first: {wrong[0]}" if wrong else ""
-    said = f"{number(len(given), 'answer')} to {JASON}: {statuses(given)}, {span}"
-    return Observation(
-        results=[f"{said}."],
-        problems=[
-            *unless(given, f"ratings were not asked as {JASON}"),
-            *unless(not wrong, f"{said}: {len(wrong)} of them otherwise than HTTP {status} "
-                               f"within {least:g} to {most:g} s{first}"),
-        ],
-    )  # fmt: skip
+def asked(tutorial: Tutorial, demand: AlwaysDemand) -> Answers:
+    """Ask as `ask_ratings` does, as everyone else so often as is demanded."""
+    return Answers(ask_ratings(tutorial, demand.samples), {EVERYONE_ELSE: demand})
 
 
-def others_unharmed(answers: Answers, demand: AlwaysDemand, most: float) -> Observation:
-    """Hold the answers to everyone else against 200 within a time, in seconds."""
-    given = answers[EVERYONE_ELSE]
-    wrong = [one for one in given if one.status != 200 or one.seconds > most]
-    claim = demand.claim(len(given), len(wrong), "answers")
-    first = f"; first: {wrong[0]}; in all: {statuses(given)}" if wrong else ""
-    return Observation(
-        results=[f"Ratings answered {EVERYONE_ELSE} with 200 within {most:g} s: {claim}."],
-        problems=unless(claim.holds, f"{EVERYONE_ELSE}: {claim}{first}"),
-    )
-
-
-def asked(
-    tutorial: Tutorial, others: int, keep: Callable[[Observation], object]
-) -> dict[str, list[Answer]]:
-    """Ask as `ask_ratings` does, and keep all that came."""
-    answers = ask_ratings(tutorial, others)
-    keep(told(answers))
-    return answers
-
-
-def unharmed(answers: Answers, most: float) -> Observation:
+def unharmed(answers: Mapping[str, Sequence[Answer]], most: float) -> Observation:
     """Hold the answers to everybody against 200 within a time, in seconds."""
     given = [one for each in answers.values() for one in each]
     wrong = [one for one in given if one.status != 200 or one.seconds > most]

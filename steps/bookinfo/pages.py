@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pytest_bdd import given, parsers, then, when
+from pytest_bdd import given, parsers, when
 
 from meshproof.analysis.strength import AlwaysDemand
 from meshproof.mesh.ingress import Ingress
-from meshproof.mesh.routes import Way
 from meshproof.signoff.evidence import Evidence
-from meshproof.suite.tutorial import Tutorial
 from steps.bookinfo import sampling
 from steps.bookinfo.product_page import VERSIONS
-from steps.bookinfo.readers import EVERYONE_ELSE, JASON, Attempt
-from steps.bookinfo.verdicts import PageSample, near_misses
-from steps.bookinfo.views import View
+from steps.bookinfo.verdicts import Attempts, PageSample
 
 
 @given(parsers.parse("{count:d} product pages show no stars, black stars and red stars by turns"))
@@ -25,7 +21,7 @@ def every_version_is_seen(ingress: Ingress, evidence: Evidence, count: int) -> N
 
 @when(
     "product pages of jason and of everyone else are sampled in turn through the ingress",
-    target_fixture="pages",
+    target_fixture="answered",
 )
 def pages_of_both_are_sampled(
     ingress: Ingress, evidence: Evidence, demand: AlwaysDemand
@@ -36,48 +32,12 @@ def pages_of_both_are_sampled(
     return pages
 
 
-@then(parsers.parse("every page of jason shows {shown}"))
-def every_page_of_jason_shows(pages: PageSample, evidence: Evidence, shown: str) -> None:
-    """Every page that was viewed signed in as jason shows this of its reviews."""
-    seen = evidence.tell(pages.show(JASON, shown))
-    assert not seen.problem, seen.problem
-
-
-@then(parsers.parse("every page of everyone else shows {shown}"))
-def every_other_page_shows(pages: PageSample, evidence: Evidence, shown: str) -> None:
-    """Every page that was viewed as another user, or as nobody, shows this of its reviews."""
-    seen = evidence.tell(pages.show(EVERYONE_ELSE, shown))
-    assert not seen.problem, seen.problem
-
-
 @when(
     parsers.parse(
         "the product page is viewed {each:d} times in every way of being jason or coming close"
     ),
-    target_fixture="attempts",
+    target_fixture="answered",
 )
-def page_is_viewed_by_near_misses(ingress: Ingress, each: int) -> list[tuple[Attempt, list[View]]]:
+def page_is_viewed_by_near_misses(ingress: Ingress, each: int) -> Attempts:
     """View the page with jason's session in other forms, and with names and headers like his."""
     return sampling.close_to_jason(ingress, each)
-
-
-@then(parsers.parse("whoever is jason sees {his}, and everyone else {others}"))
-def near_misses_are_not_jason(
-    attempts: list[tuple[Attempt, list[View]]], evidence: Evidence, his: str, others: str
-) -> None:
-    """Just those who signed in by his very name get what is for him."""
-    seen = evidence.tell(near_misses(attempts, his, others))
-    assert not seen.problem, seen.problem
-
-
-@then(
-    parsers.parse(
-        'each sidecar has routes to "{service}" elsewhere than to "{version}" for "{header}" alone'
-    )
-)
-def each_sidecar_has_routes_elsewhere(
-    tutorial: Tutorial, ways: list[Way], evidence: Evidence, service: str, version: str, header: str
-) -> None:
-    """No path, host, method or query is a second way to what a header is for."""
-    seen = evidence.tell(sampling.elsewhere_by_header(tutorial, ways, service, version, header))
-    assert not seen.problem, seen.problem

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from meshproof.analysis.observation import Observation, unless
-from meshproof.analysis.timeline import Request, Timeline
+from meshproof.analysis.timeline import Request
 from meshproof.mesh.ingress import Answer, Ingress
 from meshproof.probes.steady import Ask, SteadyTraffic, User
-from meshproof.wording import NAMED, in_turn, number
 from steps.bookinfo.product_page import NO_RATINGS, NO_REVIEWS, parse_product_page
 from steps.bookinfo.readers import ANNA, JASON, signed_in
 from steps.bookinfo.views import view
 
 #: Requests a second, of each user.
 PACE = 6.0
-READER = "a reader"
+READER = "readers"
 
 
 def views(headers: Mapping[str, str]) -> Ask:
@@ -64,21 +61,3 @@ def request_of(at: float, user: str, response: Answer) -> Request:
         at, response.seconds, user, response.method, response.status, shown, pod, "", "", "",
         problem,
     )  # fmt: skip
-
-
-def readers_saw(timeline: Timeline, shown: str, after: str, until: str = "") -> Observation:
-    """Hold what readers saw once a stage was in force, until another began, if one is named."""
-    begin = timeline.entered(after)[1]
-    end = timeline.entered(until)[0] if until else math.inf
-    views = [one for one in timeline.between(begin, end) if one.user.startswith(READER)]
-    others = [one for one in views if one.version != shown]
-    span = f"after “{after}”" + (f" and before “{until}”" if until else "")
-    return Observation(
-        results=[f"{len(others)} of {number(len(views), 'page')} of readers {span} were other "
-                 f"than {shown}."],
-        problems=unless(views and not others, _others(views, others, span)),
-    )  # fmt: skip
-
-
-def _others(views: Sequence[Request], others: Sequence[Request], span: str) -> str:
-    return f"{span} {len(others)} of {len(views)} were other: {in_turn(others, most=NAMED)}"

@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from meshproof.analysis.observation import Observation, unless
+from meshproof.analysis.observation import Observation
 from meshproof.analysis.sampling import Budget
 from meshproof.analysis.strength import AlwaysDemand, Demands
 from meshproof.mesh.ingress import Ingress
-from meshproof.mesh.loaded import GATEWAY
-from meshproof.mesh.routes import Way
 from meshproof.plugin.preflight import PodLog
-from meshproof.probes.loaded_routes import other_than
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
-from meshproof.wording import NAMED, in_turn, listed, number
 from steps.bookinfo.product_page import NO_STARS, RED_STARS, VERSIONS
 from steps.bookinfo.readers import (
     EVERYONE_ELSE,
     HIS_OWN,
     JASON,
     NEAR_MISSES,
-    Attempt,
     reader,
     signed_in,
 )
 from steps.bookinfo.told import logged, served_as_shown, whole_app_logs
-from steps.bookinfo.verdicts import PageSample, ShareSample, each_seen
+from steps.bookinfo.verdicts import Attempts, PageSample, ShareSample, each_seen
 from steps.bookinfo.views import (
     WAITING_AT_ONCE,
-    View,
     as_everyone_else,
     as_user,
     sample,
@@ -75,12 +68,12 @@ def both_at_once(ingress: Ingress, demand: AlwaysDemand, of_jason: AlwaysDemand)
     return PageSample(views, {JASON: of_jason, EVERYONE_ELSE: demand})
 
 
-def jasons_pages(ingress: Ingress, count: int) -> list[View]:
-    """View so many pages of jason, all at once."""
-    return sample(ingress, count, as_user(signed_in(JASON)), count)
+def jasons_pages(ingress: Ingress, count: int) -> PageSample:
+    """View so many pages of jason, all at once; they stand for no others."""
+    return PageSample({JASON: sample(ingress, count, as_user(signed_in(JASON)), count)}, {})
 
 
-def close_to_jason(ingress: Ingress, each: int) -> list[tuple[Attempt, list[View]]]:
+def close_to_jason(ingress: Ingress, each: int) -> Attempts:
     """View the page in each way of being jason, and in each that comes close, so often each."""
     attempts = (*HIS_OWN, *NEAR_MISSES)
     users = {
@@ -91,11 +84,13 @@ def close_to_jason(ingress: Ingress, each: int) -> list[tuple[Attempt, list[View
         for attempt in attempts
     }
     views = sample_all(ingress, users)
-    return [(attempt, views[attempt.name]) for attempt in attempts]
+    return Attempts([(attempt, views[attempt.name]) for attempt in attempts])
 
 
 class Shift:
     """Pages that were sampled until their shares were decided, and who viewed them."""
+
+    sample: ShareSample
 
     def __init__(
         self, ingress: Ingress, demands: Demands, false_alarms: Budget, alternative: float
@@ -105,7 +100,15 @@ class Shift:
         demand = demands.even(alternative, false_alarms.draw("even shares of reviews v1 and v3"))
         ask = as_user(signed_in(self.reader))
         views = sample_until_decided(ingress, demand.test, SHIFTED, ask)
-        self.sample = ShareSample(views, SHIFTED, demand)
+        self.sample = ShareSample(views, demand)
+
+    def show(self, users: str, shown: str) -> Observation:
+        """Hold all pages against either of two kinds."""
+        return self.sample.show(users, shown)
+
+    def even(self, one: str, other: str) -> Observation:
+        """Hold the shares of two kinds against even ones."""
+        return self.sample.even(one, other)
 
     def served_as_shown(self, tutorial: Tutorial, pod_log: PodLog) -> Observation:
         """Hold what the pods of reviews logged for this reader against the pages.
@@ -125,27 +128,3 @@ class Shift:
                 promised=True,
             ).value  # fmt: skip
         return served_as_shown(entries, self.reader, shown)
-
-
-def elsewhere_by_header(
-    tutorial: Tutorial, ways: Sequence[Way], service: str, version: str, header: str
-) -> Observation:
-    """Hold the ways of each sidecar elsewhere than to a version against asking for a header alone.
-
-    Each sidecar must have one.
-    """
-    others = other_than(tutorial, ways, service, version)
-    without = {pod for workload, _, pod in tutorial.proxies() if workload != GATEWAY} - {
-        way.proxy for way in others
-    }
-    wrong = [way for way in others if way.asks != (f"header {header}",)]
-    return Observation(
-        results=[
-            f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
-            f"{version}, {len(wrong)} of them for anything but the header {header} alone."
-        ],
-        problems=[
-            *unless(not without, f"without a route elsewhere: {listed(sorted(without))}"),
-            *unless(not wrong, in_turn(wrong, most=NAMED)),
-        ],
-    )

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from meshproof.analysis.observation import Observation, unless
 from meshproof.cluster.logs import whole_logs
 from meshproof.errors import PromiseBroken
-from meshproof.mesh.access_log import AccessLog, seconds_since
+from meshproof.mesh.access_log import seconds_since
 from meshproof.mesh.ingress import Ingress
 from meshproof.plugin.preflight import PodLog
-from meshproof.probes.callers import callers_since, expected_callers
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import LOGS_WRITTEN, converge
 from meshproof.wording import by_name, number
@@ -175,25 +174,3 @@ def served_as_shown(
                  f"{by_name(asked)}."],
         problems=unless(asked and not wrong and shown.keys() <= asked.keys(), told),
     )  # fmt: skip
-
-
-def callers_seen(
-    tutorial: Tutorial, access_log: AccessLog, viewed: Viewed, rows: Sequence[Sequence[str]]
-) -> Observation:
-    """Hold the calls that the servers' proxies logged against rows: caller, server and identity.
-
-    ``{namespace}`` and ``{domain}`` in it stand for those of the mesh. Raises ``NotConverged``
-    where the proxies do not log as many calls as the pages prove.
-    """
-    expected = expected_callers(
-        tutorial, [(caller, server, "HTTP", identity) for caller, server, identity in rows]
-    )
-    found = callers_since(tutorial, access_log, viewed.begun, viewed.marker, viewed.calls)
-    return Observation(
-        results=[
-            f"{found}; {len(set(found.seen) ^ expected)} by a caller or as an identity not "
-            "expected, or missing."
-        ],
-        details=found.lines,
-        problems=unless(set(found.seen) == expected, "; ".join(found.lines)),
-    )

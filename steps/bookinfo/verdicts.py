@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.analysis.strength import AlwaysDemand, EvenDemand
-from meshproof.wording import NAMED, by_name, in_turn, listed, number
+from meshproof.wording import NAMED, by_name, in_turn, listed
 from steps.bookinfo.readers import JASON, Attempt
 from steps.bookinfo.views import View, as_lines, decided_by
 
+#: Seconds by which a timer may be early.
+EARLY = 0.05
 #: What is not as it should be, as it is counted.
 PROBLEM = "none of a whole page"
 
@@ -23,7 +25,10 @@ def counted(views: Iterable[View]) -> str:
 
 @dataclass(frozen=True)
 class PageSample:
-    """Views of the product page by who viewed it, and how surely each kind of user's say so."""
+    """Views of the product page by who viewed it, and how surely each kind of user's say so.
+
+    Those of a user without a demand stand for no others.
+    """
 
     views: Mapping[str, Sequence[View]]
     demands: Mapping[str, AlwaysDemand]
@@ -39,25 +44,32 @@ class PageSample:
         """Hold the pages of a kind of user against what they must show."""
         return self._held(user, f"show {shown}", lambda one: one.shown == shown)
 
-    def come_within(self, user: str, seconds: float) -> Observation:
-        """Hold how long the pages of a kind of user took against a limit."""
-        slowest = max((one.seconds for one in self.views[user]), default=0.0)
-        seen = self._held(user, f"come within {seconds:g} s", lambda one: one.seconds <= seconds)
+    def come(self, user: str, least: float, most: float) -> Observation:
+        """Hold how long the pages of a kind of user took against two limits, in seconds."""
+        took = sorted(one.seconds for one in self.views[user]) or [0.0]
+        seen = self._held(
+            user,
+            f"come within {least:g} to {most:g} s",
+            lambda one: least - EARLY <= one.seconds <= most,
+        )
         return Observation(
             results=seen.results,
-            details=[f"the slowest page of {user} took {slowest:.2f} s"],
+            details=[f"pages of {user} took {took[0]:.2f} to {took[-1]:.2f} s"],
             problems=seen.problems,
         )
 
     def _held(self, user: str, what: str, holds: Callable[[View], bool]) -> Observation:
-        views = self.views[user]
+        views, demand = self.views[user], self.demands.get(user)
         wrong = [one for one in views if not holds(one)]
-        claim = self.demands[user].claim(len(views), len(wrong), "pages")
-        told = f"Pages of {user} {what}: {claim}"
+        if demand:
+            claim = demand.claim(len(views), len(wrong), "pages")
+            right, said = claim.holds, str(claim)
+        else:
+            right, said = bool(views) and not wrong, f"{len(wrong)} of {len(views)} pages do not"
         first = f"; first: {wrong[0]}; in all: {counted(views)}" if wrong else ""
         return Observation(
-            results=[f"{told}."],
-            problems=unless(claim.holds, f"{user}: not all {what}: {claim}{first}"),
+            results=[f"Pages of {user} {what}: {said}."],
+            problems=unless(right, f"{user}: not all {what}: {said}{first}"),
         )
 
 
@@ -66,32 +78,58 @@ class ShareSample:
     """Views of the product page, of which two kinds are to come evenly."""
 
     views: Sequence[View]
-    kinds: tuple[str, str]
     demand: EvenDemand
 
     def kept(self) -> Observation:
         """All views, written down."""
         return Observation(texts={"product pages": as_lines(self.views)})
 
-    def either(self) -> Observation:
-        """Hold all pages against both kinds."""
-        wrong = [one for one in self.views if one.shown not in self.kinds]
+    def show(self, users: str, shown: str) -> Observation:
+        """Hold all pages against kinds: `no stars or red stars`, say."""
+        wrong = [one for one in self.views if one.shown not in shown.split(" or ")]
         first = f", first: {wrong[0]}" if wrong else ""
         return Observation(
-            details=[f"pages: {counted(self.views)}"],
+            details=[f"pages of {users}: {counted(self.views)}"],
             problems=unless(
-                not wrong, f"{len(wrong)} of {len(self.views)} pages are neither{first}"
+                self.views and not wrong,
+                f"{len(wrong)} of {len(self.views)} pages are neither{first}",
             ),
         )
 
-    def even(self) -> Observation:
-        """Hold the shares of both kinds against even ones, by the pages up to the decision."""
-        decided = decided_by(self.views, self.demand.test, self.kinds) or len(self.views)
-        seen = [one.shown for one in self.views[:decided] if one.shown in self.kinds]
-        claim = self.demand.claim(seen, self.kinds, "pages with")
+    def even(self, one: str, other: str) -> Observation:
+        """Hold the shares of two kinds against even ones, by the pages up to the decision."""
+        kinds = (one, other)
+        decided = decided_by(self.views, self.demand.test, kinds) or len(self.views)
+        seen = [view.shown for view in self.views[:decided] if view.shown in kinds]
+        claim = self.demand.claim(seen, kinds, "pages with")
         return Observation(
             results=[f"Through the ingress {claim}."], problems=unless(claim.holds, str(claim))
         )
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Ways of being jason, and of coming close to it, with the pages that each got."""
+
+    seen: Sequence[tuple[Attempt, Sequence[View]]]
+
+    def show(self, users: str, shown: str) -> Observation:
+        """Hold what jason got, or what others got who came close, against what it must show."""
+        some = [one for one in self.seen if one[0].is_jason is (users == JASON)]
+        wrong = [
+            f"{attempt.name}: {counted(views)}, not {shown}"
+            for attempt, views in some
+            if {one.shown for one in views} != {shown}
+        ]
+        return Observation(
+            results=[f"{len(wrong)} of {len(some)} ways to ask as {users} got other than {shown}."],
+            texts={f"what {users} got": "".join(f"{attempt.name}: {counted(views)}\n"
+                                                for attempt, views in some)},
+            problems=[
+                *unless(some, f"nobody asked as {users}"),
+                *unless(not wrong, in_turn(wrong, most=NAMED)),
+            ],
+        )  # fmt: skip
 
 
 def each_seen(views: Sequence[View], kinds: Collection[str]) -> Observation:
@@ -102,40 +140,4 @@ def each_seen(views: Sequence[View], kinds: Collection[str]) -> Observation:
         baselines=[f"Without a route {len(views)} pages showed: {counted(views)}."],
         problems=unless(right, f"{len(views)} pages showed {counted(views)}, not each of "
                                f"{listed(kinds)}"),
-    )  # fmt: skip
-
-
-def near_misses(
-    seen: Sequence[tuple[Attempt, Sequence[View]]], his: str, others: str
-) -> Observation:
-    """Hold what each attempt got against what jason gets, or everyone else."""
-    wrong = [
-        f"{attempt.name}: {counted(views)}, not {his if attempt.is_jason else others}"
-        for attempt, views in seen
-        if {one.shown for one in views} != {his if attempt.is_jason else others}
-    ]
-    own = sum(attempt.is_jason for attempt, _ in seen)
-    return Observation(
-        results=[f"{own} ways of being {JASON} and {len(seen) - own} that come close: "
-                 f"{len(wrong)} got what they should not."],
-        texts={"what each got": "".join(f"{attempt.name}: {counted(views)}\n"
-                                        for attempt, views in seen)},
-        problems=[
-            *unless(0 < own < len(seen), f"{own} of {len(seen)} are {JASON}"),
-            *unless(not wrong, in_turn(wrong, most=NAMED)),
-        ],
-    )  # fmt: skip
-
-
-def slow_pages(views: Sequence[View], shown: str, least: float, most: float) -> Observation:
-    """Hold pages against showing this, no sooner than one time and no later than another."""
-    wrong = [one for one in views if one.shown != shown or not least <= one.seconds <= most]
-    took = listed(f"{one.seconds:.2f} s" for one in sorted(views, key=lambda one: one.seconds))
-    return Observation(
-        results=[f"{number(len(views), 'page')} showed {counted(views)}, after {took}."],
-        problems=[
-            *unless(views, "no page was viewed"),
-            *unless(not wrong, f"{len(wrong)} of {len(views)} pages are otherwise: "
-                               f"{in_turn(wrong, most=NAMED)}"),
-        ],
     )  # fmt: skip

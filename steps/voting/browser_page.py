@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,7 +22,7 @@ from meshproof.probes.page_object import (
     watch,
 )
 from meshproof.signoff.evidence import Evidence
-from meshproof.wording import listed, number
+from meshproof.wording import in_turn, listed, number
 from steps.voting.ballots import Ballot
 from steps.voting.voting_page import ELEMENTS
 from steps.voting.voting_tab import TOGGLE, Shown, look
@@ -37,15 +37,10 @@ class Opened:
     inaccessible: Sequence[str]
     failed: Sequence[str]
 
-
-@dataclass(frozen=True)
-class ByKeyboard:
-    """What had the focus, and what was shown before a vote, after it and after the toggle."""
-
-    order: Sequence[Focus]
-    before: Shown
-    voted: Shown
-    toggled: Shown
+    def is_of(self, version: str, store: str, analytics: Collection[str]) -> bool:
+        """Whether the page is of a version and a store, with analytics of one of some versions."""
+        page = self.shown.page
+        return (page.version, page.store) == (version, store) and page.analytics in analytics
 
 
 @dataclass(frozen=True)
@@ -66,14 +61,69 @@ class Step:
         return f"after {self.after}: {self.shown}"
 
 
+@dataclass(frozen=True)
+class Walk:
+    """What a browser showed, one step after another."""
+
+    steps: Sequence[Step]
+
+    def shown(self, rows: Sequence[Sequence[str]]) -> Observation:
+        """Hold what was shown against rows: after what, version, store and flag."""
+        led = listed(f"{step.shown.page.version} on {step.shown.page.store}" for step in self.steps)
+        lines = "; ".join(map(str, self.steps))
+        return Observation(
+            results=[f"{number(len(self.steps) - 1, 'act')} led to the pages of {led}."],
+            details=[lines],
+            problems=unless(
+                [step.row for step in self.steps] == [list(row) for row in rows], lines
+            ),
+        )
+
+    @property
+    def ballots(self) -> list[Ballot]:
+        """The votes that were cast, with the counts before and after each."""
+        return [
+            Ballot(step.after, before.shown.page.counts, step.shown.page.counts)
+            for before, step in pairwise(self.steps)
+            if step.after != TOGGLE
+        ]
+
+
+@dataclass(frozen=True)
+class ByKeyboard(Walk):
+    """What was shown before a vote, after it and after the toggle, and what Tab led to."""
+
+    order: Sequence[Focus]
+
+
+class ByDevice(dict[str, Opened]):
+    """What each device showed, by its name."""
+
+    def shown(self, rows: Sequence[Sequence[str]]) -> Observation:
+        """Hold the devices against rows: which, version, store and analytics, `1.0 or 1.1` say."""
+        wrong = [
+            f"{device}: {self[device].shown if device in self else 'not looked at'}"
+            for device, version, store, analytics in rows
+            if device not in self or not self[device].is_of(version, store, analytics.split(" or "))
+        ]
+        return Observation(
+            problems=[
+                *unless(not wrong, in_turn(wrong)),
+                *unless([row[0] for row in rows] == [*self], f"there are {listed(self)}"),
+            ]
+        )
+
+    def failed_to_load(self) -> str:
+        """Say what failed to load on a device; or nothing."""
+        return _wrong(self, lambda each: "; ".join(each.failed))
+
+
 BUTTONS = ["Cats", "Dogs", "Reset", TOGGLE]
-#: What each device showed, by its name.
-ByDevice = Mapping[str, Opened]
 
 
 def open_on(devices: Mapping[str, Tab], site: str, evidence: Evidence) -> ByDevice:
     """Open the page on devices, with a picture of each, and look at all that it shows."""
-    opened = {}
+    opened = ByDevice()
     for device, each in devices.items():
         failed = watch(each)
         open_page(each, site + "/")
@@ -91,17 +141,6 @@ def _wrong(opened: ByDevice, what: Callable[[Opened], str]) -> str:
     return found[0] if found else ""
 
 
-def shows_otherwise(opened: ByDevice, version: str, store: str, analytics: str) -> str:
-    """Say which device shows another version, store or analytics, `1.0 or 1.1` say; or nothing."""
-
-    def what(each: Opened) -> str:
-        page, allowed = each.shown.page, analytics.split(" or ")
-        said = (page.version, page.store, page.analytics in allowed)
-        return "" if said == (version, store, True) else str(each.shown)
-
-    return _wrong(opened, what)
-
-
 def out_of_reach(opened: ByDevice) -> str:
     """Say on which device a button is missing, or anything out of reach or cut off; or nothing."""
     return _wrong(
@@ -117,11 +156,6 @@ def inaccessible(opened: ByDevice) -> str:
     return _wrong(opened, lambda each: "; ".join(each.inaccessible))
 
 
-def failed_to_load(opened: ByDevice) -> str:
-    """Say what failed to load on a device; or nothing."""
-    return _wrong(opened, lambda each: "; ".join(each.failed))
-
-
 def use_by_keyboard(tab: Tab, site: str, evidence: Evidence) -> ByKeyboard:
     """Tab through the page, vote for cats with Enter, and switch the flag with Space."""
     open_page(tab, site + "/")
@@ -134,9 +168,11 @@ def use_by_keyboard(tab: Tab, site: str, evidence: Evidence) -> ByKeyboard:
     tab_to(tab, TOGGLE)
     press(tab, "Space")
     evidence.picture("after Space", tab.screenshot(full_page=True))
-    used = ByKeyboard(order, before, voted, look(tab))
+    used = ByKeyboard(
+        [Step("opening", before), Step("Cats", voted), Step(TOGGLE, look(tab))], order
+    )
     evidence.result(f"By keyboard alone Tab led to {listed(order)}.")
-    evidence.observe(f"{before}; after Enter {used.voted}; after Space {used.toggled}")
+    evidence.observe(in_turn(used.steps))
     return used
 
 
@@ -146,24 +182,7 @@ def led_elsewhere(order: Sequence[Focus]) -> str:
     return "" if right else f"Tab led to {listed(order, most=len(order))}"
 
 
-def by_enter(used: ByKeyboard, choice: str) -> Ballot:
-    """The vote that Enter cast."""
-    return Ballot(choice, used.before.page.counts, used.voted.page.counts)
-
-
-def by_space(used: ByKeyboard, version: str, store: str) -> Observation:
-    """Hold what Space led to against a flag that is on, and a page."""
-    page = used.toggled.page
-    switched = (used.before.flag, used.toggled.flag) == (False, True)
-    return Observation(
-        problems=[
-            *unless(switched, str(used.toggled)),
-            *unless((page.version, page.store) == (version, store), str(page)),
-        ]
-    )
-
-
-def click_through(tab: Tab, site: str, names: Sequence[str], evidence: Evidence) -> list[Step]:
+def click_through(tab: Tab, site: str, names: Sequence[str], evidence: Evidence) -> Walk:
     """Open the page and click these one after another, with a picture and a look after each."""
     open_page(tab, site + "/")
     walk = [Step("opening", look(tab))]
@@ -173,24 +192,4 @@ def click_through(tab: Tab, site: str, names: Sequence[str], evidence: Evidence)
         walk.append(Step(name, look(tab)))
         evidence.picture(f"after {name}", tab.screenshot(full_page=True))
     evidence.text("what was shown", "".join(f"{step}\n" for step in walk))
-    return walk
-
-
-def pages_of(walk: Sequence[Step], rows: Sequence[Sequence[str]]) -> Observation:
-    """Hold what was shown after each click against rows: after what, version, store and flag."""
-    led = listed(f"{step.shown.page.version} on {step.shown.page.store}" for step in walk)
-    lines = "; ".join(map(str, walk))
-    return Observation(
-        results=[f"{number(len(walk) - 1, 'click')} led to the pages of {led}."],
-        details=[lines],
-        problems=unless([step.row for step in walk] == [list(row) for row in rows], lines),
-    )
-
-
-def ballots_of(walk: Sequence[Step]) -> list[Ballot]:
-    """The votes that were clicked, with the counts before and after each."""
-    return [
-        Ballot(step.after, before.shown.page.counts, step.shown.page.counts)
-        for before, step in pairwise(walk)
-        if step.after != TOGGLE
-    ]
+    return Walk(walk)

@@ -6,7 +6,7 @@ without it, for each kind of near miss. Beside them is what came of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.wording import listed, quoted
-from steps.voting.flag_cookie import COOKIE, NAME, VALUE, holds_flag
+from steps.voting.flag_cookie import COOKIE, NAME, VALUE, WITH, holds_flag
 
 SEED = 20181203
 #: Few letters, so that the rest comes often enough.
@@ -210,62 +210,44 @@ class Seen:
 
 @dataclass(frozen=True)
 class Gate:
-    """What requests with generated headers got from a gate.
-
-    ``flagged`` is the version that holders of the flag are to get, ``others`` that of everyone
-    else.
-    """
+    """What requests with generated headers got from a gate, whether they held the flag or not."""
 
     seen: Sequence[Seen]
-    flagged: str
-    others: str
 
-    def expected(self, one: Seen) -> str:
-        """The version that a request is to get, by the reference reading."""
-        return self.flagged if one.headers.flagged else self.others
+    def of(self, users: str) -> list[Seen]:
+        """The requests of users with the flag or without it, by the reference reading."""
+        return [one for one in self.seen if one.headers.flagged is (users == WITH)]
 
-    def _misled(self, one: Seen) -> bool:
-        return one.version != self.expected(one)
-
-    @property
-    def wrong(self) -> list[Seen]:
-        """The requests that got anything else."""
-        return [one for one in self.seen if self._misled(one)]
-
-    @property
-    def complaint(self) -> str:
-        """How many requests got anything else, by kind, with the shortest of each."""
-        lines = []
-        for kind, some in _by_kind(self.seen).items():
-            for whose, flagged in (("with the flag", True), ("without it", False)):
-                alike = [one for one in some if one.headers.flagged is flagged]
-                wrong = [one for one in alike if self._misled(one)]
-                if wrong:
-                    shortest = min(wrong, key=lambda one: len(str(one.headers)))
-                    lines.append(
-                        f"{kind}: {len(wrong)} of {len(alike)} {whose}, e.g. {shortest}, "
-                        f"not {self.expected(shortest)}"
-                    )
-        return f"{len(self.wrong)} of {len(self.seen)} requests went wrong; {'; '.join(lines)}"
-
-    @property
-    def observed(self) -> Observation:
-        """All of it, and what got anything else."""
+    def show(self, users: str, shown: str) -> Observation:
+        """Hold what a kind of user got against a version of the app: `version "2.0"`, say."""
+        asked, version = self.of(users), shown.removeprefix("version ").strip('"')
+        wrong = [one for one in asked if one.version != version]
         return Observation(
             results=[
-                f"{len(self.wrong)} of {len(self.seen)} requests with near misses got another "
-                "version."
+                f"{len(wrong)} of {len(asked)} requests with near misses of {users} got another "
+                f"version than {version}."
             ],
-            texts={"every request": self.table},
-            problems=unless(self.seen and not self.wrong, self.complaint),
+            texts={f"every request of {users}": table(asked, version)},
+            problems=unless(asked and not wrong, complaint(users, asked, version)),
         )
 
-    @property
-    def table(self) -> str:
-        """Every request with what it was to get and what it got, a line each."""
-        return "".join(
-            f"{one.headers.kind}\tto get {self.expected(one)}\t{one}\n" for one in self.seen
-        )
+
+def complaint(users: str, asked: Sequence[Seen], version: str) -> str:
+    """How many requests got anything but a version, by kind, with the shortest of each."""
+    lines, whose = [], "with the flag" if users == WITH else "without it"
+    for kind, alike in _by_kind(asked).items():
+        if wrong := [one for one in alike if one.version != version]:
+            shortest = min(wrong, key=lambda one: len(str(one.headers)))
+            lines.append(
+                f"{kind}: {len(wrong)} of {len(alike)} {whose}, e.g. {shortest}, not {version}"
+            )
+    wrong = [one for one in asked if one.version != version]
+    return f"{len(wrong)} of {len(asked)} requests went wrong; {'; '.join(lines)}"
+
+
+def table(asked: Iterable[Seen], version: str) -> str:
+    """Every request with what it was to get and what it got, a line each."""
+    return "".join(f"{one.headers.kind}\tto get {version}\t{one}\n" for one in asked)
 
 
 def summary(seen: Sequence[Seen]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.suite.tutorial import Tutorial
@@ -16,6 +17,12 @@ from steps.voting.voting_app import VotingApp
 PODS = 3
 
 
+def in_turns(cats: int, dogs: int) -> list[str]:
+    """Return so many choices of both, one after the other as long as there are both."""
+    both = zip_longest(["Cats"] * cats, ["Dogs"] * dogs)
+    return [choice for pair in both for choice in pair if choice]
+
+
 def cast_one_by_one(ingress: VotingApp, choices: Iterable[str]) -> list[Ballot]:
     """Cast votes, and read the counts before and after each."""
     ballots, before = [], ingress.view().page.counts
@@ -24,15 +31,6 @@ def cast_one_by_one(ingress: VotingApp, choices: Iterable[str]) -> list[Ballot]:
         ballots.append(Ballot(choice, before, after))
         before = after
     return ballots
-
-
-def cast_all(ingress: VotingApp, choices: Iterable[str]) -> list[str]:
-    """Cast votes until one is not answered with 200; returns that answer, or none."""
-    for choice in choices:
-        response = ingress.vote(choice)
-        if response.status != 200:
-            return [str(response)]
-    return []
 
 
 def counted_once(ballots: Sequence[Ballot]) -> Observation:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from playwright.sync_api import Page as Tab
 from pytest_bdd import given, parsers, then, when
 
-from meshproof.analysis.strength import AlwaysDemand
 from meshproof.signoff.evidence import Evidence
-from steps.voting.cookie_corpus import Gate, Seen, by_kinds, generate
+from steps.voting.cookie_corpus import Gate, by_kinds, generate
 from steps.voting.cookies import seen_with
+from steps.voting.flag_cookie import WITH, WITHOUT
 from steps.voting.flag_switch import (
     OnAndOff,
     cleared,
@@ -17,10 +17,8 @@ from steps.voting.flag_switch import (
     switch_on_and_off,
     told,
 )
-from steps.voting.samples import AlwaysSample, page_views_of, versions_of_users
+from steps.voting.samples import versions_of_users
 from steps.voting.voting_app import FLAG, VotingApp
-
-WITH, WITHOUT = "with the flag", "without the flag"
 
 
 @given("users without the flag reach app 1.0, and users with the flag app 2.0")
@@ -31,61 +29,14 @@ def users_reach_both_apps(voting_app: VotingApp, evidence: Evidence) -> None:
 
 
 @when(
-    "page views with the flag and without it are sampled in turn through the ingress",
-    target_fixture="always",
-)
-def both_users_are_sampled(
-    voting_app: VotingApp, evidence: Evidence, demand: AlwaysDemand
-) -> AlwaysSample:
-    """View the page with the flag and without it in turn, each as often as the demand says."""
-    sample = page_views_of(voting_app, demand, {WITH: FLAG, WITHOUT: {}})
-    evidence.tell(sample.kept())
-    return sample
-
-
-@when(
-    "page views with the flag are sampled through the ingress",
-    target_fixture="always",
-)
-def users_with_the_flag_are_sampled(
-    voting_app: VotingApp, evidence: Evidence, demand: AlwaysDemand
-) -> AlwaysSample:
-    """View the page with the flag as often as the demand says."""
-    sample = page_views_of(voting_app, demand, {WITH: FLAG})
-    evidence.tell(sample.kept())
-    return sample
-
-
-@then(parsers.parse('every page with the flag is version "{version}"'))
-def every_page_with_the_flag_is(always: AlwaysSample, evidence: Evidence, version: str) -> None:
-    """Every page that was viewed with the flag is of this version."""
-    seen = evidence.tell(always.pages_are(WITH, version))
-    assert not seen.problem, seen.problem
-
-
-@then(parsers.parse('every page without the flag is version "{version}"'))
-def every_page_without_the_flag_is(always: AlwaysSample, evidence: Evidence, version: str) -> None:
-    """Every page that was viewed without the flag is of this version."""
-    seen = evidence.tell(always.pages_are(WITHOUT, version))
-    assert not seen.problem, seen.problem
-
-
-@then(parsers.parse("every request with the flag got a {status:d}"))
-def every_request_with_the_flag_got(always: AlwaysSample, evidence: Evidence, status: int) -> None:
-    """Every request with the flag was answered with this status."""
-    seen = evidence.tell(always.statuses_are(WITH, status))
-    assert not seen.problem, seen.problem
-
-
-@when(
     parsers.parse(
         "{each:d} Cookie headers of each kind with the flag, and as many near misses, are sent"
     ),
-    target_fixture="seen",
+    target_fixture="answered",
 )
-def page_is_viewed_with_near_misses(voting_app: VotingApp, each: int) -> list[Seen]:
+def page_is_viewed_with_near_misses(voting_app: VotingApp, each: int) -> Gate:
     """View the page with generated headers: of each kind so many with the flag and without it."""
-    return seen_with(voting_app.url, generate(each), voting_app.host)
+    return Gate(seen_with(voting_app.url, generate(each), voting_app.host))
 
 
 @then(
@@ -93,17 +44,10 @@ def page_is_viewed_with_near_misses(voting_app: VotingApp, each: int) -> list[Se
         "of each kind at least {least:d} Cookie headers held the flag, and at least as many did not"
     )
 )
-def each_kind_held_the_flag(seen: list[Seen], evidence: Evidence, least: int) -> None:
+def each_kind_held_the_flag(answered: Gate, evidence: Evidence, least: int) -> None:
     """The generated headers do hold the flag, and miss it, often enough to tell: the baseline."""
-    observed = evidence.tell(by_kinds(seen, least))
-    assert not observed.problem, observed.problem
-
-
-@then(parsers.parse('requests that held the flag got version "{flagged}", all others "{others}"'))
-def requests_got_versions(seen: list[Seen], evidence: Evidence, flagged: str, others: str) -> None:
-    """Just those requests that held the cookie itself got the new version."""
-    gate = evidence.tell(Gate(seen, flagged, others).observed)
-    assert not gate.problem, gate.problem
+    seen = evidence.tell(by_kinds(answered.seen, least))
+    assert not seen.problem, seen.problem
 
 
 @when(

@@ -12,6 +12,8 @@ from meshproof.wording import in_turn, quoted
 
 NAME, VALUE = "featureflag", "on"
 COOKIE = f"{NAME}={VALUE}"
+#: The two kinds of users.
+WITH, WITHOUT = "users with the flag", "users without the flag"
 #: Around a cookie these mean nothing.
 BLANKS = " \t"
 #: Seconds for which the flag is set: 15 minutes.

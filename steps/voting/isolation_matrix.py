@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 
 import pytest
-from pytest_bdd import given, then, when
+from pytest_bdd import given, parsers, then, when
 
 from meshproof.mesh.access_log import AccessLog
 from meshproof.mesh.proxy_stats import ProxyCounts
@@ -34,6 +35,8 @@ from steps.voting.names import (
 
 #: Calls names from a pod of each workload.
 CallEach = Callable[[Sequence[str], Sequence[Name]], list[Cell]]
+#: Gives the names of MySQL by what a feature calls its Service.
+MysqlsNames = Callable[[str], list[Name]]
 
 
 @pytest.fixture
@@ -53,10 +56,16 @@ def names(tutorial: Tutorial) -> Iterator[list[Name]]:
 
 
 @pytest.fixture
-def mysqls_own_name(tutorial: Tutorial) -> Iterator[list[Name]]:
-    """A name that leads to MySQL alone."""
-    with own_names(tutorial, [MYSQL]) as names:
-        yield names
+def mysqls_names(tutorial: Tutorial) -> Iterator[MysqlsNames]:
+    """Gives the names of MySQL: the tutorial's, or one that leads to it alone and goes again."""
+    with ExitStack() as kept:
+        yield (
+            lambda service: (
+                [MYSQLS_NAME]
+                if service == "the tutorial's Service"
+                else kept.enter_context(own_names(tutorial, [MYSQL]))
+            )
+        )
 
 
 @given("a test workload without an AuthorizationPolicy")
@@ -102,14 +111,14 @@ def calls_along_arrows_are_answered(cells: list[Cell]) -> None:
     assert not wrong, wrong
 
 
-@then("every other call is denied by the called workload's policy, and its proxy counts the denial")
+@then("each call that the diagram forbids is denied by policy, and counted by the called proxy")
 def other_calls_are_denied_and_counted(cells: list[Cell]) -> None:
     """Who may not call gets no answer, and the server's proxy counts just that denial."""
     wrong = not_denied(cell for cell in cells if cell.expected == NOBODY)
     assert not wrong, wrong
 
 
-@then("every other call is denied and counted by the called proxy, or has no route or endpoint")
+@then("each call that the diagram forbids is denied and counted, or has no route or endpoint")
 def other_calls_get_nowhere(cells: list[Cell]) -> None:
     """Who may not call gets no answer: by the server's policy, or for want of a way."""
     wrong = not_as_expected(cell for cell in cells if cell.expected == NOBODY)
@@ -117,26 +126,15 @@ def other_calls_get_nowhere(cells: list[Cell]) -> None:
 
 
 @when(
-    "each workload that may not call MySQL calls it by the tutorial's Service",
+    parsers.parse("each workload that may not call MySQL calls {service} of MySQL"),
     target_fixture="cells",
 )
-def others_call_mysql_by_the_tutorials_name(call_each: CallEach, evidence: Evidence) -> list[Cell]:
-    """Call the port of MySQL at the tutorial's Service, once from each."""
-    cells = call_each(WITHOUT_MYSQL, [MYSQLS_NAME])
-    evidence.tell(drawn("to MySQL by the tutorial's name", cells))
-    return cells
-
-
-@when(
-    "each workload that may not call MySQL calls it by a test Service of MySQL alone",
-    target_fixture="cells",
-)
-def others_call_mysql_by_its_own_name(
-    mysqls_own_name: list[Name], call_each: CallEach, evidence: Evidence
+def others_call_mysql(
+    call_each: CallEach, mysqls_names: MysqlsNames, evidence: Evidence, service: str
 ) -> list[Cell]:
-    """Call a Service of the harness that leads to MySQL's pod alone, once from each."""
-    cells = call_each(WITHOUT_MYSQL, mysqls_own_name)
-    evidence.tell(drawn("to MySQL by a name of its own", cells))
+    """Call MySQL's port once from each, by the tutorial's Service or one that leads to it alone."""
+    cells = call_each(WITHOUT_MYSQL, mysqls_names(service))
+    evidence.tell(drawn(f"to MySQL by {service}", cells))
     return cells
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from meshproof.analysis.observation import Observation, unless
-from meshproof.analysis.timeline import Request, Timeline
+from meshproof.analysis.timeline import Timeline
 from meshproof.cluster.objects import live_objects
 from meshproof.probes.steady import REQUESTS_OF_EACH, SteadyTraffic, User
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import NAMED, by_name, in_turn, number
+from steps.voting.flag_cookie import WITH
 from steps.voting.stored_rows import Row, in_mysql, in_redis
 from steps.voting.voters import views_and_votes, votes_amiss
-from steps.voting.voting_app import FLAG
+from steps.voting.voting_app import USERS
 
 #: Requests a second, of each user.
 PACE = 8.0
@@ -25,7 +25,6 @@ PUBLISHED = (
     "step-2b-add-routing-for-all-components",
     "step-2c-authorize-components",
 )
-WITHOUT_FLAG, WITH_FLAG = "a user without the flag", "a user with the flag"
 
 
 def to_the_end(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> dict[str, list[Row]]:
@@ -37,7 +36,7 @@ def to_the_end(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> dict[st
     for name in names[names.index("exposed") + 1 :]:
         rollout.follow_to(name)
         if name == stage:
-            begin(traffic, WITH_FLAG, FLAG)
+            begin(traffic, WITH)
         if name == "rolled-out":  # it is about to go
             traffic.await_requests()
             stored["redis"] = in_redis(rollout)
@@ -103,28 +102,6 @@ def served_around(timeline: Timeline) -> Observation:
     )
 
 
-def of_version(requests: Sequence[Request], version: str) -> str:
-    """Say which of some requests got another version; empty where there are some, and none did."""
-    others = [str(request) for request in requests if request.version != version]
-    told = f"{len(others)} of {len(requests)} were another: {in_turn(others, most=NAMED)}"
-    return told if others or not requests else ""
-
-
-def before_and_after(timeline: Timeline, stage: str, *, after: bool, version: str) -> Observation:
-    """Hold the pages without the flag against a version: until a stage was begun, or since."""
-    begin, end = timeline.entered(stage)
-    requests = timeline.between(end, math.inf) if after else timeline.between(0, begin)
-    plain = [request for request in requests if request.user.startswith(WITHOUT_FLAG)]
-    others = [request for request in plain if request.version != version]
-    return Observation(
-        results=[
-            f"{len(others)} of {len(plain)} pages without the flag were another version than "
-            f"{version}."
-        ],
-        problems=[told for told in [of_version(plain, version)] if told],
-    )
-
-
 def votes_stored(timeline: Timeline, stored: dict[str, list[Row]]) -> Observation:
     """Hold the acknowledged votes against what the stores hold."""
     acknowledged = [request for request in timeline.requests if request.acknowledged]
@@ -155,14 +132,7 @@ def apply(tutorial: Tutorial, step: str, line: str) -> None:
         tutorial.await_change(before, live_objects(tutorial.cluster, tutorial.namespace))
 
 
-def begin(traffic: SteadyTraffic, name: str, headers: dict[str, str]) -> None:
+def begin(traffic: SteadyTraffic, kind: str) -> None:
     """Have two users of a kind begin."""
     for connection, fresh in CONNECTIONS.items():
-        traffic.begin(User(f"{name}, {connection}", PACE, views_and_votes(headers), fresh))
-
-
-def watched(rollout: Tutorial, traffic: SteadyTraffic, stage: str) -> Tutorial:
-    """Follow a rollout to a stage, with traffic for its host that knows of its steps."""
-    rollout.mark, traffic.host = traffic.step, rollout.host
-    rollout.follow_to(stage)
-    return rollout
+        traffic.begin(User(f"{kind}, {connection}", PACE, views_and_votes(USERS[kind]), fresh))

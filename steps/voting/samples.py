@@ -13,8 +13,6 @@ from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import listed
 from steps.voting.ballots import told
 from steps.voting.views import (
-    ANYONE,
-    BOTH,
     View,
     as_lines,
     deviations,
@@ -22,14 +20,19 @@ from steps.voting.views import (
     sample_at_once,
     sample_evenly,
 )
-from steps.voting.voting_app import VotingApp
+from steps.voting.voting_app import USERS, VotingApp
+from steps.voting.voting_page import NAMED_IN_QUOTES
 
 APP, INGRESS = "voting-app", "the ingress"
+APP_PODS = "the app pods"
 
 
 @dataclass(frozen=True)
 class AlwaysSample:
-    """Views by their source, and what their number is made for; ``noun`` says what they are."""
+    """Views by their source, and what their number is made for; ``noun`` says what they are.
+
+    Sources are kinds of users; or pods, which are asked about together, as ``APP_PODS``.
+    """
 
     views: dict[str, list[View]]
     demand: AlwaysDemand
@@ -39,9 +42,18 @@ class AlwaysSample:
         """All views, written down."""
         return _kept(self.views, self.noun)
 
-    def all_show(self, version: str) -> Observation:
-        """Hold all against a version of analytics."""
-        wrong = {source: deviations(views, [version]) for source, views in self.views.items()}
+    def show(self, users: str, shown: str) -> Observation:
+        """Hold answers against a version of the app, a version of analytics, or a status.
+
+        ``shown`` is `version "2.0"`, `analytics "1.1"` or `status 503`, say.
+        """
+        what, _, value = shown.partition(" ")
+        held = {"version": self._pages_are, "analytics": self._show, "status": self._statuses_are}
+        return held[what](users, value.strip('"'))
+
+    def _show(self, users: str, version: str) -> Observation:
+        seen = self.views if users == APP_PODS else {users: self.views[users]}
+        wrong = {source: deviations(views, [version]) for source, views in seen.items()}
         claims = {source: self._claim(source, views, "answers") for source, views in wrong.items()}
         return Observation(
             results=[f"From {source}: {claim}." for source, claim in claims.items()],
@@ -49,21 +61,19 @@ class AlwaysSample:
                       if not c.holds],
         )  # fmt: skip
 
-    def pages_are(self, user: str, version: str) -> Observation:
-        """Hold the pages of a kind of user against a version of the app."""
+    def _pages_are(self, user: str, version: str) -> Observation:
         wrong = [view for view in self.views[user] if view.app != version]
         claim = self._claim(user, wrong, "pages")
         return Observation(
-            results=[f"Pages {user}, version {version}: {claim}."],
+            results=[f"Pages of {user}, version {version}: {claim}."],
             problems=unless(claim.holds, _not_held(user, claim, wrong)),
         )
 
-    def statuses_are(self, user: str, status: int) -> Observation:
-        """Hold the answers to a kind of user against a status."""
-        wrong = [view for view in self.views[user] if view.status != status]
+    def _statuses_are(self, user: str, status: str) -> Observation:
+        wrong = [view for view in self.views[user] if view.status != int(status)]
         claim = self._claim(user, wrong, "requests")
         return Observation(
-            results=[f"Requests {user}, status {status}: {claim}."],
+            results=[f"Requests of {user}, status {status}: {claim}."],
             details=[f"{user}: {self.views[user][0].problem}"],
             problems=unless(claim.holds, _not_held(user, claim, wrong)),
         )
@@ -84,24 +94,30 @@ class EvenSample:
         """All views, written down."""
         return _kept(self.views, self.noun)
 
-    def either_with_same_counts(self) -> Observation:
-        """Hold all against both formats of analytics; all must count the same votes."""
-        views = [view for sample in self.views.values() for view in sample]
-        counts = {view.counts for view in views}
-        return Observation(
-            problems=[
-                *(f"{len(wrong)} of {len(views)} answers, first: {wrong[0]}"
-                  for wrong in [deviations(views, BOTH)] if wrong),
-                *unless(len(counts) == 1,
-                        f"different counts: {listed(sorted(map(told, counts)))}"),
-            ]
-        )  # fmt: skip
+    @property
+    def all(self) -> list[View]:
+        """The views of all sources."""
+        return [view for views in self.views.values() for view in views]
 
-    def shares(self) -> Observation:
-        """Hold the shares of both versions against even ones, for each source."""
+    def show(self, users: str, shown: str) -> Observation:
+        """Hold all against formats of analytics: `analytics "1.0" or "1.1"`, say."""
+        wrong = deviations(self.all, NAMED_IN_QUOTES.findall(shown))
+        first = f", first: {wrong[0]}" if wrong else ""
+        told_of = f"{len(wrong)} of {len(self.all)} answers to {users}{first}"
+        return Observation(problems=unless(self.all and not wrong, told_of))
+
+    def same_counts(self) -> Observation:
+        """Hold all against each other: they must count the same votes."""
+        counts = sorted({told(view.counts) for view in self.all})
+        return Observation(problems=unless(len(counts) == 1, f"different counts: {listed(counts)}"))
+
+    def even(self, one: str, other: str) -> Observation:
+        """Hold the shares of two versions against even ones, for each source."""
+        first, second = map(str, NAMED_IN_QUOTES.findall(f"{one} {other}"))
+        both = (first, second)
         claims = {
             source: self.demands[source].claim(
-                [view.version for view in views if view.version in BOTH], BOTH, "analytics"
+                [view.version for view in views if view.version in both], both, "analytics"
             )
             for source, views in self.views.items()
         }
@@ -111,17 +127,10 @@ class EvenSample:
         )
 
 
-def page_views(ingress: VotingApp, demand: AlwaysDemand) -> AlwaysSample:
-    """View the page as anyone, so often as is demanded."""
-    views = sample_at_once(ingress, demand.samples)[ANYONE]
-    return AlwaysSample({INGRESS: views}, demand, "page views")
-
-
-def page_views_of(
-    ingress: VotingApp, demand: AlwaysDemand, users: Mapping[str, dict[str, str]]
-) -> AlwaysSample:
-    """View the page as each of these users in turn, by the headers that they send."""
-    return AlwaysSample(sample_at_once(ingress, demand.samples, users), demand, "page views")
+def page_views(ingress: VotingApp, demand: AlwaysDemand, users: Sequence[str]) -> AlwaysSample:
+    """View the page as each of these kinds of users in turn, each so often as is demanded."""
+    headers = {user: USERS[user] for user in users}
+    return AlwaysSample(sample_at_once(ingress, demand.samples, headers), demand, "page views of")
 
 
 def versions_of_users(
@@ -202,7 +211,9 @@ def _not_held(source: str, claim: AlwaysClaim, wrong: list[View]) -> str:
 
 
 def _kept(views: Mapping[str, list[View]], noun: str) -> Observation:
-    names = {INGRESS: noun, ANYONE: noun}
     return Observation(
-        texts={names.get(one, f"{noun} {one}"): as_lines(seen) for one, seen in views.items()}
+        texts={
+            noun if one == INGRESS else f"{noun} {one}": as_lines(seen)
+            for one, seen in views.items()
+        }
     )

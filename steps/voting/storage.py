@@ -6,7 +6,7 @@ from pytest_bdd import parsers, then
 
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
-from steps.voting.storage_probe import claim_in_use, ports_by_version, readiness
+from steps.voting.storage_probe import claim_in_use, readiness
 
 
 @then(
@@ -17,13 +17,6 @@ from steps.voting.storage_probe import claim_in_use, ports_by_version, readiness
 def claim_is_bound(tutorial: Tutorial, evidence: Evidence, claim: str) -> None:
     """The claim is bound, and the pod of storage 2.0 has mounted this claim alone."""
     seen = evidence.tell(claim_in_use(tutorial, claim))
-    assert not seen.problem, seen.problem
-
-
-@then("the Service of storage has 1.0 alone ready on port 6379, and 2.0 alone on port 3306")
-def service_leads_by_port(tutorial: Tutorial, evidence: Evidence) -> None:
-    """The ready endpoints of each port are the pod of its own version alone."""
-    seen = evidence.tell(ports_by_version(tutorial, {6379: "1.0", 3306: "2.0"}))
     assert not seen.problem, seen.problem
 
 

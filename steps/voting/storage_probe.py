@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.cluster.objects import get, live_objects
-from meshproof.probes.pod_exec import ready_by_port
 from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import in_turn, listed
 from steps.voting.stored_rows import STORAGE, claims_of, readiness_command
@@ -29,15 +27,6 @@ def claim_in_use(tutorial: Tutorial, claim: str) -> Observation:
             *unless(mounted == [claim], f"{pod} has mounted {listed(mounted)}"),
         ],
     )
-
-
-def ports_by_version(tutorial: Tutorial, versions: Mapping[int, str]) -> Observation:
-    """Look which pods each port of storage's Service leads to; each is to lead to one version."""
-    ready = ready_by_port(tutorial.cluster, tutorial.namespace, STORAGE)
-    expected = {port: [tutorial.pod_of(STORAGE, one).name] for port, one in versions.items()}
-    ends = listed(f"{listed(pods)} at port {port}" for port, pods in ready.items())
-    told = f"ready endpoints of {STORAGE}: {ends}"
-    return Observation(details=[told], problems=unless(ready == expected, told))
 
 
 def readiness(tutorial: Tutorial) -> Observation:

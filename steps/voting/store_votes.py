@@ -100,12 +100,6 @@ def require_stored(vote: Vote, answer: Response) -> None:
         raise PromiseBroken(f"not acknowledged: {answer}")
 
 
-def not_reset(ingress: VotingApp) -> str:
-    """Reset all votes in both versions; says what page then shows others than none."""
-    pages = [ingress.vote("reset", headers=headers).page for headers in HEADERS.values()]
-    return next((f"after the reset: {page}" for page in pages if page.counts != (0, 0)), "")
-
-
 def held_by(
     store: str, version: str, rows: Sequence[Row], counted: Sequence[Counted]
 ) -> Observation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
@@ -77,6 +77,10 @@ def in_mysql(tutorial: Tutorial) -> list[Row]:
     """Read all votes of 2.0. Raises as `mysql_rows`, and ``PromiseBroken`` where it has no pod."""
     pod = tutorial.pod_of(STORAGE, "2.0").name
     return mysql_rows(tutorial.cluster, tutorial.namespace, pod)
+
+
+#: Reads all votes of a store, by its name.
+STORES: Mapping[str, Callable[[Tutorial], list[Row]]] = {"Redis": in_redis, "MySQL": in_mysql}
 
 
 def counts_of(rows: Iterable[Row]) -> tuple[int, int]:

@@ -10,15 +10,8 @@ from meshproof.suite.tutorial import Tutorial
 from steps.voting import store_votes as votes
 from steps.voting.ballots import Counted
 from steps.voting.store_votes import Loss
-from steps.voting.stored_rows import Row, in_mysql, in_redis
+from steps.voting.stored_rows import STORES, Row, in_mysql
 from steps.voting.voting_app import VotingApp
-
-
-@given("all votes are reset in both versions")
-def votes_are_reset_in_both(voting_app: VotingApp) -> None:
-    """Reset the votes by the page's button in either version; the pages then show none."""
-    problem = votes.not_reset(voting_app)
-    assert not problem, problem
 
 
 @when("votes are cast in turn", target_fixture="counted")
@@ -31,21 +24,12 @@ def votes_are_cast_in_turn(
     return counted
 
 
-@then(parsers.parse("Redis holds just the votes cast in {version}"))
-def redis_holds(
-    counted: list[Counted], tutorial: Tutorial, evidence: Evidence, version: str
+@then(parsers.parse("{store} holds just the votes cast in {version}"))
+def store_holds(
+    counted: list[Counted], tutorial: Tutorial, evidence: Evidence, store: str, version: str
 ) -> None:
-    """Redis, read by `redis-cli`, holds each of these votes once, and no others."""
-    seen = evidence.tell(votes.held_by("Redis", version, in_redis(tutorial), counted))
-    assert not seen.problem, seen.problem
-
-
-@then(parsers.parse("MySQL holds just the votes cast in {version}"))
-def mysql_holds(
-    counted: list[Counted], tutorial: Tutorial, evidence: Evidence, version: str
-) -> None:
-    """MySQL, read by its client, holds each of these votes once, and no others."""
-    seen = evidence.tell(votes.held_by("MySQL", version, in_mysql(tutorial), counted))
+    """The store, read by its own client, holds each of these votes once, and no others."""
+    seen = evidence.tell(votes.held_by(store, version, STORES[store](tutorial), counted))
     assert not seen.problem, seen.problem
 
 
@@ -56,7 +40,7 @@ def pages_counted_apart(counted: list[Counted], evidence: Evidence) -> None:
     assert not seen.problem, seen.problem
 
 
-@given(parsers.parse('{count:d} votes are cast in "{version}"'), target_fixture="kept")
+@given(parsers.parse('{count:d} votes are cast in version "{version}"'), target_fixture="kept")
 def votes_are_cast(
     voting_app: VotingApp, tutorial: Tutorial, evidence: Evidence, count: int, version: str
 ) -> list[Row]:
@@ -89,7 +73,7 @@ def refusals_say_why(loss: Loss) -> None:
     assert not silent, silent
 
 
-@then(parsers.parse('another MySQL pod is on the same claim "{claim}"'))
+@then(parsers.parse('another MySQL pod than the deleted one is on the claim "{claim}"'))
 def another_pod_is_on_the_claim(
     loss: Loss, tutorial: Tutorial, evidence: Evidence, claim: str
 ) -> None:
@@ -98,7 +82,7 @@ def another_pod_is_on_the_claim(
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('the page of "{version}" shows the votes of MySQL again'))
+@then(parsers.parse('the page of version "{version}" counts the votes that MySQL holds'))
 def page_shows_votes_of_mysql(
     voting_app: VotingApp, tutorial: Tutorial, evidence: Evidence, version: str
 ) -> None:

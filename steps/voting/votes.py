@@ -7,34 +7,32 @@ from pytest_bdd import given, parsers, then, when
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 from steps.voting.ballots import Ballot
-from steps.voting.counting import cast_all, cast_one_by_one, counted_everywhere, counted_once
+from steps.voting.counting import cast_one_by_one, counted_everywhere, counted_once, in_turns
+from steps.voting.store_votes import HEADERS
 from steps.voting.voting_app import VotingApp
 
 
-@given("all votes are reset")
-@when("all votes are reset")
-def votes_are_reset(voting_app: VotingApp) -> None:
+@given(parsers.parse('all votes of version "{version}" are reset'))
+@when(parsers.parse('all votes of version "{version}" are reset'))
+def votes_are_reset(voting_app: VotingApp, version: str) -> None:
     """Reset the votes by the page's button; the page then shows none."""
-    page = voting_app.vote("reset").page
+    page = voting_app.vote("reset", headers=HEADERS[version]).page
     assert page.counts == (0, 0), f"after the reset: {page}"
 
 
-@given(parsers.parse('votes are cast one by one for "{votes}"'), target_fixture="ballots")
-@when(parsers.parse('votes are cast one by one for "{votes}"'), target_fixture="ballots")
-def votes_are_cast_one_by_one(
-    voting_app: VotingApp, evidence: Evidence, votes: str
+@given(
+    parsers.parse("{cats:d} cats and {dogs:d} dogs are voted for in turn"), target_fixture="ballots"
+)
+@when(
+    parsers.parse("{cats:d} cats and {dogs:d} dogs are voted for in turn"), target_fixture="ballots"
+)
+def cats_and_dogs_are_voted_for(
+    voting_app: VotingApp, evidence: Evidence, cats: int, dogs: int
 ) -> list[Ballot]:
     """Cast votes by the page's buttons, and read the counts before and after each."""
-    ballots = cast_one_by_one(voting_app, votes.split(", "))
-    evidence.text("votes", "\n".join(map(str, ballots)) + "\n")
+    ballots = cast_one_by_one(voting_app, in_turns(cats, dogs))
+    evidence.text("votes", "".join(f"{one}\n" for one in ballots))
     return ballots
-
-
-@when(parsers.parse("{cats:d} cats and {dogs:d} dogs are voted for"))
-def cats_and_dogs_are_voted_for(voting_app: VotingApp, cats: int, dogs: int) -> None:
-    """Cast so many votes; each must be answered with the page."""
-    refused = cast_all(voting_app, ["Cats"] * cats + ["Dogs"] * dogs)
-    assert not refused, refused[0]
 
 
 @then("each vote added exactly one to its own category")

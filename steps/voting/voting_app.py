@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from meshproof.mesh.ingress import Answer, Ingress
-from steps.voting.flag_cookie import COOKIE
+from steps.voting.flag_cookie import COOKIE, WITH, WITHOUT
 from steps.voting.voting_page import Page, WrongPage, parse_page, problem_of
 
 #: What a user sends who has set the feature flag.
 FLAG = {"Cookie": COOKIE}
+#: What each kind of user sends.
+USERS: Mapping[str, dict[str, str]] = {WITH: FLAG, WITHOUT: {}}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from meshproof.wording import quoted
 
 #: The elements that say what a page shows, by their ids.
 ELEMENTS = ("version", "host", "store", "results")
+#: What a feature names in quotes: version "2.0", say.
+NAMED_IN_QUOTES = re.compile(r'"([^"]+)"')
 SIMPLE = re.compile(r"Cats: (\d+) \| Dogs: (\d+)")
 SHARES = re.compile(r"Cats: (\d+)/(\d+) \((\d+)%\) \| Dogs: (\d+)/(\d+) \((\d+)%\)")
 

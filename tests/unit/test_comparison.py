@@ -389,7 +389,9 @@ def test_every_name_that_is_committed_leads_to_a_scenario() -> None:
         for file in (PROJECT / "features" / "voting").glob("*.feature")
         for scenario in FeatureParser(str(file.parent), file.name).parse().scenarios.values()
     }
-    assert len(set(names.values())) == len(names) > 0
+    # A scenario may have had two names, one after the other, and the files were moved in between;
+    # of one time no two scenarios lead to one.
+    assert len({(old.rpartition("/")[0], new) for old, new in names.items()}) == len(names) > 0
     assert set(names.values()) <= there
     assert not set(names) & there
 

@@ -23,7 +23,9 @@ from steps.voting.cookie_corpus import (
     headers,
     lacking,
     summary,
+    table,
 )
+from steps.voting.flag_cookie import WITH, WITHOUT
 
 sys.path.insert(0, str(PROJECT / "images" / "voting"))
 
@@ -160,30 +162,38 @@ READ = [
 
 
 def of(versions: Iterable[Seen]) -> Gate:
-    return Gate(list(versions), "2.0", "1.0")
+    return Gate(list(versions))
+
+
+def wrong(gate: Gate) -> tuple[str, str]:
+    return gate.show(WITH, 'version "2.0"').problem, gate.show(WITHOUT, 'version "1.0"').problem
 
 
 def test_a_gate_that_does_as_it_should() -> None:
-    assert of(READ[:2]).wrong == []
+    assert wrong(of(READ[:2])) == ("", "")
 
 
 def test_a_gate_that_does_not_shows_how_often_and_the_shortest_of_each_kind() -> None:
-    gate = of(READ)
-    assert gate.wrong == READ[2:]
-    assert gate.complaint == (
-        "3 of 5 requests went wrong; quotes: 1 of 1 with the flag, e.g. Cookie: “featureflag=on” "
-        'got HTTP 503, not 2.0; quotes: 2 of 2 without it, e.g. Cookie: “featureflag="on"” '
-        "got 2.0, not 1.0"
+    assert wrong(of(READ)) == (
+        "1 of 2 requests went wrong; quotes: 1 of 1 with the flag, e.g. Cookie: “featureflag=on” "
+        "got HTTP 503, not 2.0",
+        '2 of 3 requests went wrong; quotes: 2 of 2 without it, e.g. Cookie: “featureflag="on"” '
+        "got 2.0, not 1.0",
     )
+
+
+def test_a_gate_that_nobody_asked_at_is_no_proof() -> None:
+    assert wrong(of(READ[:1]))[1]
+    assert wrong(of(READ[1:2]))[0]
 
 
 def test_a_version_that_nobody_is_to_get_is_wrong_for_everyone() -> None:
     strangers = [seen("ordinary", "a=1", "1.1"), seen("ordinary", "featureflag=on", "1.1")]
-    assert of(strangers).wrong == strangers
+    assert all(wrong(of(strangers)))
 
 
 def test_every_request_is_in_the_table() -> None:
-    assert of(READ[1:3]).table == (
+    assert table(READ[1:3], "1.0") == (
         "ordinary\tto get 1.0\tCookie: “a=1” got 1.0\n"
         'quotes\tto get 1.0\tCookie: “featureflag="on"; b=1” got 2.0\n'
     )

@@ -99,20 +99,20 @@ Feature: Looks
   @update @U5
   Scenario: Only one answers
     Given {LEAK}
-    When page views are sampled through the ingress
-    Then every page shows analytics "1.1"
+    When page views of users without the flag are sampled through the ingress
+    Then every answer to users without the flag shows analytics "1.1"
 
   @update @U2
   Scenario: Both answer evenly
     Given a sequential test that tells even shares from 90/10
     When page views are sampled through the ingress until the test of their shares has decided
-    Then every test decides for even shares of analytics 1.0 and 1.1
+    Then analytics "1.0" and "1.1" come in even shares
 
   @finalize @F1
   Scenario: One of a hundred answers is wrong
     Given {LEAK}
-    When page views with the flag and without it are sampled in turn through the ingress
-    Then every page with the flag is version "2.0"
+    When page views of users with the flag are sampled through the ingress
+    Then every answer to users with the flag shows version "2.0"
 """
 CONFTEST = """\
 from dataclasses import replace
@@ -130,6 +130,7 @@ pytest_plugins = [
     "meshproof.plugin.environment", "meshproof.plugin.evidence", "meshproof.plugin.tutorial",
     "meshproof.plugin.sampling", "meshproof.plugin.breakages", "meshproof.plugin.preflight",
     "meshproof.plugin.lanes", "meshproof.plugin.traces", "meshproof.steps.strength",
+    "meshproof.steps.answers",
     "steps.voting.shares", "steps.voting.flag",
 ]
 VIEW = View(0.0, 0.0, 200, "a pod", "1.1", (0, 0), app="2.0")

@@ -16,6 +16,7 @@ from meshproof.steps.catalogue import (
     first_sentence,
     page,
     steps_in,
+    summary,
     table,
     users_of,
 )
@@ -109,9 +110,20 @@ def test_a_line_is_a_step_by_keyword_and_text(keyword: str, text: str, is_it: bo
 
 def test_the_table_says_where_a_step_is_used() -> None:
     steps = steps_in(SOURCE, "house.py")[:1]
-    lines = [Line("inn/yard", "when", "2 guests come"), Line("inn/hall", "given", "nothing")]
+    lines = [
+        Line("inn/yard", "when", "2 guests come", 3),
+        Line("inn/yard", "when", "5 guests come", 3),  # another row of an outline
+        Line("inn/yard", "given", "the door is open", 9),
+        Line("inn/hall", "given", "nothing", 1),
+    ]
     assert table(steps, lines).splitlines()[-1] == (
-        "| Given the door is open<br>When {count:d} guests come | They come. | yard |"
+        "| Given the door is open<br>When {count:d} guests come | They come. | 2 | yard |"
+    )
+
+
+def test_it_is_said_how_often_steps_are_used() -> None:
+    assert summary([1, 2, 1, 7]) == (
+        "4 steps for 11 lines of features: 2 are used in one line, 1 in two, 1 in more."
     )
 
 

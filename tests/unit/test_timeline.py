@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from meshproof.analysis.lived_through import during, saw_alone
 from meshproof.analysis.timeline import BETWEEN, Request, Step, Timeline
 
 APPLY = Step("kubectl apply -f step-2a.yaml", 1.0, 1.5)
@@ -97,3 +98,36 @@ def test_without_steps_or_requests() -> None:
     assert (empty.failures(), empty.summary()) == ([], [])
     assert json.loads(empty.as_json()) == {"steps": [], "requests": []}
     assert empty.table().splitlines()[1].split() == ["0", "0", "0", "(between", "steps)"]
+
+
+SPANS = Timeline(
+    [Step("one: x", 1, 2), Step("two: y", 5, 6)],
+    [replace(VIEW, at=at) for at in (0.0, 1.5, 3.0, 7.0)],
+)
+
+
+@pytest.mark.parametrize(
+    ("span", "seen"),
+    [
+        ("throughout", [0.0, 1.5, 3.0, 7.0]),
+        ('from stage "one" on', [3.0, 7.0]),
+        ('until stage "two"', [0.0, 1.5, 3.0]),
+        ('from stage "one" until stage "two"', [3.0]),
+    ],
+)
+def test_a_span_is_between_stages(span: str, seen: list[float]) -> None:
+    assert [one.at for one in during(SPANS, span)] == seen
+
+
+@pytest.mark.parametrize("span", ["always", 'until stage "three"', 'from stage "one"', ""])
+def test_no_other_span_is_read(span: str) -> None:
+    with pytest.raises(ValueError, match=r"span|stage"):
+        during(SPANS, span)
+
+
+def test_users_saw_one_kind_alone() -> None:
+    assert not saw_alone(SPANS, "Ada", 'version "1.0"', "throughout").problem
+    assert saw_alone(SPANS, "Ada", 'version "2.0"', "throughout").problem.startswith(
+        "throughout 4 of 4 were other: 0.00 s, Ada"
+    )
+    assert saw_alone(SPANS, "Bob", 'version "1.0"', "throughout").problem

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from meshproof.mesh.versions import versions_loaded, versions_named
+from meshproof.probes.loaded_versions import Known
 
 RULE = {
     "host": "voting-analytics",
@@ -52,3 +53,22 @@ CLUSTER = "outbound|8080|{}|voting-analytics.voting.svc.cluster.local"
 )
 def test_versions_are_loaded_with_clusters_and_routes(dump: str, versions: set[str]) -> None:
     assert versions_loaded(dump, "voting") == versions
+
+
+KNOWN = Known({"DestinationRule a": ["1.0", "1.1", "2.0"]}, {"pod-1": ["2.0"], "pod-2": ["2.0"]})
+
+
+def test_rules_name_exactly_what_they_must() -> None:
+    assert not KNOWN.rules_unlike([["DestinationRule a", "1.0, 1.1 and 2.0"]])
+    assert KNOWN.rules_unlike([["DestinationRule a", "2.0"]]) == (
+        "of 1 rule: DestinationRule a: 1.0, 1.1 and 2.0"
+    )
+    more = [["DestinationRule a", "1.0, 1.1 and 2.0"], ["VirtualService b", "2.0"]]
+    assert KNOWN.rules_unlike(more) == "of 1 rule: VirtualService b: none"
+    assert KNOWN.rules_unlike([])
+
+
+def test_proxies_have_loaded_exactly_what_they_must() -> None:
+    assert not KNOWN.proxies_unlike("2.0")
+    assert KNOWN.proxies_unlike("1.0 and 2.0").startswith("2 of 2 proxies: pod-1: 2.0")
+    assert Known({}, {}).proxies_unlike("2.0")

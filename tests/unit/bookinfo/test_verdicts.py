@@ -8,22 +8,23 @@ from itertools import cycle, islice
 
 import pytest
 
-from meshproof.analysis.lived_through import all_served
+from meshproof.analysis.lived_through import all_served, saw_alone
 from meshproof.analysis.sampling import ALPHA
 from meshproof.analysis.strength import AlwaysDemand, EvenDemand
 from meshproof.analysis.timeline import Request, Step, Timeline
 from meshproof.mesh import ingress
 from meshproof.probes.api_resources import Item
-from steps.bookinfo import inside, leftovers, reading_on, told
-from steps.bookinfo.inside import Answer
+from steps.bookinfo import inside, leftovers, told
+from steps.bookinfo.inside import Answer, Answers
 from steps.bookinfo.product_page import BLACK_STARS, NO_REVIEWS, NO_STARS, RED_STARS, VERSIONS
 from steps.bookinfo.readers import EVERYONE_ELSE, HIS_OWN, JASON, NEAR_MISSES, signed_in
 from steps.bookinfo.told import Entry
-from steps.bookinfo.verdicts import PageSample, ShareSample, each_seen, near_misses, slow_pages
+from steps.bookinfo.verdicts import Attempts, PageSample, ShareSample, each_seen
 from steps.bookinfo.views import View, decided_by, view_of
 
 DEMAND = AlwaysDemand(0.1, 0.99)  # 44 samples
 KINDS = (NO_STARS, RED_STARS)
+EITHER = " or ".join(KINDS)
 
 
 def view(shown: str, seconds: float = 0.02, problem: str = "") -> View:
@@ -56,12 +57,13 @@ def test_pages_hold_only_where_all_of_enough_show_it() -> None:
 def test_one_page_that_comes_late_is_late() -> None:
     quick = [view(NO_STARS)] * 43
     sample = PageSample({EVERYONE_ELSE: [*quick, view(NO_STARS, 3.5)]}, {EVERYONE_ELSE: DEMAND})
-    assert "1 of 44 pages deviated" in sample.come_within(EVERYONE_ELSE, 3).problem
-    assert not sample.come_within(EVERYONE_ELSE, 4).problem
+    assert "1 of 44 pages deviated" in sample.come(EVERYONE_ELSE, 0, 3).problem
+    assert not sample.come(EVERYONE_ELSE, 0, 4).problem
+    assert sample.come(EVERYONE_ELSE, 1, 4).problem
 
 
 def share(*shown: str) -> ShareSample:
-    return ShareSample([view(one) for one in shown], KINDS, EvenDemand(0.9, 0.9, ALPHA))
+    return ShareSample([view(one) for one in shown], EvenDemand(0.9, 0.9, ALPHA))
 
 
 def test_shares_are_judged_by_what_came_until_they_were_decided() -> None:
@@ -69,15 +71,18 @@ def test_shares_are_judged_by_what_came_until_they_were_decided() -> None:
     decided = decided_by([view(one) for one in even], share().demand.test, KINDS)
     assert 0 < decided < 40
     # What was asked for beside the last that counts changes nothing.
-    assert not share(*even, *[RED_STARS] * 40).even().problem
-    assert "too few to say" in share(*even[: decided - 1]).even().problem
-    assert "not even, decided by the last" in share(*[RED_STARS] * 40).even().problem
+    assert not share(*even, *[RED_STARS] * 40).even(*KINDS).problem
+    assert "too few to say" in share(*even[: decided - 1]).even(*KINDS).problem
+    assert "not even, decided by the last" in share(*[RED_STARS] * 40).even(*KINDS).problem
 
 
 def test_a_page_of_neither_kind_counts_for_that_and_no_share() -> None:
     mixed = share(NO_STARS, BLACK_STARS, RED_STARS)
-    assert mixed.either().problem.startswith("1 of 3 pages are neither, first: black stars")
-    assert not share(NO_STARS, RED_STARS).either().problem
+    assert mixed.show("readers", EITHER).problem.startswith(
+        "1 of 3 pages are neither, first: black stars"
+    )
+    assert not share(NO_STARS, RED_STARS).show("readers", EITHER).problem
+    assert share().show("readers", EITHER).problem
     views = [view(BLACK_STARS)] * 1000
     assert decided_by(views, share().demand.test, KINDS) == 0
 
@@ -92,12 +97,15 @@ def test_each_kind_must_come_and_no_other() -> None:
 def test_near_misses_are_told_by_name() -> None:
     seen = [(one, [view(BLACK_STARS)]) for one in HIS_OWN]
     seen += [(one, [view(NO_STARS)]) for one in NEAR_MISSES]
-    assert not near_misses(seen, BLACK_STARS, NO_STARS).problem
+    assert not Attempts(seen).show(JASON, BLACK_STARS).problem
+    assert not Attempts(seen).show(EVERYONE_ELSE, NO_STARS).problem
     wrong = [(one, [view(BLACK_STARS)] * 3) for one, _ in seen if one.name == "signed in as jasonx"]
     kept = [(one, views) for one, views in seen if one.name != "signed in as jasonx"]
-    told = near_misses([*kept, *wrong], BLACK_STARS, NO_STARS).problem
+    told = Attempts([*kept, *wrong]).show(EVERYONE_ELSE, NO_STARS).problem
     assert told == "signed in as jasonx: black stars 3, not no stars"
-    assert near_misses(seen[:3], BLACK_STARS, NO_STARS).problem == "3 of 3 are jason"
+    assert Attempts(kept[:3]).show(EVERYONE_ELSE, NO_STARS).problem == (
+        "nobody asked as everyone else"
+    )
 
 
 def test_every_attempt_has_a_name_of_its_own() -> None:
@@ -109,32 +117,39 @@ def test_every_attempt_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "seconds", "wrong"),
-    [(NO_REVIEWS, 6.1, False), (NO_REVIEWS, 5.0, True), (NO_REVIEWS, 7.6, True),
-     (BLACK_STARS, 6.1, True)],
-)  # fmt: skip
-def test_slow_pages_come_when_they_must(shown: str, seconds: float, wrong: bool) -> None:
-    assert bool(slow_pages([view(shown, seconds)], NO_REVIEWS, 5.95, 7.5).problem) is wrong
-    assert slow_pages([], NO_REVIEWS, 5.95, 7.5).problem
+    ("seconds", "wrong"), [(6.1, False), (5.96, False), (5.0, True), (7.6, True)]
+)
+def test_slow_pages_come_when_they_must(seconds: float, wrong: bool) -> None:
+    slow = PageSample({JASON: [view(NO_REVIEWS, seconds)]}, {})
+    assert bool(slow.come(JASON, 6, 7.5).problem) is wrong
+    assert not slow.show(JASON, NO_REVIEWS).problem
+    assert "1 of 1 pages do not" in slow.show(JASON, BLACK_STARS).problem
+    assert PageSample({JASON: []}, {}).come(JASON, 6, 7.5).problem
 
 
 def test_what_ratings_answer_jason_has_a_status_and_a_time() -> None:
-    late = {JASON: [Answer(200, 7.01)] * 10}
-    assert not inside.jason_gets(late, 200, 6.95, 8.5).problem
-    soon = {JASON: [*late[JASON], Answer(200, 0.01)]}
-    assert inside.jason_gets(soon, 200, 6.95, 8.5).problem == (
-        "11 answers to jason: HTTP 200 11, after 0.01 to 7.01 s: 1 of them otherwise than HTTP 200 "
-        "within 6.95 to 8.5 s, first: HTTP 200 after 0.01 s"
+    late = [Answer(200, 7.01)] * 10
+    assert not Answers({JASON: late}, {}).come(JASON, 7, 8.5).problem
+    soon = Answers({JASON: [*late, Answer(200, 0.01)]}, {})
+    assert soon.come(JASON, 7, 8.5).problem == (
+        "11 answers to jason: HTTP 200 11, after 0.01 to 7.01 s, not all within 7 to 8.5 s; "
+        "first: HTTP 200 after 0.01 s; in all: HTTP 200 11"
     )
-    assert (
-        "HTTP 503 10" in inside.jason_gets({JASON: [Answer(503, 0.01)] * 10}, 500, 0, 1.5).problem
-    )
-    assert inside.jason_gets({JASON: []}, 200, 0, 1).problem
+    assert not soon.show(JASON, "status 200").problem
+    failed = Answers({JASON: [Answer(503, 0.01)] * 10}, {})
+    assert "10 answers to jason: HTTP 503 10" in failed.show(JASON, "status 500").problem
+    assert Answers({JASON: []}, {}).show(JASON, "status 200").problem
 
 
 def test_everyone_else_is_answered_at_once_often_enough() -> None:
     def others(*answers: Answer) -> str:
-        return inside.others_unharmed({EVERYONE_ELSE: answers}, DEMAND, 1.5).problem
+        given = Answers({EVERYONE_ELSE: answers}, {EVERYONE_ELSE: DEMAND})
+        return "\n".join(
+            (
+                given.come(EVERYONE_ELSE, 0, 1.5).problem,
+                given.show(EVERYONE_ELSE, "status 200").problem,
+            )
+        ).strip()
 
     assert not others(*[Answer(200, 0.01)] * 44)
     assert "too few" in others(*[Answer(200, 0.01)] * 6)
@@ -203,22 +218,22 @@ STEPS = (Step("all-v1: x", 1, 2), Step("half-v3: x", 5, 6), Step("all-v3: x", 8,
 
 def test_readers_see_one_kind_alone_between_two_stages() -> None:
     shown = {0: RED_STARS, 3: NO_STARS, 4: NO_STARS, 7: RED_STARS, 10: RED_STARS}
-    seen = [request("a reader, x", at, kind) for at, kind in shown.items()]
+    seen = [request("readers, x", at, kind) for at, kind in shown.items()]
     jason = request("jason, x", 3.5, BLACK_STARS)
     timeline = Timeline(STEPS, [*seen, jason])
-    assert not reading_on.readers_saw(timeline, NO_STARS, "all-v1", "half-v3").problem
-    assert not reading_on.readers_saw(timeline, RED_STARS, "all-v3").problem
-    other = Timeline(STEPS, [*seen, request("a reader, x", 4.5, BLACK_STARS)])
-    assert "1 of 3 were other" in reading_on.readers_saw(
-        other, NO_STARS, "all-v1", "half-v3").problem  # fmt: skip
-    assert reading_on.readers_saw(Timeline(STEPS, [jason]), RED_STARS, "all-v3").problem
+    between, to_the_end = 'from stage "all-v1" until stage "half-v3"', 'from stage "all-v3" on'
+    assert not saw_alone(timeline, "readers", NO_STARS, between).problem
+    assert not saw_alone(timeline, "readers", RED_STARS, to_the_end).problem
+    other = Timeline(STEPS, [*seen, request("readers, x", 4.5, BLACK_STARS)])
+    assert "1 of 3 were other" in saw_alone(other, "readers", NO_STARS, between).problem
+    assert saw_alone(Timeline(STEPS, [jason]), "readers", RED_STARS, to_the_end).problem
 
 
 def test_no_view_may_fail_and_some_must_have_been_made() -> None:
-    assert not all_served(Timeline(STEPS, [request("a reader", 1, NO_STARS)])).problem
+    assert not all_served(Timeline(STEPS, [request("readers", 1, NO_STARS)])).problem
     assert all_served(Timeline(STEPS, [])).problem
-    assert all_served(Timeline((), [request("a reader", 1, NO_STARS)])).problem
-    failed = Timeline(STEPS, [request("a reader", 1.5, "", "HTTP 503")])
+    assert all_served(Timeline((), [request("readers", 1, NO_STARS)])).problem
+    failed = Timeline(STEPS, [request("readers", 1.5, "", "HTTP 503")])
     assert "HTTP 503, after 10 ms, during: all-v1: x" in all_served(failed).problem
 
 
@@ -233,4 +248,3 @@ def test_what_is_a_tutorials_is_found_wherever_it_is() -> None:
     ]  # fmt: skip
     assert len(leftovers.of_tutorial(items, "books")) == 3
     assert leftovers.some([]).problem and not leftovers.some(["x"]).problem
-    assert leftovers.none(["x"]).problem == "left behind: x"

@@ -24,5 +24,5 @@ Feature: A greeting and its canary
     Given stage "canary"
     And a sample that detects 1 % of wrong answers with a probability of 99.9 %
     When greetings are asked for by testers and by everyone else
-    Then every greeting of testers is of version "v2"
-    And every greeting of everyone else is of version "v1"
+    Then every answer to testers shows version "v2"
+    And every answer to everyone else shows version "v1"
