@@ -13,19 +13,15 @@ import yaml
 from kubernetes import client
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.kind import KindCluster
 from meshproof.cluster.objects import get
 from meshproof.cluster.shape import DEFAULT
-from meshproof.engine.engine import answering
-from meshproof.engine.machine import this_machine
-from meshproof.environment.environment import link_tools, load_application, workshop
-from meshproof.errors import EnvironmentBroken
-from meshproof.mesh.istio import INSTALL_TIMEOUT, OPERATOR
+from meshproof.mesh.istio import OPERATOR
 from meshproof.probes.inventory import DISCOVERED, DISCOVERY, resources
-from meshproof.progress import Progress
 from meshproof.suite.rights import GRANTED, ROLE
+from tests.clusters.by_hand import Mesh
 
-NAME = "theirs"
+#: All that the suite sees by is set for the whole mesh, as on a cluster of our own.
+MESH = Mesh("theirs", yaml.safe_load(OPERATOR.read_text()))
 #: Where the user's account is, and what it is called.
 PLACE, ACCOUNT = "operators", "tester"
 #: Seconds that its token lasts.
@@ -33,38 +29,6 @@ LASTS = 4 * 60 * 60
 #: What of an object's metadata is the API server's own, or renewed while nobody touches it.
 OWN_METADATA = ("uid", "resourceVersion", "managedFields", "generation", "creationTimestamp")
 LEADER = "control-plane.alpha.kubernetes.io/leader"
-
-
-def kind_cluster(progress: Progress) -> KindCluster:
-    """The cluster, whether it is there or not. Raises ``EnvironmentBroken`` without an engine."""
-    engine = answering()
-    if engine is None:
-        raise EnvironmentBroken("A container engine is needed to make a cluster.")
-    found = KindCluster(
-        NAME, engine=engine, tools=Path(), machine=this_machine(), progress=progress
-    )
-    found.tools = link_tools(workshop(engine, progress), found.kubeconfig.parent / "bin")
-    return found
-
-
-@contextmanager
-def made(progress: Progress) -> Iterator[Cluster]:
-    """Have the cluster, with its mesh and the application's images, as long as this lasts."""
-    kind = kind_cluster(progress)
-    try:
-        shop = workshop(kind.engine, progress)
-        shop.provide("node")
-        kind.ensure(nodes=1, image=shop.image("node"))
-        cluster = kind.cluster
-        cluster.command("istioctl", "install", "-f", str(OPERATOR), "-y", timeout=INSTALL_TIMEOUT)
-        gateway = DEFAULT.gateway
-        status = {"status": {"loadBalancer": {"ingress": [{"ip": kind.address()}]}}}
-        cluster.core.patch_namespaced_service_status(gateway.name, gateway.namespace, status)
-        load_application(shop, kind, foreign=cluster)
-        kind.await_system()
-        yield cluster
-    finally:
-        kind_cluster(progress).delete()
 
 
 def grant(cluster: Cluster, file: Path, without: tuple[str, ...] = ()) -> Path:
