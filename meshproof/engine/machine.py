@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+#: The user that Istio's proxies run as, in whatever cluster.
+PROXY_USER = 1337
 
 # In the order of their numbers (capabilities(7)).
 CAPABILITIES = (
@@ -58,8 +62,8 @@ CAPABILITIES = (
 class Machine:
     """The facts that decide how an engine and a node are set up.
 
-    Limits are counts (-1: unlimited), those of inotify for each user; ``memory`` and
-    ``disk_free`` are bytes.
+    Limits are counts (-1: unlimited), those of inotify for each user; ``inotify_held`` is how many
+    instances the proxies hold that run here. ``memory`` and ``disk_free`` are bytes.
     """
 
     distribution: str
@@ -75,6 +79,7 @@ class Machine:
     disk_free: int
     inotify_instances: int
     inotify_watches: int
+    inotify_held: int
 
     @property
     def debian(self) -> bool:
@@ -107,6 +112,31 @@ def kernel_limit(name: str, settings: Path = Path("/proc/sys")) -> int:
     return int(file.read_text()) if file.exists() else -1
 
 
+def inotify_held(user: int, processes: Path = Path("/proc")) -> int:
+    """Count the instances of inotify that a user's processes hold, of any container.
+
+    What may not be looked at is not counted: without root, that is what other users hold.
+    """
+    return sum(_held(one) for one in processes.glob("[0-9]*") if _is_of(one, user))
+
+
+def _is_of(process: Path, user: int) -> bool:
+    try:
+        return process.stat().st_uid == user
+    except OSError:  # it has ended
+        return False
+
+
+def _held(process: Path) -> int:
+    found = 0
+    # Either it ends meanwhile, or its files are none of ours.
+    with suppress(OSError):
+        for file in (process / "fd").iterdir():
+            with suppress(OSError):
+                found += str(file.readlink()) == "anon_inode:inotify"
+    return found
+
+
 def os_release(text: str) -> dict[str, str]:
     """Read an os-release file."""
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
@@ -134,4 +164,5 @@ def this_machine() -> Machine:
         disk_free=shutil.disk_usage(Path.home()).free,
         inotify_instances=kernel_limit("fs/inotify/max_user_instances"),
         inotify_watches=kernel_limit("fs/inotify/max_user_watches"),
+        inotify_held=inotify_held(PROXY_USER),
     )

@@ -13,6 +13,7 @@ from meshproof.engine.provision import plan as plan_engine
 from meshproof.environment.bring_up import BUILD_PACKAGES
 from meshproof.environment.environment import workshop
 from meshproof.environment.finding import Finding
+from meshproof.environment.inotify import inotify_finding
 from meshproof.environment.options import Options
 from meshproof.environment.readiness import readiness
 from meshproof.progress import Progress
@@ -23,11 +24,6 @@ DISK_NEEDED = 20 * 10**9
 
 #: Bytes; cluster, mesh and application take under 3 GiB, a link of Kubernetes about 2.
 MEMORY_NEEDED = 6 * 2**30
-#: Of inotify, for each node, and for two at least: one node with the tutorial on it has 63
-#: instances (30 are root's) and 700 watches. The kernel's own limit of 128 instances does for two.
-INSTANCES_NEEDED, WATCHES_NEEDED = 64, 4096
-#: What kind's documents advise to set; more nodes may need more.
-INSTANCES_ADVISED, WATCHES_ADVISED = 512, 524288
 
 
 def doctor(options: Options) -> list[Finding]:
@@ -76,24 +72,6 @@ def doctor(options: Options) -> list[Finding]:
         decided = plan_cluster(kind.containers(), nodes=options.nodes, image=image)
         findings.append(Finding("cluster", f"would {decided.action}: {decided.reason}"))
     return findings
-
-
-def inotify_finding(machine: Machine, nodes: int) -> Finding:
-    """Say whether nodes may watch as many files as they do; too few and they fail to start."""
-    counted = max(nodes, 2)
-    instances = max(INSTANCES_ADVISED, INSTANCES_NEEDED * counted)
-    for name, limit, each in (
-        ("instances", machine.inotify_instances, INSTANCES_NEEDED),
-        ("watches", machine.inotify_watches, WATCHES_NEEDED),
-    ):
-        if 0 <= limit < each * counted:
-            return Finding(
-                "inotify",
-                f"fs.inotify.max_user_{name} is {limit}, and {each * counted} are needed: "
-                f"run `sysctl -w fs.inotify.max_user_instances={instances} "
-                f"fs.inotify.max_user_watches={WATCHES_ADVISED}` as root",
-            )
-    return Finding("inotify", "enough")
 
 
 def rootless_finding(machine: Machine, engine: Engine) -> Finding:

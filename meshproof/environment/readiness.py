@@ -14,8 +14,10 @@ from kubernetes.client.exceptions import ApiException
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get
 from meshproof.engine.engine import answering
+from meshproof.engine.machine import this_machine
 from meshproof.environment.existing import existing_cluster, shaped, told
 from meshproof.environment.finding import Finding
+from meshproof.environment.inotify import proxies_finding
 from meshproof.environment.options import Options
 from meshproof.errors import EnvironmentBroken, MeshproofError
 from meshproof.mesh.istio import Istio
@@ -60,7 +62,7 @@ def readiness(options: Options) -> list[Finding]:
         ("istio", lambda: [istio_finding(cluster)]),
         ("storage", lambda: [storage_finding(get(cluster, CLASSES)["items"], claims_of(options))]),
         ("webhooks", lambda: webhook_findings(cluster)),
-        ("nodes", lambda: [nodes_finding(cluster)]),
+        ("nodes", lambda: nodes_findings(cluster)),
         ("admission", lambda: admission_findings(cluster, options)),
     ):
         found += _looked(subject, look)
@@ -122,10 +124,12 @@ def storage_finding(classes: Iterable[Item], claims: Sequence[str]) -> Finding:
     )
 
 
-def nodes_finding(cluster: Cluster) -> Finding:
-    """Say whether packets can be captured on the nodes."""
-    said = lacking_nodes(cluster, answering())
-    return Finding("nodes", said or "packets can be captured on them", doubtful=bool(said))
+def nodes_findings(cluster: Cluster) -> list[Finding]:
+    """Say whether packets can be captured on the nodes, and what proxies get of this machine."""
+    if said := lacking_nodes(cluster, answering()):
+        return [Finding("nodes", said, doubtful=True)]
+    # They are containers of its engine, so that their proxies are this kernel's.
+    return [Finding("nodes", "packets can be captured on them"), proxies_finding(this_machine())]
 
 
 def webhook_findings(cluster: Cluster) -> list[Finding]:

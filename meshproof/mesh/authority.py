@@ -22,9 +22,12 @@ ROOT_CONFIG_MAP, ROOT_KEY = "istio-ca-root-cert", "root-cert.pem"
 ISTIOD_PORT = 15012
 
 
-def stated_root(cluster: Cluster, namespace: str) -> str:
-    """Return the mesh's root as a namespace has it (PEM). Raises ``ApiException`` without one."""
-    found = cluster.core.read_namespaced_config_map(ROOT_CONFIG_MAP, namespace)
+def stated_root(cluster: Cluster) -> str:
+    """Return the mesh's root (PEM) as istiod's namespace has it, where a run may read ConfigMaps.
+
+    Raises ``ApiException`` without one.
+    """
+    found = cluster.core.read_namespaced_config_map(ROOT_CONFIG_MAP, cluster.mesh.namespace)
     return str(found.data[ROOT_KEY])
 
 

@@ -51,12 +51,12 @@ class Renewed:
 
 
 def root_of(place: Tutorial, keep: Keep) -> Roots:
-    """The root that a namespace is told to trust, once istiod has proved itself by it."""
-    text = stated_root(place.cluster, place.namespace)
+    """The root that the mesh is told to trust, once istiod has proved itself by it."""
+    text = stated_root(place.cluster)
     roots = x509.load_pem_x509_certificates(text.encode())
     proof = prove_istiod(place.cluster, text)
     serials = ", ".join(f"{root.serial_number:x}" for root in roots)
-    line = f"the root of {place.namespace} is {serials}; by it {proof}"
+    line = f"the mesh's root is {serials}; by it {proof}"
     keep(Observation(details=[line], texts={"the mesh's root": text}))
     return roots
 

@@ -57,24 +57,21 @@ def shared_settings() -> Document:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"mesh": mesh}}
 
 
-def _in_place() -> list[Document]:
+def in_place() -> list[Document]:
+    """What is there before the add-on's Istio is."""
     namespaces = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         for name in (NAMESPACE, GATEWAYS)
     ]
     account = {"name": GATEWAY, "namespace": GATEWAYS}
-    return [
-        *namespaces,
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
-        shared_settings(),
-    ]
+    return [*namespaces, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}]
 
 
 MESH = Mesh(
     "shapes",
     operator(),
     SHAPE,
-    before=_in_place(),
+    before=[*in_place(), shared_settings()],
     after=list(yaml.safe_load_all(REFUSALS.read_text())),
     deleted=(TAG,),
 )

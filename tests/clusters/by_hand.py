@@ -5,7 +5,7 @@ What differs between such meshes is their operator file and what is done beside 
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -23,17 +23,17 @@ from meshproof.cluster.shape import DEFAULT, MeshShape
 from meshproof.engine.engine import answering
 from meshproof.engine.machine import this_machine
 from meshproof.environment.environment import link_tools, load_application, workshop
-from meshproof.errors import EnvironmentBroken
+from meshproof.errors import EnvironmentBroken, ExitCode
 from meshproof.mesh.istio import INSTALL_TIMEOUT, OPERATOR
 from meshproof.paths import PROJECT
 from meshproof.probes.api_resources import list_objects
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
 from meshproof.waiting import MESH_READY, converge
+from tests.whole_runs import MESHPROOF, run_of
 
 #: Seconds; a run of a whole suite takes some ten minutes on two cores that nobody else uses.
 RUN_TIMEOUT = 2700.0
-#: The command, by the Python that runs this.
 #: What Meshproof's own operator file sets for the whole mesh to see by; Istio's defaults have
 #: none of it.
 SEEN_BY = ("accessLogFile", "accessLogEncoding", "accessLogFormat", "defaultConfig")
@@ -70,6 +70,11 @@ class Mesh:
     def context(self) -> str:
         """Its cluster's context in the kubeconfig that kind writes."""
         return f"kind-{self.name}"
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """The arguments that lead a command to it."""
+        return "--cluster=existing", f"--kube-context={self.context}"
 
 
 def apply(cluster: Cluster, documents: list[Document]) -> None:
@@ -139,19 +144,46 @@ def made(mesh: Mesh, folder: Path, progress: Progress) -> Iterator[Cluster]:
 Run = Callable[..., Completed]
 
 
-def runs_on(mesh: Mesh, cluster: Cluster) -> Run:
-    """Runs on the cluster, as a user has them who was given its kubeconfig."""
+def runs_on(kubeconfig: Path, *typed: str) -> Run:
+    """Runs on a cluster, as a user has them who was given this kubeconfig.
+
+    ``typed`` are the arguments that lead each of them there.
+    """
 
     def call(*arguments: str) -> Completed:
         return run(
-            [sys.executable, *arguments, "--cluster=existing", f"--kube-context={mesh.context}"],
+            [sys.executable, *arguments, *typed],
             check=False,
             cwd=PROJECT,
             timeout=RUN_TIMEOUT,
-            env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)},
+            env={"KUBECONFIG": str(kubeconfig)},
         )
 
     return call
+
+
+def signoff_of(reports: Path) -> dict[str, Any]:
+    """The sign-off that a run has written."""
+    found: dict[str, Any] = json.loads((reports / "signoff.json").read_text())
+    return found
+
+
+def whole_suite(existing: Run, reports: Path, ends: ExitCode) -> dict[str, Any]:
+    """Run the whole voting suite, which must end with this code, and return its sign-off."""
+    done = existing(*run_of("features/voting", reports))
+    assert done.exit_code == ends, done.transcript()
+    return signoff_of(reports)
+
+
+@contextmanager
+def the_same_objects(cluster: Cluster, existing: Run) -> Iterator[None]:
+    """Afterwards, and after `meshproof clean`, the cluster has the objects that it had before."""
+    before = objects(cluster)
+    yield
+    cleaned = existing(*MESHPROOF, "clean")
+    assert cleaned.ok, cleaned.transcript()
+    left = objects(cluster)
+    assert left == before, left ^ before
 
 
 def verdicts(signoff: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,11 @@ from tests.clusters.by_hand import (
     made,
     objects,
     runs_on,
+    the_same_objects,
     verdicts,
+    whole_suite,
 )
-from tests.whole_runs import MESHPROOF, run_of
+from tests.whole_runs import MESHPROOF
 
 FILTER = {"applyTo": "LISTENER", "patch": {"operation": "MERGE", "value": {}}}
 
@@ -35,7 +36,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def existing(cluster: Cluster) -> Run:
-    return runs_on(aks.MESH, cluster)
+    return runs_on(cluster.kubeconfig, *aks.MESH.typed)
 
 
 def of_kind(api: str, kind: str, namespace: str = "default", **content: Any) -> Document:
@@ -95,13 +96,8 @@ def test_what_cannot_be_is_said_before_anything_is_changed(
 def test_the_suite_is_accepted_and_leaves_nothing(
     cluster: Cluster, existing: Run, tmp_path: Path
 ) -> None:
-    before = objects(cluster)
-    done = existing(*run_of("features/voting", tmp_path / "reports"))
-    assert done.exit_code == ExitCode.ACCEPTED, done.transcript()
-    signoff: dict[str, Any] = json.loads((tmp_path / "reports" / "signoff.json").read_text())
-    assert set(verdicts(signoff).values()) == {"accepted"}
-    told = signoff["environment"]["deviations"]
-    assert [line for line in told if line in aks.SHAPE.deviations()] == aks.SHAPE.deviations()
-    cleaned = existing(*MESHPROOF, "clean")
-    assert cleaned.ok, cleaned.transcript()
-    assert objects(cluster) == before
+    with the_same_objects(cluster, existing):
+        signoff = whole_suite(existing, tmp_path / "reports", ExitCode.ACCEPTED)
+        assert set(verdicts(signoff).values()) == {"accepted"}
+        told = signoff["environment"]["deviations"]
+        assert [line for line in told if line in aks.SHAPE.deviations()] == aks.SHAPE.deviations()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,9 +15,16 @@ from meshproof.errors import ExitCode
 from meshproof.progress import Progress
 from meshproof.waiting import WORKLOADS_READY
 from tests.clusters import defaults
-from tests.clusters.by_hand import Run, made, objects, runs_on, verdicts
+from tests.clusters.by_hand import (
+    Run,
+    made,
+    runs_on,
+    the_same_objects,
+    verdicts,
+    whole_suite,
+)
 from tests.suites import MANIFESTS
-from tests.whole_runs import MESHPROOF, run_of
+from tests.whole_runs import MESHPROOF
 
 #: How many seconds it took until following the tutorial was given up.
 TOOK = re.compile(r"✗ failed: tutorial: deployed \((\d+\.\d) s\)")
@@ -33,7 +38,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def existing(cluster: Cluster) -> Run:
-    return runs_on(defaults.MESH, cluster)
+    return runs_on(cluster.kubeconfig, *defaults.MESH.typed)
 
 
 def without_room(folder: Path) -> Path:
@@ -70,16 +75,11 @@ def test_a_pod_that_no_node_has_room_for_is_told_and_not_waited_for(
 def test_what_these_settings_let_be_seen_is_accepted_and_the_rest_says_why(
     cluster: Cluster, existing: Run, tmp_path: Path
 ) -> None:
-    before = objects(cluster)
-    done = existing(*run_of("features/voting", tmp_path / "reports"))
-    assert done.exit_code == ExitCode.PARTIAL, done.transcript()
-    signoff: dict[str, Any] = json.loads((tmp_path / "reports" / "signoff.json").read_text())
-    unseen = signoff["unseen"]
-    assert {row["name"] for row in unseen} == {str(one) for one in defaults.UNSEEN}, unseen
-    without = {name for row in unseen for name in row["expectations"]}
-    found = verdicts(signoff)
-    assert {name for name, said in found.items() if said == "partial"} == without, found
-    assert {found[name] for name in found.keys() - without} == {"accepted"}, found
-    cleaned = existing(*MESHPROOF, "clean")
-    assert cleaned.ok, cleaned.transcript()
-    assert objects(cluster) == before
+    with the_same_objects(cluster, existing):
+        signoff = whole_suite(existing, tmp_path / "reports", ExitCode.PARTIAL)
+        unseen = signoff["unseen"]
+        assert {row["name"] for row in unseen} == {str(one) for one in defaults.UNSEEN}, unseen
+        without = {name for row in unseen for name in row["expectations"]}
+        found = verdicts(signoff)
+        assert {name for name, said in found.items() if said == "partial"} == without, found
+        assert {found[name] for name in found.keys() - without} == {"accepted"}, found

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -21,20 +19,26 @@ from meshproof.process import Completed, run
 from meshproof.progress import Progress
 from meshproof.waiting import VOLUMES_GONE, Timeout, converge
 from tests.clusters import theirs
+from tests.clusters.by_hand import (
+    Run,
+    made,
+    runs_on,
+    signoff_of,
+    verdicts,
+    whole_suite,
+)
 from tests.whole_runs import MESHPROOF, Stranger, run_of
 
-#: Of each kind of proof one: injection, the way in, identity, mutual TLS, a volume.
-SOME = "D1 or D5 or U6 or T3 or C2"
 NAMESPACE = "untouched"
-RUN_TIMEOUT = 900.0
+#: What leads a command to the cluster, and to a namespace of its own there.
+TYPED = (*theirs.MESH.typed, f"--namespace={NAMESPACE}")
 LEASES_EXPIRED = Timeout("leases-expired", 120, 5, "a killed run holds its Leases for 60 s")
-
-Meshproof = Callable[..., Completed]
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with theirs.made(Progress()) as cluster, theirs.user(cluster):
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("theirs")
+    with made(theirs.MESH, folder, Progress()) as cluster, theirs.user(cluster):
         yield cluster
 
 
@@ -45,31 +49,9 @@ def kubeconfig(cluster: Cluster, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def typed(cluster: Cluster) -> list[str]:
-    """The arguments that lead to the cluster."""
-    (context,) = yaml.safe_load(cluster.kubeconfig.read_text())["contexts"]
-    name = context["name"]
-    return ["--cluster=existing", f"--kube-context={name}", f"--namespace={NAMESPACE}"]
-
-
-@pytest.fixture
-def existing(kubeconfig: Path, typed: list[str]) -> Meshproof:
+def existing(kubeconfig: Path) -> Run:
     """Runs Python as that user, with arguments and those that lead to the cluster."""
-
-    def call(*arguments: str) -> Completed:
-        return run(
-            [sys.executable, *arguments, *typed],
-            check=False,
-            cwd=PROJECT,
-            timeout=RUN_TIMEOUT,
-            env={"KUBECONFIG": str(kubeconfig)},
-        )
-
-    return call
-
-
-def scenarios(reports: Path, *arguments: str) -> list[str]:
-    return run_of("features/voting", reports, *arguments)
+    return runs_on(kubeconfig, *TYPED)
 
 
 @pytest.fixture
@@ -108,40 +90,37 @@ def token_of(kubeconfig: Path) -> bytes:
     return str(user["user"]["token"]).encode()
 
 
-def verdicts(reports: Path) -> dict[str, str]:
-    signoff: dict[str, Any] = json.loads((reports / "signoff.json").read_text())
-    return {row["id"]: row["verdict"] for row in signoff["expectations"]}
-
-
 @pytest.mark.usefixtures("unchanged")
-def test_under_the_committed_roles_the_suite_is_accepted(
-    existing: Meshproof, kubeconfig: Path, tmp_path: Path
+def test_under_the_committed_roles_the_whole_suite_is_accepted(
+    existing: Run, kubeconfig: Path, tmp_path: Path
 ) -> None:
     reports, before = tmp_path / "reports", copies()
-    done = existing(*scenarios(reports, "-m", SOME))
-    assert done.exit_code == ExitCode.ACCEPTED, done.transcript()
+    signoff = whole_suite(existing, reports, ExitCode.ACCEPTED)
+    # What a right is lacking for would be skipped, and told there.
+    assert signoff["unseen"] == []
+    assert set(verdicts(signoff).values()) == {"accepted"}
     assert copies() == before
     assert holding(token_of(kubeconfig), reports, state_dir() / "existing") == []
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_a_run_that_fails_leaves_nothing(existing: Meshproof, tmp_path: Path) -> None:
+def test_a_run_that_fails_leaves_nothing(existing: Run, tmp_path: Path) -> None:
     manifests = tmp_path / "manifests"
     done = run(["cp", "-r", str(PROJECT / "manifests" / "voting"), str(manifests)], check=False)
     assert done.ok
     file = manifests / "kubernetes" / "step-1-create-voting-app.yaml"
     file.write_text(file.read_text().replace("replicas: 3", "replicas: 2"))
     reports = tmp_path / "reports"
-    done = existing(*scenarios(reports, "-m", "D3", f"--manifests={manifests}"))
+    done = existing(*run_of("features/voting", reports, "-m", "D3", f"--manifests={manifests}"))
     assert done.exit_code == ExitCode.REJECTED, done.transcript()
-    assert verdicts(reports)["D3"] == "rejected"
+    assert verdicts(signoff_of(reports))["D3"] == "rejected"
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_what_a_killed_run_leaves_is_taken_away(
-    cluster: Cluster, existing: Meshproof, kubeconfig: Path, typed: list[str], tmp_path: Path
+    cluster: Cluster, existing: Run, kubeconfig: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, *scenarios(tmp_path / "reports", "-m", "U5", *typed)]
+    command = [sys.executable, *run_of("features/voting", tmp_path / "reports", "-m", "U5", *TYPED)]
     before = copies()
     killed = Stranger(command, tmp_path, KUBECONFIG=str(kubeconfig))
     try:
@@ -167,7 +146,7 @@ def test_what_a_killed_run_leaves_is_taken_away(
 
 @pytest.mark.usefixtures("unchanged")
 def test_without_a_right_that_a_run_needs_nothing_is_begun(
-    cluster: Cluster, existing: Meshproof, tmp_path: Path
+    cluster: Cluster, existing: Run, tmp_path: Path
 ) -> None:
     theirs.grant(cluster, tmp_path / "other", without=("leases", "namespaces"))
     try:
@@ -182,22 +161,22 @@ def test_without_a_right_that_a_run_needs_nothing_is_begun(
 
 @pytest.mark.usefixtures("unchanged")
 def test_without_a_right_that_scenarios_need_these_are_skipped(
-    cluster: Cluster, existing: Meshproof, tmp_path: Path
+    cluster: Cluster, existing: Run, tmp_path: Path
 ) -> None:
     theirs.grant(cluster, tmp_path / "other", without=("pods/log", "nodes", "*"))
     try:
         reports = tmp_path / "reports"
-        done = existing(*scenarios(reports, "-m", "T3 or T4 or D1"))
+        done = existing(*run_of("features/voting", reports, "-m", "T3 or T4 or D1"))
     finally:
         theirs.grant(cluster, tmp_path / "other")
     assert done.exit_code == ExitCode.PARTIAL, done.transcript()
-    found = verdicts(reports)
+    found = verdicts(signoff_of(reports))
     assert (found["T3"], found["T4"], found["D1"]) == ("partial", "partial", "accepted")
     assert "may not get pods/log" in (reports / "signoff.md").read_text()
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_the_doctor_finds_it_ready_and_changes_nothing(existing: Meshproof) -> None:
+def test_the_doctor_finds_it_ready_and_changes_nothing(existing: Run) -> None:
     done = existing(*MESHPROOF, "doctor")
     assert done.ok, done.transcript()
     for found in ("all that a run needs", "default StorageClass", "server-side"):

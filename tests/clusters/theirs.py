@@ -15,14 +15,13 @@ from kubernetes import client
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get
 from meshproof.cluster.shape import DEFAULT
-from meshproof.environment.environment import load_application, workshop
-from meshproof.mesh.istio import INSTALL_TIMEOUT, OPERATOR
+from meshproof.mesh.istio import OPERATOR
 from meshproof.probes.api_resources import DISCOVERED, DISCOVERY, resources
-from meshproof.progress import Progress
 from meshproof.suite.rights import GRANTED, ROLE
-from tests.clusters.by_hand import kind_cluster
+from tests.clusters.by_hand import Mesh
 
-NAME = "theirs"
+#: All that the suite sees by is set for the whole mesh, as on a cluster of our own.
+MESH = Mesh("theirs", yaml.safe_load(OPERATOR.read_text()))
 #: Where the user's account is, and what it is called.
 PLACE, ACCOUNT = "operators", "tester"
 #: Seconds that its token lasts.
@@ -30,26 +29,6 @@ LASTS = 4 * 60 * 60
 #: What of an object's metadata is the API server's own, or renewed while nobody touches it.
 OWN_METADATA = ("uid", "resourceVersion", "managedFields", "generation", "creationTimestamp")
 LEADER = "control-plane.alpha.kubernetes.io/leader"
-
-
-@contextmanager
-def made(progress: Progress) -> Iterator[Cluster]:
-    """Have the cluster, with its mesh and the application's images, as long as this lasts."""
-    kind = kind_cluster(NAME, progress)
-    try:
-        shop = workshop(kind.engine, progress)
-        shop.provide("node")
-        kind.ensure(nodes=1, image=shop.image("node"))
-        cluster = kind.cluster
-        cluster.command("istioctl", "install", "-f", str(OPERATOR), "-y", timeout=INSTALL_TIMEOUT)
-        gateway = DEFAULT.gateway
-        status = {"status": {"loadBalancer": {"ingress": [{"ip": kind.address()}]}}}
-        cluster.core.patch_namespaced_service_status(gateway.name, gateway.namespace, status)
-        load_application(shop, kind, foreign=cluster)
-        kind.await_system()
-        yield cluster
-    finally:
-        kind_cluster(NAME, progress).delete()
 
 
 def grant(cluster: Cluster, file: Path, without: tuple[str, ...] = ()) -> Path:

@@ -66,7 +66,7 @@ def mesh(cluster: Cluster, progress: Progress) -> Iterator[Tutorial]:
     namespace.follow_to("namespace")
     key = new_key()
     foreign = NOBODY.issue(ME, key=key)
-    known = stated_root(cluster, NAMESPACE).encode()
+    known = stated_root(cluster).encode()
     objects = [
         files("foreign", {"cert-chain.pem": pem_of(foreign), "key.pem": key_pem(key)}),
         files("roots", {"root-cert.pem": known + pem_of(NOBODY.certificate)}),
@@ -94,7 +94,7 @@ def held(mesh: Tutorial) -> dict[str, Held]:
 
 @pytest.fixture(scope="module")
 def roots(mesh: Tutorial) -> list[x509.Certificate]:
-    return x509.load_pem_x509_certificates(stated_root(mesh.cluster, NAMESPACE).encode())
+    return x509.load_pem_x509_certificates(stated_root(mesh.cluster).encode())
 
 
 def test_a_certificate_of_the_mesh_is_trusted(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,9 +13,9 @@ import pytest
 
 from meshproof.environment.environment import Environment
 from meshproof.paths import PROJECT
+from tests.pages import typed
 
 PAGE = PROJECT / "docs" / "own-tutorial.md"
-SHELL = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: Seconds; all of it takes about 150 where images and packages are there, and the rest is load.
 ALL_OF_IT = 900.0
 
@@ -48,7 +47,7 @@ def users(environment: Environment) -> Mapping[str, str]:
 
 @pytest.mark.exclusive
 def test_every_command_of_the_page_does_what_it_says(place: Path, users: Mapping[str, str]) -> None:
-    commands = SHELL.findall(PAGE.read_text())
+    commands = [block.text for block in typed(PAGE)]
     assert len(commands) == 4
     done = subprocess.run(
         ["bash", "-euxc", "".join(commands)],

@@ -102,6 +102,7 @@ def machine() -> Machine:
         disk_free=100 * 10**9,
         inotify_instances=512,
         inotify_watches=524288,
+        inotify_held=0,
     )
 
 

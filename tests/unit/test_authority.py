@@ -69,7 +69,7 @@ def istiods(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Istiod]]:
 
 def cluster(config: str = "trustDomain: cluster.local", pods: int = 1) -> Any:
     maps = {("istio", "istio-system"): {"mesh": config}}
-    maps["istio-ca-root-cert", "voting"] = {"root-cert.pem": ROOT}
+    maps["istio-ca-root-cert", "istio-system"] = {"root-cert.pem": ROOT}
     listed = [SimpleNamespace(metadata=SimpleNamespace(name="istiod-1"))] * pods
 
     def read(name: str, namespace: str) -> Any:
@@ -83,8 +83,8 @@ def cluster(config: str = "trustDomain: cluster.local", pods: int = 1) -> Any:
     return SimpleNamespace(core=core, mesh=DEFAULT)
 
 
-def test_the_root_is_what_the_namespace_states() -> None:
-    assert stated_root(cluster(), "voting") == ROOT
+def test_the_root_is_read_where_the_committed_roles_let_it_be() -> None:
+    assert stated_root(cluster()) == ROOT
 
 
 def test_istiod_proves_itself_by_the_root(istiods: list[Istiod], tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from meshproof.environment import existing as foreign
 from meshproof.environment import status as asking
 from meshproof.environment.doctor import doctor
 from meshproof.environment.finding import Finding
+from meshproof.environment.inotify import PROXIES_NEED
 from meshproof.environment.options import Options, read_options
 from meshproof.environment.status import status
 from meshproof.errors import EnvironmentBroken, ExitCode, UsageFailure
@@ -158,6 +159,33 @@ def test_what_doctor_advises_is_enough_for_all_nodes(
 ) -> None:
     text = examine(replace(machine, inotify_instances=128), monkeypatch, nodes=9)["inotify"].text
     assert "and 576 are needed: run `sysctl -w fs.inotify.max_user_instances=576 " in text
+
+
+@pytest.mark.parametrize(
+    ("limit", "held", "lacking"),
+    [
+        (128, 128 - PROXIES_NEED, False),
+        (128, 129 - PROXIES_NEED, True),
+        (128, 128, True),
+        (512, 128, False),
+        (-1, 10_000, False),
+    ],
+)
+def test_doctor_says_where_other_proxies_leave_too_little_inotify_for_those_of_a_run(
+    machine: Machine,
+    programs: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
+    held: int,
+    lacking: bool,
+) -> None:
+    beside = replace(machine, inotify_instances=limit, inotify_held=held)
+    found = examine(beside, monkeypatch)["inotify"]
+    assert found.doubtful is lacking
+    assert not found.fatal
+    said = f"hold {held} of the {limit} instances of inotify"
+    assert (said in found.text) is lacking
+    assert ("sysctl -w fs.inotify.max_user_instances=512 " in found.text) is lacking
 
 
 @pytest.mark.parametrize(("cgroup", "fatal"), [(2, False), (1, True)])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from meshproof.engine.machine import (
     CAPABILITIES,
     Machine,
+    inotify_held,
     os_release,
     status_field,
     this_machine,
@@ -97,3 +100,20 @@ def test_this_machine_is_found_out() -> None:
     assert here.memory > 2**28
     assert here.disk_free > 0
     assert set(here.withheld) < set(CAPABILITIES) or not here.root
+
+
+def process(proc: Path, number: str, *files: str) -> None:
+    """A process of /proc with these open files."""
+    folder = proc / number / "fd"
+    folder.mkdir(parents=True)
+    for descriptor, target in enumerate(files):
+        (folder / str(descriptor)).symlink_to(target)
+
+
+def test_instances_of_inotify_are_those_of_the_users_processes(tmp_path: Path) -> None:
+    process(tmp_path, "1", "/dev/null", "anon_inode:inotify", "anon_inode:[eventpoll]")
+    process(tmp_path, "27", "anon_inode:inotify", "anon_inode:inotify")
+    process(tmp_path, "self", "anon_inode:inotify")  # one of the others, by another name
+    (tmp_path / "3").mkdir()  # it has ended
+    assert inotify_held(os.getuid(), tmp_path) == 3
+    assert inotify_held(os.getuid() + 1, tmp_path) == 0

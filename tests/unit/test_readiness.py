@@ -14,7 +14,8 @@ from kubernetes.client.exceptions import ApiException
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import KINDS
 from meshproof.cluster.shape import DEFAULT
-from meshproof.environment import readiness
+from meshproof.engine.machine import Machine
+from meshproof.environment import readiness as looking
 from meshproof.environment.finding import Finding
 from meshproof.environment.options import read_options
 from meshproof.environment.readiness import (
@@ -23,6 +24,7 @@ from meshproof.environment.readiness import (
     admission_findings,
     answers,
     claims_of,
+    nodes_findings,
     quota_finding,
     rights_findings,
     security_finding,
@@ -184,7 +186,7 @@ def test_what_is_said_beforehand_is_what_a_run_would_meet(
     monkeypatch.setattr(admission, "namespace_object", lambda _, name: {TRIED_IN: there}.get(name))
     monkeypatch.setattr(admission, "try_namespace", lambda *_: (Tried("Namespace a"), {}))
     monkeypatch.setattr(admission, "try_all", tried)
-    monkeypatch.setattr(readiness, "get", lambda *_: {"items": []})
+    monkeypatch.setattr(looking, "get", lambda *_: {"items": []})
     options = read_options({"namespace": "never-made"})
     found = admission_findings(cluster, options)
     with pytest.raises(EnvironmentBroken, match="Pod a: exceeded quota"):
@@ -291,3 +293,26 @@ def test_a_look_that_is_not_allowed_is_doubtful_and_one_that_fails_is_fatal() ->
     assert fails(ApiException(status=403)) == "‼"
     assert fails(ApiException(status=500)) == "✗"
     assert fails(EnvironmentBroken("It is not there.")) == "✗"
+
+
+@pytest.mark.parametrize(
+    ("said", "held", "signs"),
+    [
+        ("No container of docker is the node aks-1.", 128, [("nodes", "‼")]),
+        ("", 128, [("nodes", "✓"), ("inotify", "‼")]),
+        ("", 0, [("nodes", "✓"), ("inotify", "✓")]),
+    ],
+)
+def test_what_proxies_hold_is_told_of_nodes_that_share_this_machines_kernel(
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    said: str,
+    held: int,
+    signs: list[tuple[str, str]],
+) -> None:
+    here = replace(machine, inotify_instances=128, inotify_held=held)
+    monkeypatch.setattr(looking, "this_machine", lambda: here)
+    monkeypatch.setattr(looking, "answering", lambda: None)
+    monkeypatch.setattr(looking, "lacking_nodes", lambda *_: said)
+    found = nodes_findings(Cluster("aks", Path(), Path()))
+    assert [(one.subject, one.sign) for one in found] == signs
