@@ -27,7 +27,7 @@ Feature: Deploy the application
       deployment.apps/voting-app-1-0 created
       service/voting-app created
       """
-    And the namespace has no new objects but those printed as created
+    And the namespace has no new Deployments and Services but those printed as created
 
   @deploy @D3
   Scenario: Every pod runs, whole and at the first attempt

@@ -6,7 +6,7 @@ import ipaddress
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from meshproof.analysis.observation import Observation, unless
 from meshproof.cluster.objects import Objects, live_objects
@@ -104,10 +104,17 @@ def created_in(printed: Iterable[str]) -> set[str]:
     return {f"{match[1]}/{match[2]}" for match in map(CREATED.fullmatch, printed) if match}
 
 
-def new_against_created(tutorial: Tutorial, before: Objects, printed: Iterable[str]) -> Observation:
-    """Hold the objects that came to a namespace against those that were printed as created."""
+def new_against_created(
+    tutorial: Tutorial, before: Objects, printed: Iterable[str], kinds: Collection[str] = ()
+) -> Observation:
+    """Hold the objects that came to a namespace against those that were printed as created.
+
+    Of these ``kinds`` alone, where any are named: beside the command that printed, others may have
+    brought what it needs.
+    """
     came = live_objects(tutorial.cluster, tutorial.namespace).keys() - before.keys()
-    found, named = {f"{kind.lower()}/{name}" for kind, name in came}, created_in(printed)
+    found = {f"{kind.lower()}/{name}" for kind, name in came if not kinds or kind in kinds}
+    named = created_in(printed)
     return Observation(
         details=[f"{len(before)} objects before, and since then {listed(sorted(found))}"],
         problems=unless(found == named, f"came: {in_order(found)}; created: {in_order(named)}"),

@@ -45,6 +45,16 @@ def no_other_new_objects(
     assert not seen.problem, seen.problem
 
 
+@then("the namespace has no new Deployments and Services but those printed as created")
+def no_other_new_deployments_and_services(
+    tutorial: Tutorial, objects_before: Objects, printed: list[str], evidence: Evidence
+) -> None:
+    """The Deployments and Services that came are just those that were printed as created."""
+    kinds = ("Deployment", "Service")
+    seen = evidence.tell(new_against_created(tutorial, objects_before, printed, kinds))
+    assert not seen.problem, seen.problem
+
+
 @then(parsers.parse('the namespace carries the label "{label}" with the value "{value}"'))
 def namespace_carries_label(tutorial: Tutorial, evidence: Evidence, label: str, value: str) -> None:
     """The namespace has a label with this value."""
