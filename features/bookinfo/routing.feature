@@ -31,7 +31,7 @@ Feature: Request routing
   Scenario: Every route of the sidecars to another version of reviews than v1 asks for the header of the user alone
     Given stage "jason-v2"
     When the routes to "reviews" are read from all sidecars
-    Then each proxy has one route to "reviews" not to "v1", by header "end-user" alone
+    Then each proxy has routes to "reviews" not to "v1", all by header "end-user" alone
 
   @bookinfo @B1 @needs-pod-log
   Scenario: Reviews v2 is asked for jason alone, by what the pods logged

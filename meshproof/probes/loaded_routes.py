@@ -12,7 +12,7 @@ from meshproof.errors import PromiseBroken
 from meshproof.mesh.loaded import GATEWAY
 from meshproof.mesh.routes import Way, routes_loaded, subsets_of, ways_to
 from meshproof.suite.tutorial import Tutorial
-from meshproof.wording import number
+from meshproof.wording import listed, number
 
 #: The workload that a feature names in quotes.
 WORKLOAD = re.compile(r'"([^"]+)"')
@@ -78,6 +78,31 @@ def each_by_header(ways: Sequence[Way], proxies: Sequence[str], header: str) -> 
     return bool(proxies) and sorted((way.proxy, way.asks) for way in ways) == sorted(
         (proxy, (f"header {header}",)) for proxy in proxies
     )
+
+
+def all_by_header(
+    tutorial: Tutorial, loaded: LoadedRoutes, service: str, version: str, header: str
+) -> Observation:
+    """Hold the ways elsewhere than to a version against asking for a header alone.
+
+    Each proxy must have some: a sidecar has one in each of its route configurations.
+    """
+    others = other_than(tutorial, loaded.ways, service, version)
+    count = f"{len(others)} of {number(len(loaded.ways), 'route')} to {service}"
+    return Observation(
+        results=[f"{count} lead elsewhere than to {version}, by header {header}."],
+        problems=amiss(others, loaded.pods, header),
+    )
+
+
+def amiss(others: Sequence[Way], proxies: Sequence[str], header: str) -> list[str]:
+    """Say which ways ask for anything but a header alone, and which proxies have none."""
+    wrong = [str(way) for way in others if way.asks != (f"header {header}",)]
+    without = sorted({*proxies} - {way.proxy for way in others})
+    return [
+        *unless(not wrong, f"{len(wrong)} ask for something else: {'; '.join(wrong)}"),
+        *unless(not without, f"without a route elsewhere: {listed(without)}"),
+    ]
 
 
 def none_elsewhere(

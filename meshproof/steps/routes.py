@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pytest_bdd import parsers, then, when
 
-from meshproof.probes.loaded_routes import LoadedRoutes, none_elsewhere, one_elsewhere, read_routes
+from meshproof.probes.loaded_routes import (
+    LoadedRoutes,
+    all_by_header,
+    none_elsewhere,
+    one_elsewhere,
+    read_routes,
+)
 from meshproof.probes.loaded_versions import Known, named_and_loaded
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
@@ -33,6 +39,24 @@ def one_route_leads_elsewhere(
 ) -> None:
     """No path, host, method or query is a second way to what a header is for."""
     seen = evidence.tell(one_elsewhere(tutorial, loaded, service, version, header))
+    assert not seen.problem, seen.problem
+
+
+@then(
+    parsers.parse(
+        'each proxy has routes to "{service}" not to "{version}", all by header "{header}" alone'
+    )
+)
+def all_that_lead_elsewhere_ask_for_a_header(
+    tutorial: Tutorial,
+    loaded: LoadedRoutes,
+    evidence: Evidence,
+    service: str,
+    version: str,
+    header: str,
+) -> None:
+    """Whichever of a sidecar's route configurations is asked, only the header leads elsewhere."""
+    seen = evidence.tell(all_by_header(tutorial, loaded, service, version, header))
     assert not seen.problem, seen.problem
 
 
