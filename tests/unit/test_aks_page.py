@@ -28,16 +28,20 @@ COMMANDS = [
 OURS = [command for command in COMMANDS if command.startswith("meshproof ")]
 
 
-def parse(command: click.Command, arguments: Sequence[str]) -> None:
+def parse(
+    arguments: Sequence[str], command: click.Command = cli, parent: click.Context | None = None
+) -> None:
     """Parse a command's arguments, and run nothing. Raises ``click.UsageError``."""
-    if isinstance(command, click.Group):
-        name, *rest = arguments
-        found = command.commands.get(name)
-        if found is None:
-            raise click.UsageError(f"No such command {name}.")
-        parse(found, rest)
-    else:
-        command.make_context(command.name, list(arguments))
+    if not isinstance(command, click.Group):
+        command.make_context(command.name, list(arguments), parent=parent)
+        return
+    name, *rest = arguments
+    found = command.commands.get(name)
+    if found is None:
+        raise click.UsageError(f"No such command {name}.")
+    # A command keeps the options for help of the first context that it is in.
+    with click.Context(command, parent, **command.context_settings) as context:
+        parse(rest, found, context)
 
 
 def parse_run(arguments: Sequence[str]) -> None:
@@ -67,15 +71,17 @@ def test_every_block_is_azures_or_is_typed() -> None:
 @pytest.mark.parametrize("command", OURS)
 def test_every_command_of_ours_is_one_that_there_is(command: str) -> None:
     _, *arguments = shlex.split(command)
-    parse(cli, arguments)
+    parse(arguments)
     if arguments[0] == "run":
         parse_run(arguments[1:])
 
 
-@pytest.mark.parametrize("typed", ["doctr", "keygen", "sign-off reports --decision perhaps"])
+@pytest.mark.parametrize(
+    "typed", ["doctr", "keygen", "images pull x", "sign-off reports --decision perhaps"]
+)
 def test_a_command_that_there_is_not_is_found(typed: str) -> None:
     with pytest.raises(click.UsageError):
-        parse(cli, shlex.split(typed))
+        parse(shlex.split(typed))
 
 
 def test_the_others_are_of_few_programs() -> None:
