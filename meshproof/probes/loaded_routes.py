@@ -65,10 +65,7 @@ def one_elsewhere(
     ways, others = loaded.ways, other_than(tutorial, loaded.ways, service, version)
     told = "; ".join(map(str, others)) or "none"
     return Observation(
-        results=[
-            f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
-            f"{version}: {told}."
-        ],
+        results=[f"{_counted(others, ways, service, version)}: {told}."],
         problems=unless(each_by_header(others, loaded.pods, header), told),
     )
 
@@ -87,10 +84,9 @@ def all_by_header(
 
     Each proxy must have some: a sidecar has one in each of its route configurations.
     """
-    others = other_than(tutorial, loaded.ways, service, version)
-    count = f"{len(others)} of {number(len(loaded.ways), 'route')} to {service}"
+    ways, others = loaded.ways, other_than(tutorial, loaded.ways, service, version)
     return Observation(
-        results=[f"{count} lead elsewhere than to {version}, by header {header}."],
+        results=[f"{_counted(others, ways, service, version)}, by header {header}."],
         problems=amiss(others, loaded.pods, header),
     )
 
@@ -112,9 +108,13 @@ def none_elsewhere(
     ways, others = loaded.ways, other_than(tutorial, loaded.ways, service, version)
     told = "; ".join(map(str, others))
     return Observation(
-        results=[
-            f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
-            f"{version}."
-        ],
+        results=[f"{_counted(others, ways, service, version)}."],
         problems=unless(not others, f"{len(others)} of {len(ways)} lead elsewhere: {told}"),
+    )
+
+
+def _counted(others: Sequence[Way], ways: Sequence[Way], service: str, version: str) -> str:
+    return (
+        f"{len(others)} of {number(len(ways), 'route')} to {service} lead elsewhere than to "
+        f"{version}"
     )

@@ -312,7 +312,8 @@ def _ask(cluster: Cluster, survey: Survey, questions: Sequence[Question]) -> Ans
         plane = read_control_plane(cluster, istiods)
         # Those first that take longest.
         applied = {kind: pool.submit(ask_istioctl, pod, plane) for kind, pod in kinds.items()}
-        await_no_push(cluster, {connection.istiod for connection in plane.connections.values()})
+        asked = filter(None, map(plane.connections.get, pods))
+        await_no_push(cluster, {connection.istiod for connection in asked})
         intended = {name: pool.submit(ask_plane, name, plane) for name in pods}
         return Answers(
             {name: _both(pods[name], plane, loaded[name], intended[name]) for name in pods},

@@ -39,6 +39,8 @@ def await_no_push(cluster: Cluster, istiods: Collection[tuple[str, str]]) -> Non
     change before it makes a push of it. Raises ``EnvironmentBroken`` where one does not answer,
     ``NotConverged`` where changes do not pause.
     """
+    if not istiods:
+        return
 
     def look() -> dict[tuple[str, str], Mapping[str, float]]:
         found = {istiod: pushes(istiod_metrics(cluster, *istiod)) for istiod in sorted(istiods)}

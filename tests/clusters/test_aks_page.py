@@ -30,7 +30,7 @@ from tests.clusters.by_hand import (
     verdicts,
 )
 from tests.clusters.registries import PASSWORD, Place
-from tests.pages import typed
+from tests.pages import printed_by, readers_variables, typed
 
 PAGE = PROJECT / "docs" / "aks.md"
 ADD_ON, INSTALLER = "The cluster, with the Istio add-on", "Or with Istio's own installer"
@@ -105,13 +105,8 @@ def environment(cluster: Cluster, place: Place, way: Way, tmp_path: Path) -> Map
         f"--kubeconfig={kubeconfig}",
     )  # fmt: skip
     programs = [Path(sys.executable).parent, cluster.tools, os.environ["PATH"]]
-    chosen = {"MESHPROOF_CACHE", "MESHPROOF_STATE"}
     return {
-        **{
-            name: value
-            for name, value in os.environ.items()
-            if name in chosen or not name.startswith("MESHPROOF_")
-        },
+        **readers_variables(),
         **place.environment(),
         "KUBECONFIG": str(kubeconfig),
         "PATH": os.pathsep.join(map(str, programs)),
@@ -145,18 +140,7 @@ def test_every_command_of_the_page_leads_to_the_sign_off_and_away_again(
     operator = tmp_path / "operator.yaml"
     operator.write_text(yaml.safe_dump(way.mesh.operator))
     before = objects(cluster)
-    done = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", script(way, place, operator)],
-        cwd=checkout,
-        env=dict(environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=ALL_OF_IT,
-        check=False,
-    )
-    printed = done.stdout
-    assert done.returncode == 0, printed
+    printed = printed_by(script(way, place, operator), checkout, environment, timeout=ALL_OF_IT)
     signoff = signoff_of(checkout / "reports")
     assert signoff["verdict"] == "accepted", printed
     assert verdicts(signoff) == dict.fromkeys(["D1", "D5", "T2"], "accepted"), printed

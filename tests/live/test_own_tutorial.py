@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from meshproof.environment.environment import Environment
 from meshproof.paths import PROJECT
-from tests.pages import typed
+from tests.pages import printed_by, readers_variables, typed
 
 PAGE = PROJECT / "docs" / "own-tutorial.md"
 #: Seconds; all of it takes about 150 where images and packages are there, and the rest is load.
@@ -32,14 +31,9 @@ def users(environment: Environment) -> Mapping[str, str]:
     """The variables of somebody who has chosen nothing but this run's cluster."""
     # A virtual environment that is active here is none of theirs.
     ours = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
-    places = {"MESHPROOF_CACHE", "MESHPROOF_STATE"}
     own = str(Path(sys.executable).parent)
     return {
-        **{
-            name: value
-            for name, value in os.environ.items()
-            if name not in ours and (name in places or not name.startswith("MESHPROOF_"))
-        },
+        **{name: value for name, value in readers_variables().items() if name not in ours},
         "PATH": os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if p != own),
         "MESHPROOF_CLUSTER_NAME": environment.cluster.name,
     }
@@ -49,18 +43,7 @@ def users(environment: Environment) -> Mapping[str, str]:
 def test_every_command_of_the_page_does_what_it_says(place: Path, users: Mapping[str, str]) -> None:
     commands = [block.text for block in typed(PAGE)]
     assert len(commands) == 4
-    done = subprocess.run(
-        ["bash", "-euxc", "".join(commands)],
-        cwd=place,
-        env=dict(users),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=ALL_OF_IT,
-        check=False,
-    )
-    printed = done.stdout
-    assert done.returncode == 0, printed
+    printed = printed_by("".join(commands), place, users, timeout=ALL_OF_IT)
     assert "G2   Let testers in first   Testers get version 2" in printed
     assert "3 tests collected" in printed
     assert "4 passed" in printed

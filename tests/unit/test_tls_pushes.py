@@ -88,6 +88,14 @@ def test_an_istiod_at_rest_is_looked_at_twice(
     assert asked == [("canary", "istiod-2"), ONE] * 2
 
 
+def test_where_no_istiod_will_be_asked_none_is_waited_for(
+    istiod: Callable[..., Asked], cluster: Cluster
+) -> None:
+    asked = istiod((1, 1, 1))
+    await_no_push(cluster, [])
+    assert asked == []
+
+
 def test_changes_without_a_pause_are_said(istiod: Callable[..., Asked], cluster: Cluster) -> None:
     istiod(*((n, n, n) for n in range(1000)))
     with pytest.raises(NotConverged, match="istiod has nothing to push"):
