@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ def read(text: str) -> Any:
 def read_all(text: str) -> list[Any]:
     """Read all documents. Raises ``yaml.YAMLError``."""
     return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+
+
+def written(documents: Iterable[Any]) -> str:
+    """Return documents as text, in the order of their fields."""
+    return str(yaml.dump_all(documents, Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
 def manifests_in(file: Path) -> tuple[Mapping[str, Any], ...]:

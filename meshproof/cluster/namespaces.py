@@ -21,17 +21,24 @@ from meshproof.cluster.images import (
 from meshproof.cluster.objects import (
     PROBE,
     Manifest,
+    apply,
     get,
     is_probe,
     namespace_object,
     owned,
+    refusal,
     stated_tutorial,
 )
+from meshproof.cluster.observability import ACCESS_LOG, ENVOY_FILTERS
 from meshproof.cluster.pods import PodState, pod_state
+from meshproof.documents import manifests_in
 from meshproof.errors import EnvironmentBroken
 from meshproof.interruption import interruption
 from meshproof.progress import Progress
 from meshproof.waiting import NAMESPACE_GONE, converge
+
+#: From here on it is the API server, or a webhook behind it, that fails.
+INTERNAL_ERROR = 500
 
 
 def pods_of(cluster: Cluster, namespace: str) -> list[PodState]:
@@ -54,6 +61,38 @@ def give_pull_secret(cluster: Cluster, namespace: str) -> None:
             if error.status != 409:
                 raise
             cluster.core.replace_namespaced_secret(PULL_SECRET, namespace, secret)
+
+
+def prepare(cluster: Cluster, namespace: str) -> None:
+    """Give a namespace what the suites have in each of their own, beside what a tutorial applies.
+
+    That is what nodes pull images by, and the access log that scenarios read, where the API server
+    takes it. Raises ``EnvironmentBroken`` where the registry's login is not to be had.
+    """
+    give_pull_secret(cluster, namespace)
+    log_calls(cluster, namespace)
+
+
+def log_calls(cluster: Cluster, namespace: str, *, tried: bool = False) -> str:
+    """Have the sidecars of a namespace log calls; ``tried`` says that nothing is to be changed.
+
+    Returns why the API server refuses it, in a line, or "": a mesh that takes no EnvoyFilter may
+    log them by its own settings. Raises ``EnvironmentBroken`` where the API server fails.
+    """
+    (stated,) = manifests_in(ACCESS_LOG)
+    metadata = {**stated["metadata"], "labels": {**OWNED, **PROBE}}
+    place = ENVOY_FILTERS.format(namespace=namespace)
+    try:
+        wanted = {**stated, "metadata": metadata}
+        apply(cluster, f"{place}/{metadata['name']}", wanted, tried=tried)
+    except ApiException as error:
+        if error.status < INTERNAL_ERROR:
+            return refusal(error)
+        raise EnvironmentBroken(
+            f"The cluster fails to take the EnvoyFilter {metadata['name']} in namespace "
+            f"{namespace}: {refusal(error)}"
+        ) from error
+    return ""
 
 
 def login(cluster: Cluster, pull_secret: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNER, OWNER_LABEL, TUTORIAL, Cluster
+from meshproof.wording import in_a_line
 
 #: An object as a manifest or the API server has it.
 Manifest = Mapping[str, Any]
@@ -52,6 +53,16 @@ def patch(cluster: Cluster, path: str, operations: Sequence[Mapping[str, Any]]) 
     _call(cluster, "PATCH", path, [dict(operation) for operation in operations], headers=headers)
 
 
+def apply(cluster: Cluster, path: str, manifest: Manifest, *, tried: bool = False) -> None:
+    """Have the object at a path be as a manifest states, made or changed (a server-side apply).
+
+    ``tried`` says that nothing is to be changed. Raises ``ApiException``.
+    """
+    headers = {"Content-Type": "application/apply-patch+yaml"}
+    query = f"?fieldManager={OWNER}&force=true{'&dryRun=All' if tried else ''}"
+    _call(cluster, "PATCH", path + query, json.dumps(manifest), headers=headers)
+
+
 def dry_run(cluster: Cluster, path: str, manifest: Manifest) -> Mapping[str, Any]:
     """Return what the API server would make of a manifest in the list at a path; it makes nothing.
 
@@ -87,6 +98,15 @@ def whole(key: Key, manifest: Mapping[str, Any]) -> dict[str, Any]:
     kind, _ = key
     version = KINDS[kind].partition("/namespaces/")[0].removeprefix("/apis/").removeprefix("/api/")
     return {"apiVersion": version, "kind": kind, **manifest}
+
+
+def refusal(error: ApiException) -> str:
+    """Return why the API server refused something, in a line."""
+    try:
+        message = str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        message = str(error.reason)
+    return in_a_line(message)
 
 
 def _call(

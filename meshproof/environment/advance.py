@@ -67,8 +67,8 @@ class Place:
         commands = after.command_lines(self.namespace)
         return [
             *told,
-            f"next        `meshproof advance {after.name}{self._of_suite}`, "
-            "or in the folder of the manifests:",
+            # By hand they would apply manifests that ask for no counts, which is no stage.
+            f"next        `meshproof advance {after.name}{self._of_suite}`, which runs:",
             *(f"            {command}" for command in commands),
         ]
 

@@ -12,6 +12,7 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.namespaces import log_calls
 from meshproof.cluster.objects import get
 from meshproof.engine.engine import answering
 from meshproof.engine.machine import this_machine
@@ -183,7 +184,20 @@ def admission_findings(cluster: Cluster, options: Options) -> list[Finding]:
         security_finding(trial.place, trial.there, trial.new),
         *_looked("quota", lambda: [quota_finding(trial.place, _quotas(cluster, trial.place))]),
         *tried_findings(trial.place, trial.tried),
+        access_log_finding(log_calls(cluster, trial.place, tried=True)),
     ]
+
+
+def access_log_finding(refused: str) -> Finding:
+    """Say whether the suites may have sidecars log calls, by why they may not, or ""."""
+    if not refused:
+        return Finding("access log", "the suites' own EnvoyFilter would be taken")
+    return Finding(
+        "access log",
+        f"the suites' own EnvoyFilter is refused: {refused}; what reads calls is skipped, unless "
+        "the mesh's own settings have sidecars log them (docs/aks.md)",
+        doubtful=True,
+    )
 
 
 def _manifests(options: Options) -> Path:

@@ -1,7 +1,8 @@
 """Calls as proxies logged them: who connected and as whom (T3), and where a call went (C6).
 
-The mesh's configuration has the proxies log JSON, with the URI in the certificate that
-the peer showed; Istio's own format has no identity in it.
+The sidecars log JSON, with the URI in the certificate that the peer showed, as the suites' own
+EnvoyFilter has them do (``meshproof/cluster/observability.py``), or a mesh's settings that are told
+to. Istio's own format has no identity in it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.cluster import OWNER, Cluster
 from meshproof.cluster.pods import PROXY
 
 #: What is read of a call that came in, and of one that went out.
@@ -92,8 +93,9 @@ def missing_fields(log: str) -> list[str]:
 
 
 def _entries(log: str) -> list[Mapping[str, Any]]:
-    # The agent beside the proxy writes there too.
-    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    # The agent beside the proxy writes there too, and what the mesh's own settings log.
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [line for line in lines if line.get("logged_for") == OWNER]
 
 
 def _came_in(entry: Mapping[str, Any]) -> bool:

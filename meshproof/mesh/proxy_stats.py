@@ -1,7 +1,8 @@
 """Counts at a proxy: what it served, what it denied by policy, what mutual TLS refused (U6, T2).
 
-Istio leaves most of these out of what a proxy counts; the mesh's configuration switches them
-on. The kubelet's probes do not count: the agent beside the proxy answers them.
+Istio leaves most of these out of what a proxy counts; the suites' pods ask for them
+(``meshproof/cluster/observability.py``). The kubelet's probes do not count: the agent beside the
+proxy answers them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.cluster.observability import ANNOTATION
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.admin import ask_proxy
 from meshproof.mesh.capabilities import Capability
@@ -56,8 +58,8 @@ def total(stats: Mapping[str, int], pattern: re.Pattern[str]) -> int:
     found = matching(stats, pattern)
     if not found and pattern not in MADE_ON_USE:
         raise EnvironmentBroken(
-            f"The proxies keep no count like {pattern.pattern}: the mesh's configuration must "
-            "switch it on, as proxyStatsMatcher in manifests/mesh/istio-operator.yaml does."
+            f"The proxies keep no count like {pattern.pattern}: their pods must ask for it by the "
+            f"annotation {ANNOTATION}, as the suites' manifests are applied with."
         )
     return sum(found)
 

@@ -7,7 +7,6 @@ yet, and what is denied hangs on where: objects are tried in a namespace that is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,13 +16,12 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import OWNED, Cluster
-from meshproof.cluster.objects import KINDS, Manifest, dry_run, namespace_object
+from meshproof.cluster.objects import KINDS, Manifest, dry_run, namespace_object, refusal
 from meshproof.cluster.shape import REVISION_LABEL, MeshShape
 from meshproof.documents import manifests_in
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import DATA
 from meshproof.suite.differences import differences
-from meshproof.wording import in_a_line
 
 PROBES = DATA / "manifests" / "probes"
 #: Where a suite keeps manifests that break something on purpose.
@@ -147,7 +145,7 @@ def try_namespace(cluster: Cluster, name: str) -> tuple[Tried, Mapping[str, str]
     except ApiException as error:
         if error.status == CONFLICT:
             return Tried(f"Namespace {name}"), {}
-        return Tried(f"Namespace {name}", reason_of(error), status=error.status), {}
+        return Tried(f"Namespace {name}", refusal(error), status=error.status), {}
     return Tried(f"Namespace {name}"), made["metadata"].get("labels") or {}
 
 
@@ -220,17 +218,8 @@ def _try(cluster: Cluster, path: str, manifest: Manifest, namespace: str) -> Tri
     except ApiException as error:
         if error.status == CONFLICT:  # it is there already, by the same name
             return Tried(what)
-        return Tried(what, reason_of(error), status=error.status)
+        return Tried(what, refusal(error), status=error.status)
     return Tried(what, changed=tuple(changes(manifest, made)))
-
-
-def reason_of(error: ApiException) -> str:
-    """Return why the API server refused something, in a line."""
-    try:
-        message = str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        message = str(error.reason)
-    return in_a_line(message)
 
 
 def changes(wanted: Manifest, made: Manifest) -> list[str]:

@@ -6,11 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.namespaces import (
-    delete_namespace,
-    give_pull_secret,
-    owned_once_created,
-)
+from meshproof.cluster.namespaces import delete_namespace, owned_once_created, prepare
 from meshproof.cluster.pods import PodState
 from meshproof.mesh.injection import POD, await_injection
 from meshproof.probes.scratch_namespace import make_pod
@@ -41,7 +37,7 @@ class InjectionProbe:
         """Create the namespace, not labelled for injection."""
         with owned_once_created(self.cluster, self.namespace):
             self._run(self._create)
-        give_pull_secret(self.cluster, self.namespace)
+        prepare(self.cluster, self.namespace)
 
     def make_unlabelled(self, name: str) -> PodState:
         """Create the namespace, not labelled, and a pod in it. Raises ``NotConverged``."""

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from meshproof.cluster.images import Images
+from meshproof.cluster.observability import counted
 from meshproof.cluster.shape import DEFAULT, MeshShape
-from meshproof.documents import read_all
+from meshproof.documents import read_all, written
 
 #: Every name below it is this machine itself, for browsers without being told so (RFC 6761).
 DOMAIN = "localhost"
@@ -76,14 +75,13 @@ def manifests_of(
     images: Images | None = None,
     mesh: MeshShape = DEFAULT,
 ) -> Path:
-    """Return the manifests to follow in a lane: as published, or a copy for its host and cluster.
+    """Return the manifests to follow in a lane: a copy of those published, for here.
 
-    In the copy, made in ``target`` where it is not there yet, Gateways and their VirtualServices
-    that are for any host are for the lane's alone, they are adapted to the shape of the mesh, and
-    images have the names that they have in a registry, where there are ``images`` of one.
+    In the copy, made in ``target`` where it is not there yet, pods are annotated for what their
+    proxies are to keep count of, Gateways and their VirtualServices that are for any host are for
+    the lane's alone, they are adapted to the shape of the mesh, and images have the names that they
+    have in a registry, where there are ``images`` of one.
     """
-    if lane.host is None and images is None and mesh == DEFAULT:
-        return source
     if lane.host is None:  # the same namespace may have been another lane's, with a host
         target = target.with_name(f"{target.name}-for-any-host")
     if not target.exists():
@@ -91,11 +89,11 @@ def manifests_of(
         shutil.copytree(source, partial, ignore=shutil.ignore_patterns("breakages"))
         for file in partial.rglob("*.yaml"):
             documents = read_all(file.read_text())
-            led = [_led_to(mesh.adapted(document), lane.host) for document in documents]
+            led = [counted(_led_to(mesh.adapted(document), lane.host)) for document in documents]
             if images:
                 led = images.exchanged(led)
             if led != documents:
-                file.write_text(yaml.safe_dump_all(led, sort_keys=False))
+                file.write_text(written(led))
         partial.rename(target)
     return target
 

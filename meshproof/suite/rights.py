@@ -147,6 +147,13 @@ RIGHTS = (
         group="networking.istio.io",
     ),
     Right(
+        ("create", "patch"), ("envoyfilters",),
+        "sidecars in the suites' own namespaces are told to log calls",
+        group="networking.istio.io",
+        lost="what reads calls (`@needs-access-log`) is skipped, unless the mesh's own settings "
+        "have sidecars log them",
+    ),
+    Right(
         KEPT,
         ("peerauthentications", "authorizationpolicies"),
         "tutorials apply them",

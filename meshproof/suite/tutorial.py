@@ -13,9 +13,9 @@ import yaml
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.namespaces import (
     delete_namespace,
-    give_pull_secret,
     owned_once_created,
     pods_of,
+    prepare,
     refuse_anothers,
 )
 from meshproof.cluster.objects import (
@@ -129,7 +129,7 @@ class Tutorial:
             )
         if live:
             refuse_anothers(self.cluster, self.namespace, live["Namespace", self.namespace])
-            give_pull_secret(self.cluster, self.namespace)
+            prepare(self.cluster, self.namespace)
         if live and self._outdated():
             self.progress.note("starting over: pods are older than their node's start or images")
             route = from_the_beginning(target, self.suite.stage_names)
@@ -309,7 +309,7 @@ class Tutorial:
                     self.await_change(there, now)
                 there = now
                 if creates:
-                    give_pull_secret(self.cluster, self.namespace)
+                    prepare(self.cluster, self.namespace)
                 if line.startswith("kubectl label namespace"):
                     await_injection(self.cluster, self.namespace)
             with self.mark(f"{stage.name}: wait for its pods and the page"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from meshproof.cluster.shape import GatewayShape, MeshShape
+from meshproof.mesh.istio import OPERATOR
 from tests.clusters.by_hand import Document, Mesh, default_operator
 
 NAMESPACE, REVISION = "aks-istio-system", "asm-1-22"
@@ -27,7 +28,7 @@ REFUSALS = Path(__file__).with_name("aks-refusals.yaml")
 
 def operator() -> Document:
     """Istio's default settings in the add-on's shape."""
-    found, _ = default_operator()
+    found = default_operator()
     found["metadata"]["namespace"] = NAMESPACE
     spec = found["spec"]
     spec["revision"] = REVISION
@@ -50,10 +51,9 @@ def operator() -> Document:
 
 
 def shared_settings() -> Document:
-    """What a user sets for the suite to see by, where the add-on lets users set it."""
-    _, seen_by = default_operator()
+    """The access log that a user sets where the add-on lets users set it."""
     metadata = {"name": SHARED, "namespace": NAMESPACE}
-    mesh = yaml.safe_dump(seen_by)
+    mesh = OPERATOR.with_name("seen-by.yaml").read_text()
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"mesh": mesh}}
 
 

@@ -34,21 +34,13 @@ from tests.whole_runs import MESHPROOF, run_of
 
 #: Seconds; a run of a whole suite takes some ten minutes on two cores that nobody else uses.
 RUN_TIMEOUT = 2700.0
-#: What Meshproof's own operator file sets for the whole mesh to see by; Istio's defaults have
-#: none of it.
-SEEN_BY = ("accessLogFile", "accessLogEncoding", "accessLogFormat", "defaultConfig")
-
 Document = dict[str, Any]
 
 
-def default_operator() -> tuple[Document, Document]:
-    """Istio's default settings, but for what the built proxy and two cores need.
-
-    Beside it, what was left out of Meshproof's own operator file: the mesh's settings to see by.
-    """
+def default_operator() -> Document:
+    """Istio's default settings, but for what the built proxy and two cores need."""
     found: Document = yaml.safe_load(OPERATOR.read_text())
-    mesh = found["spec"]["meshConfig"]
-    return found, {name: mesh.pop(name) for name in SEEN_BY}
+    return found
 
 
 @dataclass(frozen=True)

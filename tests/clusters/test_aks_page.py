@@ -20,7 +20,6 @@ from meshproof.paths import PROJECT
 from meshproof.progress import Progress
 from tests.clusters import aks, registries
 from tests.clusters.by_hand import (
-    Document,
     Mesh,
     default_operator,
     kind_cluster,
@@ -33,7 +32,13 @@ from tests.clusters.registries import PASSWORD, Place
 from tests.pages import printed_by, readers_variables, typed
 
 PAGE = PROJECT / "docs" / "aks.md"
-ADD_ON, INSTALLER = "The cluster, with the Istio add-on", "Or with Istio's own installer"
+INSTALLER = "Or with Istio's own installer"
+#: What of the page is the add-on's alone.
+ADD_ON = (
+    "The cluster, with the Istio add-on",
+    "What the add-on's proxies log",
+    "What the add-on's proxies no longer log",
+)
 #: As the page names it, after `az aks get-credentials --context`.
 CONTEXT = "meshproof-aks"
 REGISTRY = "example.azurecr.io"
@@ -43,25 +48,17 @@ ALL_OF_IT = 1200.0
 
 @dataclass(frozen=True)
 class Way:
-    """One of the page's two: its heading, the other's, and the mesh that it ends with."""
+    """One of the page's two: the headings that are the other's alone, and the mesh."""
 
-    heading: str
-    other: str
+    without: tuple[str, ...]
     mesh: Mesh
 
 
-def installed() -> Document:
-    """Istio's default settings, as the page's `istioctl install` has them."""
-    found, _ = default_operator()
-    found["spec"]["values"]["pilot"]["env"]["SHARED_MESH_CONFIG"] = "istio-shared-configmap"
-    return found
-
-
 WAYS = [
-    Way(ADD_ON, INSTALLER, replace(aks.MESH, name="page", before=aks.in_place())),
+    Way((INSTALLER,), replace(aks.MESH, name="page", before=aks.in_place())),
     # There already, as nothing here gives a new gateway an address; the page's command installs it
     # once more.
-    Way(INSTALLER, ADD_ON, Mesh("page", installed())),
+    Way(ADD_ON, Mesh("page", default_operator())),
 ]
 
 
@@ -119,9 +116,9 @@ def environment(cluster: Cluster, place: Place, way: Way, tmp_path: Path) -> Map
 
 def script(way: Way, place: Place, operator: Path) -> str:
     """The page's commands of this way, with what differs here in its place."""
-    found = "".join(block.text for block in typed(PAGE, without=(way.other,)))
+    found = "".join(block.text for block in typed(PAGE, without=way.without))
     filled = {REGISTRY: place.host}
-    if way.heading == INSTALLER:
+    if INSTALLER not in way.without:
         filled["istioctl install "] = f"istioctl install --filename {operator} "
     for written, here in filled.items():
         assert written in found

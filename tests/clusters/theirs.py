@@ -15,13 +15,12 @@ from kubernetes import client
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.objects import get
 from meshproof.cluster.shape import DEFAULT
-from meshproof.mesh.istio import OPERATOR
 from meshproof.probes.api_resources import DISCOVERED, DISCOVERY, resources
 from meshproof.suite.rights import GRANTED, ROLE
-from tests.clusters.by_hand import Mesh
+from tests.clusters.by_hand import Mesh, default_operator
 
-#: All that the suite sees by is set for the whole mesh, as on a cluster of our own.
-MESH = Mesh("theirs", yaml.safe_load(OPERATOR.read_text()))
+#: With Istio's default settings.
+MESH = Mesh("theirs", default_operator())
 #: Where the user's account is, and what it is called.
 PLACE, ACCOUNT = "operators", "tester"
 #: Seconds that its token lasts.

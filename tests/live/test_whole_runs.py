@@ -6,14 +6,15 @@ One for each way to end on a mesh; the others need none (test_exit_codes.py).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.objects import delete, get
+from meshproof.cluster.namespaces import log_calls
+from meshproof.cluster.objects import apply, delete, get
 from meshproof.environment.environment import Environment
 from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
@@ -100,36 +101,64 @@ def test_a_red_of_the_time_in_which_the_ground_was_struck_is_inconclusive(
     assert any("pod kube-system/coredns-" in message for message in messages), messages
 
 
-TELEMETRY = {
-    "apiVersion": "telemetry.istio.io/v1",
-    "kind": "Telemetry",
-    "metadata": {"name": "silent"},
-    # By its name: what the mesh's own configuration switches on is not switched off without one.
-    "spec": {"accessLogging": [{"providers": [{"name": "envoy"}], "disabled": True}]},
-}
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+REFUSES = "meshproof-test-refuses-filters"
+#: Nothing is made there; it is a place to see the policy hold.
+TRIED_IN = "default"
+
+
+def refusing(namespace: str) -> dict[str, dict[str, Any]]:
+    """A policy by which a namespace has no EnvoyFilter, and its binding, by where they are kept."""
+    names: dict[str, Any] = {
+        "matchExpressions": [
+            {
+                "key": "kubernetes.io/metadata.name",
+                "operator": "In",
+                "values": [namespace, TRIED_IN],
+            }
+        ]
+    }
+    filters: dict[str, Any] = {
+        "apiGroups": ["networking.istio.io"],
+        "apiVersions": ["*"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["envoyfilters"],
+    }
+    policy = {
+        "matchConstraints": {"namespaceSelector": names, "resourceRules": [filters]},
+        "validations": [{"expression": "false", "message": "no filters here"}],
+    }
+    return {
+        POLICIES: policy,
+        BINDINGS: {"policyName": REFUSES, "validationActions": ["Deny"]},
+    }
 
 
 @contextmanager
-def silent(cluster: Cluster, namespace: str) -> Iterator[None]:
-    """Have the proxies of a namespace log no calls, from the moment on at which it is there.
-
-    Raises ``NotConverged`` where it is not there in time.
-    """
-
-    def silence() -> None:
+def refused(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """Have a namespace refuse EnvoyFilters, as a mesh of others may."""
+    made = refusing(namespace)
+    try:
+        for place, spec in made.items():
+            kind = "ValidatingAdmissionPolicy" + ("" if place == POLICIES else "Binding")
+            manifest = {
+                "apiVersion": "admissionregistration.k8s.io/v1",
+                "kind": kind,
+                "metadata": {"name": REFUSES},
+                "spec": spec,
+            }
+            apply(cluster, f"{place}/{REFUSES}", manifest)
         converge(
-            lambda: cluster.custom.create_namespaced_custom_object(
-                "telemetry.istio.io", "v1", namespace, "telemetries", TELEMETRY
-            ),
+            lambda: log_calls(cluster, TRIED_IN, tried=True),
             until=bool,
-            what=f"access logging is off in namespace {namespace}",
+            what="EnvoyFilters are refused",
             timeout=SYSTEM_READY,  # of a cluster that is there
         )
-
-    with ThreadPoolExecutor(1) as pool:
-        silencing = pool.submit(silence)
         yield
-        silencing.result()
+    finally:
+        for place in reversed(made):
+            delete(cluster, f"{place}/{REFUSES}")
 
 
 def test_what_a_mesh_does_not_let_the_harness_see_is_skipped_and_never_rejected(
@@ -137,8 +166,7 @@ def test_what_a_mesh_does_not_let_the_harness_see_is_skipped_and_never_rejected(
 ) -> None:
     # To the run, a mesh whose proxies log no calls, by its own pods: the tutorial's would log.
     cluster, namespace = environment.cluster, f"{lane.namespace}-whole"
-    Tutorial(cluster, f"{namespace}-preflight", SUITE, progress=Progress()).delete()
-    with silent(cluster, f"{namespace}-preflight"):
+    with refused(cluster, f"{namespace}-preflight"):
         ended = accept("-m", "T3 or D2")
     assert ended.code == ExitCode.PARTIAL, ended.printed
     assert ended.signoff["verdict"] == "partial", ended.printed
@@ -147,4 +175,6 @@ def test_what_a_mesh_does_not_let_the_harness_see_is_skipped_and_never_rejected(
     (unseen,) = ended.signoff["unseen"]
     assert (unseen["name"], unseen["expectations"]) == ("access-log", ["T3"]), ended.printed
     assert "the client's proxy logs 0 and the server's 0" in unseen["reason"], ended.printed
+    assert "refuses the suites' own access log: " in unseen["reason"], ended.printed
+    assert "no filters here" in unseen["reason"], ended.printed
     assert "Not seen on this mesh, and skipped for it: access-log (T3)." in ended.printed

@@ -10,6 +10,7 @@ APP = "spiffe://cluster.local/ns/voting/sa/voting-app-1-0"
 
 def line(**changes: Any) -> str:
     entry = {
+        "logged_for": "meshproof",
         "upstream_cluster": "inbound|8080||",
         "downstream_direct_remote_address": "10.244.0.9:51000",
         "downstream_peer_uri_san": APP,
@@ -48,6 +49,11 @@ def test_the_agents_lines_calls_that_go_out_and_refused_ones_are_left_out() -> N
         ]
     )
     assert inbound_calls("pod", log) == []
+
+
+def test_what_the_meshs_own_settings_log_in_json_is_left_out() -> None:
+    assert inbound_calls("pod", line(logged_for=None)) == []
+    assert inbound_calls("pod", '{"level": "info", "msg": "ready"}') == []
 
 
 def test_where_calls_went_is_read_by_their_callers_end() -> None:

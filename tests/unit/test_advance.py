@@ -18,6 +18,7 @@ from meshproof.environment.environment import Environment
 from meshproof.environment.options import Options, read_options
 from meshproof.errors import EnvironmentBroken, UsageFailure
 from meshproof.progress import Progress
+from meshproof.run.lanes import Lane, manifests_of
 from meshproof.suite.model import Suite
 from meshproof.suite.registry import suite_named
 from tests.suites import NAMES, STAGES, SUITE, objects_of_stages
@@ -148,11 +149,17 @@ def test_a_namespace_that_is_given_is_no_other_suites() -> None:
         read_options({"suite": "shop"})
 
 
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifests as they are applied here."""
+    return manifests_of(Lane("voting"), SUITE.manifests, tmp_path_factory.mktemp("m") / "copy")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_stage_of_a_namespace_is_told(
-    options: Options, monkeypatch: pytest.MonkeyPatch, name: str
+    options: Options, monkeypatch: pytest.MonkeyPatch, applied: Path, name: str
 ) -> None:
-    live = objects_of_stages("voting", options.manifests)[name]
+    live = objects_of_stages("voting", applied)[name]
     _live(monkeypatch, lambda: live)
     assert stage_now(CLUSTER, options) == f"at stage “{name}”"
 

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 
 import click
 import pytest
-import yaml
 
 from meshproof.cli import cli
 from meshproof.environment.options import Options, option_flags
-from meshproof.mesh.istio import OPERATOR
 from meshproof.paths import PROJECT
 from tests.pages import blocks
 from tests.suites import IDS
@@ -92,10 +90,3 @@ def test_every_variable_is_an_option() -> None:
     named = set(VARIABLE.findall(PAGE.read_text()))
     assert named
     assert {name.lower() for name in named} <= Options.model_fields.keys()
-
-
-def test_what_a_mesh_of_others_is_told_to_see_by_is_what_ours_is() -> None:
-    told = yaml.safe_load((OPERATOR.parent / "seen-by.yaml").read_text())
-    ours = yaml.safe_load(OPERATOR.read_text())["spec"]["meshConfig"]
-    assert told == {name: ours[name] for name in told}
-    assert ours.keys() - told.keys() == {"defaultProviders"}

@@ -20,6 +20,7 @@ from meshproof.cluster import namespaces
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.images import PULL_SECRET, Images, is_file, login_of_file, login_of_secret
 from meshproof.cluster.objects import is_probe
+from meshproof.cluster.observability import counted
 from meshproof.documents import read_all
 from meshproof.environment import images as pushing
 from meshproof.environment.environment import Environment, deviations_told
@@ -117,11 +118,14 @@ def test_a_lanes_copy_has_the_names_and_the_published_files_stay(lane: int, tmp_
     assert before == {file: file.read_bytes() for file in MANIFESTS.rglob("*.yaml")}
 
 
-def test_a_first_lanes_copy_differs_in_the_images_alone(tmp_path: Path) -> None:
+def test_a_first_lanes_copy_differs_in_images_and_counts_alone(
+    tmp_path: Path,
+) -> None:
     copy = manifests_of(lane_number(0, "voting"), MANIFESTS, tmp_path / "copy", ALL)
     back = Images("", {pulled: name for name, pulled in ALL.names.items()})
     for file in copy.rglob("*.yaml"):
         published = read_all((MANIFESTS / file.relative_to(copy)).read_text())
+        published = [counted(one) for one in published]
         assert back.exchanged(read_all(file.read_text())) == published
 
 

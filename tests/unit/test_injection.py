@@ -94,6 +94,7 @@ def namespace(monkeypatch: pytest.MonkeyPatch) -> Namespace:
     monkeypatch.setattr(scratch_namespace, "get", namespace.get)
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
     monkeypatch.setattr(namespaces, "namespace_object", lambda *_: namespace.there or None)
+    monkeypatch.setattr(namespaces, "log_calls", lambda *_: "")
     return namespace
 
 

@@ -129,6 +129,7 @@ def test_a_call_that_was_not_answered_says_nothing_of_counts() -> None:
 
 def line(local: str, *, inbound: bool, protocol: str | None, **changes: Any) -> str:
     entry = dict.fromkeys(FIELDS) | {
+        "logged_for": "meshproof",
         "downstream_direct_remote_address": local,
         "protocol": protocol,
         "start": "2026-01-02T03:04:05.678Z",

@@ -12,7 +12,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.objects import KINDS
+from meshproof.cluster.objects import KINDS, refusal
 from meshproof.cluster.shape import DEFAULT
 from meshproof.engine.machine import Machine
 from meshproof.environment import readiness as looking
@@ -43,7 +43,6 @@ from meshproof.probes.admission import (
     changes,
     documents,
     pod_of,
-    reason_of,
     require_admitted,
 )
 from meshproof.probes.rights import Missing
@@ -119,9 +118,9 @@ def test_of_other_objects_everything_stated_is_compared() -> None:
 
 def test_why_something_is_denied_is_the_api_servers_word() -> None:
     error = ApiException(status=403, reason="Forbidden")
-    assert reason_of(error) == "Forbidden"
+    assert refusal(error) == "Forbidden"
     error.body = json.dumps({"message": "denied by policy"})
-    assert reason_of(error) == "denied by policy"
+    assert refusal(error) == "denied by policy"
 
 
 @pytest.mark.parametrize(
@@ -187,6 +186,7 @@ def test_what_is_said_beforehand_is_what_a_run_would_meet(
     monkeypatch.setattr(admission, "try_namespace", lambda *_: (Tried("Namespace a"), {}))
     monkeypatch.setattr(admission, "try_all", tried)
     monkeypatch.setattr(looking, "get", lambda *_: {"items": []})
+    monkeypatch.setattr(looking, "log_calls", lambda *_, tried: "no filters here" if tried else "")
     options = read_options({"namespace": "never-made"})
     found = admission_findings(cluster, options)
     with pytest.raises(EnvironmentBroken, match="Pod a: exceeded quota"):
@@ -194,6 +194,8 @@ def test_what_is_said_beforehand_is_what_a_run_would_meet(
     assert asked == [((suites()[0].manifests, PROBES), TRIED_IN)] * 2
     assert "which enforces baseline" in found[0].text
     assert [one.text for one in found if one.fatal] == ["Pod a: exceeded quota"]
+    assert "EnvoyFilter is refused: no filters here; what reads calls is skipped" in found[-1].text
+    assert (found[-1].subject, found[-1].doubtful) == ("access log", True)
 
 
 # What is said.

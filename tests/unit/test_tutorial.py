@@ -56,6 +56,8 @@ class World:
     def __init__(self) -> None:
         self.objects: Objects = {}
         self.did: list[str] = []
+        #: Namespaces whose sidecars are to log calls.
+        self.logged: list[str] = []
         self.waited: list[str] = []
         self.failing = ""
         self.statuses = [200]
@@ -200,6 +202,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setattr(module, "live_objects", lambda *_: copy.deepcopy(world.objects))
     monkeypatch.setattr(namespaces, "namespace_object", lambda *_: world.namespace)
+    monkeypatch.setattr(namespaces, "log_calls", lambda _, name: world.logged.append(name))
     for each in (module, settling, namespaces):
         monkeypatch.setattr(each, "get", world.get)
     for each in (module, settling):
@@ -273,6 +276,7 @@ def test_from_nothing_all_commands_are_run_as_published(
     assert kept == done
     assert world.namespace is not None
     assert owned(world.namespace)
+    assert world.logged == [NAMESPACE]
     assert tutorial.stage() == stage.name
 
 
