@@ -15,14 +15,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from meshproof.errors import EnvironmentBroken
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Seconds within which another signal is the same interrupt twice: tox passes Ctrl-C on to its
-#: child, which had it from the terminal already.
+#: Seconds within which another signal is the same interrupt twice.
 SAME = 1.0
+#: tox passes Ctrl-C on, once, to its child, which had it from the terminal already. Seconds within
+#: which that is the same interrupt, too: where the machine is busy tox takes a while.
+PASSED_ON = 30.0
 #: Of Linux's prctl: the signal that this process gets when the one that started it ends.
 PR_SET_PDEATHSIG = 1
 
@@ -43,6 +46,7 @@ class Interruption:
         self._stopped = False
         self._poked = False
         self._parent = os.getppid()
+        self._by_tox = False
         self._orphan = False
         self._left: Callable[[], str] | None = None
         self._outputs: set[tuple[int, int]] = set()
@@ -55,6 +59,7 @@ class Interruption:
         """
         self._left = left
         self._parent = os.getppid()
+        self._by_tox = _is_tox(self._parent)
         self._outputs = {output for each in (1, 2) if (output := _identity(each))}
         for number in SIGNALS:
             # What was started with SIGHUP ignored (nohup) outlives its terminal.
@@ -95,7 +100,11 @@ class Interruption:
         if self._poked:
             self._poked = False
             raise KeyboardInterrupt
-        if time.monotonic() - self._at < SAME or self._left is None or parents:
+        since = time.monotonic() - self._at
+        if self._by_tox and number == signal.SIGINT and since < PASSED_ON:
+            self._by_tox = False
+            return
+        if since < SAME or self._left is None or parents:
             return
         said = f"\nmeshproof: ended at once by a second signal. {self._left()}\n"
         try:
@@ -121,6 +130,15 @@ class Interruption:
                     nowhere = os.open(os.devnull, os.O_WRONLY)
                     os.dup2(nowhere, copy)
                     os.close(nowhere)
+
+
+def _is_tox(process: int) -> bool:
+    """Whether a process is tox, by the command that it was started by."""
+    try:
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(word.rpartition(b"/")[2] == b"tox" for word in words)
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:

@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from meshproof import interruption as module
 from meshproof.errors import EnvironmentBroken, ExitCode
-from meshproof.interruption import Interrupted, Interruption, interruption
+from meshproof.interruption import Interrupted, Interruption, _is_tox, interruption
 from meshproof.paths import PROJECT
 from meshproof.waiting import Timeout, converge
 from tests.tox_runs import acceptance
@@ -402,6 +403,59 @@ def test_a_run_through_tox_has_the_time_that_it_needs(
     run.end()
     stat = Path(f"/proc/{pid}/stat")
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+class EndedAtOnce(Exception):
+    """The process would have ended."""
+
+
+@pytest.mark.parametrize(
+    ("by_tox", "seconds"), [(True, [5.0, 6.0]), (True, [40.0]), (False, [5.0])]
+)
+def test_what_tox_passes_on_late_is_the_same_interrupt_once(
+    monkeypatch: pytest.MonkeyPatch, by_tox: bool, seconds: list[float]
+) -> None:
+    now = 100.0
+
+    def end(code: int) -> NoReturn:
+        raise EndedAtOnce(code)
+
+    monkeypatch.setattr(module, "_is_tox", lambda _: by_tox)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(os, "_exit", end)
+    found = Interruption()
+    found.install(left=lambda: "all")
+    with pytest.raises(KeyboardInterrupt):
+        found._receive(signal.SIGINT, None)
+    *passed_on, last = seconds
+    for since in passed_on:
+        now = 100.0 + since
+        found._receive(signal.SIGINT, None)
+    now = 100.0 + last
+    with pytest.raises(EndedAtOnce):
+        found._receive(signal.SIGINT, None)
+
+
+@pytest.mark.parametrize(
+    ("command", "is_tox"),
+    [
+        (["-m", "tox", "run"], True),
+        (["/home/me/bin/tox", "run"], True),
+        (["-m", "pytest", "tests/test_tox.py"], False),
+    ],
+)
+def test_tox_is_told_by_its_command(command: list[str], is_tox: bool) -> None:
+    waits = "import sys; print(flush=True); sys.stdin.read()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", waits, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert child.stdout and child.stdout.readline()  # it has its command by now
+        assert _is_tox(child.pid) is is_tox
+    finally:
+        child.communicate()
+    assert not _is_tox(child.pid)
 
 
 STARTER = """\
