@@ -5,9 +5,9 @@ Feature: Request routing
   @bookinfo @B1 @baseline
   Scenario: Once routes lead all components to v1, all users get reviews v1
     Given stage "subsets"
-    And 90 product pages show no stars, black stars and red stars by turns
+    And among 90 product pages some show no stars, some black stars and some red stars
     And stage "all-v1"
-    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
+    And a sample that finds 1 % wrong answers with a probability of 99.9 %
     When product pages of jason and of everyone else are sampled in turn through the ingress
     Then every answer to jason shows no stars
     And every answer to everyone else shows no stars
@@ -15,7 +15,7 @@ Feature: Request routing
   @bookinfo @B1
   Scenario: Jason gets reviews v2, and everyone else v1
     Given stage "jason-v2"
-    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
+    And a sample that finds 1 % wrong answers with a probability of 99.9 %
     When product pages of jason and of everyone else are sampled in turn through the ingress
     Then every answer to jason shows black stars
     And every answer to everyone else shows no stars
@@ -23,7 +23,7 @@ Feature: Request routing
   @bookinfo @B1
   Scenario: Nothing but signing in as jason leads to reviews v2
     Given stage "jason-v2"
-    When the product page is viewed 3 times in every way of being jason or coming close
+    When the product page is viewed 3 times for each way to be jason and for each near miss
     Then every answer to everyone else shows no stars
     And every answer to jason shows black stars
 
@@ -31,13 +31,13 @@ Feature: Request routing
   Scenario: Every route of the sidecars to another version of reviews than v1 asks for the header of the user alone
     Given stage "jason-v2"
     When the routes to "reviews" are read from all sidecars
-    Then each proxy has routes to "reviews" not to "v1", all by header "end-user" alone
+    Then each proxy has routes to "reviews" other than "v1", by header "end-user" alone
 
   @bookinfo @B1 @needs-pod-log
-  Scenario: Reviews v2 is asked for jason alone, by what the pods logged
+  Scenario: Reviews v2 is called for jason alone, according to the logs of the pods
     Given stage "jason-v2"
     When 20 product pages are viewed by jason, and as many by another user
-    Then the pods logged so many requests for either user, and none for anybody else
+    Then the pods logged exactly these numbers of requests for the two users, and none for anybody else
       | workload   | jason | another user |
       | details v1 | 20    | 20           |
       | reviews v1 | 0     | 20           |

@@ -6,15 +6,15 @@ Feature: Traffic shifting
   Scenario: Half of all pages are of reviews v1, and half of v3
     Given stage "half-v3"
     And a sequential test that tells even shares from 60/40
-    When product pages are sampled through the ingress until the shares of their stars are decided
+    When product pages are sampled through the ingress until the sequential test has decided
     Then every answer to readers shows no stars or red stars
     And no stars and red stars come in even shares
-    And the pods of reviews logged just as many requests as pages showed their stars
+    And each version of reviews logged exactly as many requests as pages showed its stars
 
   @bookinfo @B3
   Scenario: In the end all users get reviews v3
     Given stage "all-v3"
-    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
+    And a sample that finds 1 % wrong answers with a probability of 99.9 %
     When product pages of jason and of everyone else are sampled in turn through the ingress
     Then every answer to jason shows red stars
     And every answer to everyone else shows red stars
@@ -35,7 +35,7 @@ Feature: Traffic shifting
     And readers saw red stars alone from stage "all-v3" on
 
   @bookinfo @B3 @baseline
-  Scenario: Before mutual TLS is demanded, tls-check shows that it is automatic
+  Scenario: Before mutual TLS is enforced, tls-check shows that mutual TLS is automatic
     Given stage "all-v3"
     When tls-check is run for "productpage, details, reviews, ratings" with any workload as the client
     Then tls-check prints these rows
@@ -46,7 +46,7 @@ Feature: Traffic shifting
       | ratings.{namespace}.svc.cluster.local:9080     | AUTO   | mTLS/HTTP | -      | -            | ratings/{namespace}     |
 
   @bookinfo @B3
-  Scenario: Where mutual TLS is demanded, tls-check shows it on both sides of every service
+  Scenario: Where mutual TLS is enforced, tls-check shows mutual TLS on both sides of every service
     Given stage "strict"
     When tls-check is run for "productpage, details, reviews, ratings" with any workload as the client
     Then tls-check prints these rows
@@ -57,10 +57,10 @@ Feature: Traffic shifting
       | ratings.{namespace}.svc.cluster.local:9080     | OK     | mTLS   | mTLS   | default/{namespace} | ratings/{namespace}     |
 
   @bookinfo @B3 @needs-pod-log
-  Scenario: Where mutual TLS is demanded, reviews v3 alone is asked for all users, by what the pods logged
+  Scenario: Where mutual TLS is enforced, reviews v3 alone is called for all users, according to the logs of the pods
     Given stage "strict"
     When 20 product pages are viewed by jason, and as many by another user
-    Then the pods logged so many requests for either user, and none for anybody else
+    Then the pods logged exactly these numbers of requests for the two users, and none for anybody else
       | workload   | jason | another user |
       | details v1 | 20    | 20           |
       | reviews v1 | 0     | 0            |
@@ -69,7 +69,7 @@ Feature: Traffic shifting
       | ratings v1 | 20    | 20           |
 
   @bookinfo @B3 @needs-access-log
-  Scenario: Where mutual TLS is demanded, each call for a page carries its caller's own identity
+  Scenario: Where mutual TLS is enforced, each call for a page carries its caller's own identity
     Given stage "strict"
     When 20 product pages are viewed by jason, and as many by another user
     Then the access logs of the servers' proxies show exactly these callers
@@ -80,10 +80,10 @@ Feature: Traffic shifting
       | reviews v3           | ratings v1     | HTTP     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-reviews                      |
 
   @bookinfo @B3 @needs-request-counts @needs-refusal-counts
-  Scenario: Once mutual TLS is demanded, a client outside the mesh is refused by all of Bookinfo
+  Scenario: Once mutual TLS is enforced, a client outside the mesh is refused by all of Bookinfo
     Given stage "all-v3"
     And a client outside the mesh is served in plain text by every pod and every Service
     And stage "strict"
-    When the client outside the mesh asks every pod and every Service in plain text
-    Then every connection of the client outside the mesh is accepted by TCP and gets no byte back
-    And the servers' proxies count every attempt as refused by mutual TLS, and pass no byte on
+    When the client outside the mesh calls every port of every pod and every Service in plain text
+    Then the client outside the mesh is accepted by TCP everywhere, and receives no byte
+    And the servers' proxies count each attempt as refused by mutual TLS, and pass no byte on

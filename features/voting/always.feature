@@ -67,10 +67,10 @@ Feature: At every step
       | cleaned-up    |
 
   @always @A4 @long
-  Scenario: Each stage leads back to the one before, and two stages drawn at random to each other
+  Scenario: Every stage can be taken back to the one before, and two stages drawn at random lead to each other
     Given stage "cleaned-up"
-    When the namespace goes back stage by stage, then to and fro between two stages drawn at random
-    Then every transition reached its stage in the same namespace, and none back ran a stage's commands
+    When the namespace is taken back stage by stage, and to and fro between two random stages
+    Then every transition reached its target in the same namespace, those back by no stage's commands
 
   @always @A3 @last @long @needs-listing
   Scenario: Nothing is left behind
@@ -94,7 +94,7 @@ Feature: At every step
     Given stage "updated"
     And users without the flag view the page and vote throughout
     When traffic is locked down in the published order, step 2a and then step 2b
-    Then no request failed that ended before step 2a or began after step 2b
+    Then no request that ended before step 2a, or that began after step 2b, failed
 
   @always @A1 @finding @long
   Scenario: Locking down in the published order has an outage

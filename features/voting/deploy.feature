@@ -30,7 +30,7 @@ Feature: Deploy the application
     And the namespace has no new Deployments and Services but those printed as created
 
   @deploy @D3
-  Scenario: Every pod runs, whole and at the first attempt
+  Scenario: Every pod runs, is ready and was never restarted
     Given stage "deployed"
     When the pods are listed
     Then there are exactly these pods
@@ -42,7 +42,7 @@ Feature: Deploy the application
     And the table of "kubectl get pods -n {namespace}" lists the pods as the API server has them
 
   @deploy @D4
-  Scenario: Every pod has a proxy that agrees with istiod
+  Scenario: Every pod has a proxy that is in sync with istiod
     Given stage "deployed"
     When each pod is described by the tutorial's command
     Then every description shows the container "istio-proxy"

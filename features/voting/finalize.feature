@@ -4,7 +4,7 @@ Feature: Finalize the rollout
   @finalize @F1
   Scenario: All users get 2.0, with the flag or without
     Given stage "rolled-out"
-    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
+    And a sample that finds 1 % wrong answers with a probability of 99.9 %
     When page views of users with the flag and users without the flag are sampled through the ingress
     Then every answer to users with the flag shows version "2.0"
     And every answer to users without the flag shows version "2.0"
@@ -46,8 +46,8 @@ Feature: Finalize the rollout
   @finalize @F3 @needs-request-counts
   Scenario: Once all users get 2.0, nothing reaches the old versions any more
     Given stage "canary"
-    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    And of 30 requests without the flag each old proxy counts exactly those that reach it
+    And a sample that finds 1 % wrong answers with a probability of 99.9 %
+    And of 30 requests without the flag the proxy of each old version counts just its own
     When the tutorial goes on to stage "rolled-out"
     Then no old version's proxy counts a request while users with and without the flag view and vote
 

@@ -2,7 +2,7 @@ Feature: Mutual TLS
   What the live proxies have loaded, on both sides of every call, is mutual TLS.
 
   @mtls @T1 @baseline
-  Scenario: Before lock-down mutual TLS is automatic, and nothing demands it
+  Scenario: Before lock-down mutual TLS is automatic and not enforced
     Given stage "updated"
     When tls-check is run for "voting-app, voting-analytics, voting-storage" with any workload as the client
     Then tls-check prints these rows
@@ -38,29 +38,29 @@ Feature: Mutual TLS
       | voting-app-2-0 |
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
-  Scenario: A client outside the mesh is refused in plain text
+  Scenario: A client outside the mesh that speaks plain text is refused
     Given stage "updated"
     And a client outside the mesh is served in plain text by every pod and every Service
     And stage "lock-down"
-    When the client outside the mesh asks every pod and every Service in plain text
-    Then every connection of the client outside the mesh is accepted by TCP and gets no byte back
-    And the servers' proxies count every attempt as refused by mutual TLS, and pass no byte on
+    When the client outside the mesh calls every port of every pod and every Service in plain text
+    Then the client outside the mesh is accepted by TCP everywhere, and receives no byte
+    And the servers' proxies count each attempt as refused by mutual TLS, and pass no byte on
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario: A client outside the mesh is refused by version 2.0, too, and by MySQL
     Given stage "canary"
     And a client outside the mesh reads the greeting of a MySQL server that has no proxy
-    When the client outside the mesh asks every pod and every Service in plain text
-    Then every connection of the client outside the mesh is accepted by TCP and gets no byte back
-    And the servers' proxies count every attempt as refused by mutual TLS, and pass no byte on
+    When the client outside the mesh calls every port of every pod and every Service in plain text
+    Then the client outside the mesh is accepted by TCP everywhere, and receives no byte
+    And the servers' proxies count each attempt as refused by mutual TLS, and pass no byte on
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
-  Scenario Outline: A client outside the mesh is refused in TLS without a certificate of the mesh
+  Scenario Outline: A client outside the mesh that speaks TLS without a certificate of the mesh is refused
     Given stage "<stage>"
-    And a client outside the mesh with a certificate of the mesh is answered in TLS everywhere
-    When the client outside the mesh asks every pod and every Service in TLS without a certificate of the mesh
-    Then every connection of the client outside the mesh is accepted by TCP and gets no byte back
-    And the servers' proxies count every attempt as refused by mutual TLS, and pass no byte on
+    And a client outside the mesh with a certificate of the mesh is answered in TLS by all ports
+    When the client outside the mesh calls every port of every pod and every Service in TLS without a certificate of the mesh
+    Then the client outside the mesh is accepted by TCP everywhere, and receives no byte
+    And the servers' proxies count each attempt as refused by mutual TLS, and pass no byte on
 
     Examples:
       | stage     |
@@ -70,7 +70,7 @@ Feature: Mutual TLS
   @mtls @T3 @needs-access-log
   Scenario: Each call carries the caller's own identity
     Given stage "lock-down"
-    When 20 pages are viewed by users without the flag, and each workload with a storage connects to it
+    When 20 pages are viewed by users without the flag, and each client of a storage connects to it
     Then the access logs of the servers' proxies show exactly these callers
       | caller               | server               | protocol | as                                                                        |
       | istio-ingressgateway | voting-app 1.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
@@ -81,7 +81,7 @@ Feature: Mutual TLS
   @mtls @T3 @needs-access-log
   Scenario: In either stack each call carries the caller's own identity, those to MySQL too
     Given stage "canary"
-    When 20 pages are viewed by users without the flag and users with the flag, and each workload with a storage connects to it
+    When 20 pages are viewed by users without the flag and users with the flag, and each client of a storage connects to it
     Then the access logs of the servers' proxies show exactly these callers
       | caller               | server               | protocol | as                                                                        |
       | istio-ingressgateway | voting-app 1.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
@@ -102,11 +102,11 @@ Feature: Mutual TLS
     And every certificate holds its pod's own identity alone, for client and server authentication
     And every certificate has a lifetime of 24 hours at most, and is not overdue for renewal
     And no two certificates have a serial number or a key in common
-    And no proxy overrides the time at which Istio renews certificates by default
+    And no proxy overrides Istio's default time of certificate renewal
 
   @mtls @T5 @own @long
   Scenario: Certificates are renewed before they expire, and calls go on
-    Given a separate namespace whose certificates are good for 20 seconds
+    Given a separate namespace whose certificates are valid for 20 seconds
     And an open connection between the two pods with short-lived certificates
     When the proxies of both pods have renewed their short-lived certificates
     Then every certificate was renewed with about half of its lifetime left, and with a new key
@@ -115,7 +115,7 @@ Feature: Mutual TLS
 
   @mtls @T4 @needs-nodes
   Scenario: Nothing between pods can be read on the wire
-    Given a capture shows the marker string of a vote in a separate namespace without mutual TLS
+    Given in a separate namespace without mutual TLS, captured packets show a vote's marker string
     And stage "lock-down"
     When votes with a marker string are cast while packets between pods are captured on the nodes
     Then the capture is complete, and holds connections between each of these pairs of workloads

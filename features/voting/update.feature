@@ -23,7 +23,7 @@ Feature: Update the application
   Scenario: The page alternates evenly between analytics 1.0 and 1.1
     Given stage "updated"
     And a sequential test that tells even shares from 60/40
-    When page views are sampled through the ingress until the test of their shares has decided
+    When page views are sampled through the ingress until the sequential test has decided
     Then every answer to users without the flag shows analytics "1.0" or "1.1"
     And every answer counts the same votes
     And analytics "1.0" and "1.1" come in even shares
@@ -32,7 +32,7 @@ Feature: Update the application
   Scenario: Every app pod gets both versions of analytics evenly
     Given stage "updated"
     And a sequential test that tells even shares from 60/40
-    When every app pod calls analytics until its own test of the shares has decided
+    When every app pod calls analytics until the sequential test of that pod has decided
     Then every answer to the app pods shows analytics "1.0" or "1.1"
     And every answer counts the same votes
     And analytics "1.0" and "1.1" come in even shares
@@ -84,7 +84,7 @@ Feature: Update the application
   @update @U5
   Scenario: After lock-down only analytics 1.1 answers
     Given stage "lock-down"
-    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
+    And a sample that finds 1 % wrong answers with a probability of 99.9 %
     When page views of users without the flag are sampled through the ingress
     Then every answer to users without the flag shows analytics "1.1"
 
@@ -97,8 +97,8 @@ Feature: Update the application
   @update @U5
   Scenario Outline: After lock-down every app pod reaches only analytics 1.1
     Given stage "lock-down"
-    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    When every app pod calls analytics on <connections> connections as often as the sample asks
+    And a sample that finds 1 % wrong answers with a probability of 99.9 %
+    When every app pod calls analytics on <connections> connections until the sample is complete
     Then every answer to the app pods shows analytics "1.1"
 
     Examples:
@@ -109,8 +109,8 @@ Feature: Update the application
   @update @U6 @needs-request-counts @needs-denial-counts
   Scenario: After lock-down no traffic reaches analytics 1.0, or leaves it
     Given stage "updated"
-    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
-    And of 40 page views the proxy of "voting-analytics 1.0" counts exactly those that it served
+    And a sample that finds 1 % wrong answers with a probability of 99.9 %
+    And of 40 page views the proxy of "voting-analytics 1.0" counts just those that show its format
     And "voting-analytics 1.0" answers a request from "voting-app 1.0" on a new connection with 200
     And "voting-app 1.0" answers a request from "voting-analytics 1.0" on a new connection with 200
     And "voting-analytics 1.1" answers a request from "voting-analytics 1.0" on a new connection with 200
@@ -127,7 +127,7 @@ Feature: Update the application
     And PING from "voting-analytics 1.0" on a new connection gets no byte from Redis, whose proxy counts it
 
   @update @U6
-  Scenario: After lock-down no policy that a sidecar has loaded lets analytics 1.0 be called, or call
+  Scenario: After lock-down no authorization policy that a sidecar has loaded allows calls to or from analytics 1.0
     Given stage "lock-down"
     When the authorization policies that the sidecars have loaded are read
     Then no authorization policy lets "anyone" call "voting-analytics 1.0"

@@ -22,7 +22,7 @@ def policies_are_read(tutorial: Tutorial, evidence: Evidence) -> Admitted:
 
 @then(
     parsers.parse(
-        'the policies allow only the diagram\'s callers, and the ingress gateway for "{app}"'
+        'the policies allow only callers of the diagram, and the ingress gateway to call "{app}"'
     )
 )
 def just_the_diagrams_callers(

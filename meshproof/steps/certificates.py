@@ -73,7 +73,7 @@ def no_two_certificates_share(held: list[Held], evidence: Evidence) -> None:
     assert not seen.problem, seen.problem
 
 
-@then("no proxy overrides the time at which Istio renews certificates by default")
+@then("no proxy overrides Istio's default time of certificate renewal")
 def no_proxy_is_told_when_to_renew(held: list[Held], evidence: Evidence) -> None:
     """Each proxy renews after half of a certificate's life, as nothing tells it otherwise."""
     seen = evidence.tell(checks.told_when_to_renew(held))
@@ -81,7 +81,7 @@ def no_proxy_is_told_when_to_renew(held: list[Held], evidence: Evidence) -> None
 
 
 @given(
-    parsers.parse("a separate namespace whose certificates are good for {seconds:d} seconds"),
+    parsers.parse("a separate namespace whose certificates are valid for {seconds:d} seconds"),
     target_fixture="roots",
 )
 def certificates_of_seconds(brief: Tutorial, evidence: Evidence, seconds: int) -> Roots:

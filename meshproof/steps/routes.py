@@ -26,7 +26,7 @@ def routes_are_read(
 
 @then(
     parsers.parse(
-        'each proxy has one route to "{service}" not to "{version}", by header "{header}" alone'
+        'each proxy has one route to "{service}" other than "{version}", by header "{header}" alone'
     )
 )
 def one_route_leads_elsewhere(
@@ -44,7 +44,7 @@ def one_route_leads_elsewhere(
 
 @then(
     parsers.parse(
-        'each proxy has routes to "{service}" not to "{version}", all by header "{header}" alone'
+        'each proxy has routes to "{service}" other than "{version}", by header "{header}" alone'
     )
 )
 def all_that_lead_elsewhere_ask_for_a_header(

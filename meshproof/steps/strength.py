@@ -9,7 +9,7 @@ from meshproof.analysis.strength import AlwaysDemand, Demands
 
 @given(
     parsers.parse(
-        "a sample that detects {leak:g} % of wrong answers with a probability of {confidence:g} %"
+        "a sample that finds {leak:g} % wrong answers with a probability of {confidence:g} %"
     ),
     target_fixture="demand",
 )

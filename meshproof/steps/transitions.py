@@ -40,7 +40,7 @@ def namespace_is_the_same(tutorial: Tutorial, again: Again, evidence: Evidence, 
 
 
 @when(
-    "the namespace goes back stage by stage, then to and fro between two stages drawn at random",
+    "the namespace is taken back stage by stage, and to and fro between two random stages",
     target_fixture="transitions",
 )
 def namespace_goes_back(
@@ -52,7 +52,7 @@ def namespace_goes_back(
 
 
 @then(
-    "every transition reached its stage in the same namespace, and none back ran a stage's commands"
+    "every transition reached its target in the same namespace, those back by no stage's commands"
 )
 def every_transition_reached_its_stage(transitions: list[Transition], evidence: Evidence) -> None:
     """Each led to its stage without starting over; none backwards ran a command forward again."""

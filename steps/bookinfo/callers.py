@@ -20,7 +20,9 @@ def pages_are_viewed_by_both(ingress: Ingress, count: int) -> Viewed:
     return view_by_both(ingress, count)
 
 
-@then("the pods logged so many requests for either user, and none for anybody else")
+@then(
+    "the pods logged exactly these numbers of requests for the two users, and none for anybody else"
+)
 def pods_logged(
     made: Viewed,
     tutorial: Tutorial,

@@ -19,14 +19,17 @@ AT_ONCE = 1.5
 BASELINE = 30
 
 
-@given("ratings answer jason with 200 at once, and everyone else too")
+@given("the ratings service answers both jason and everyone else with 200 without delay")
 def ratings_answer_everybody(tutorial: Tutorial, evidence: Evidence) -> None:
     """Asked from a pod of reviews, ratings treat nobody otherwise: the baseline."""
     seen = evidence.tell(inside.unharmed(inside.ask_ratings(tutorial, BASELINE), AT_ONCE))
     assert not seen.problem, seen.problem
 
 
-@when("ratings are asked as jason, and as everyone else meanwhile", target_fixture="answered")
+@when(
+    "the ratings service is called as jason and, at the same time, as everyone else",
+    target_fixture="answered",
+)
 def ratings_are_asked(tutorial: Tutorial, evidence: Evidence, demand: AlwaysDemand) -> Answers:
     """Ask from a pod of reviews, over its sidecar, as either kind of user."""
     answers = inside.asked(tutorial, demand)
@@ -36,7 +39,7 @@ def ratings_are_asked(tutorial: Tutorial, evidence: Evidence, demand: AlwaysDema
 
 @given(
     parsers.parse(
-        "samples of jason that notice a leak of {leak:g} % with {confidence:g} % confidence"
+        "a sample of jason that finds {leak:g} % wrong answers with {confidence:g} % probability"
     ),
     target_fixture="demand_of_jason",
 )
@@ -46,7 +49,7 @@ def samples_of_jason(demands: Demands, leak: float, confidence: float) -> Always
 
 
 @when(
-    "product pages of everyone else are sampled while jason waits for his",
+    "product pages of jason and, at the same time, product pages of everyone else are sampled",
     target_fixture="answered",
 )
 def pages_are_sampled_while_jason_waits(
@@ -59,7 +62,8 @@ def pages_are_sampled_while_jason_waits(
 
 
 @when(
-    parsers.parse("{count:d} product pages of jason are viewed at once"), target_fixture="answered"
+    parsers.parse("{count:d} product pages of jason are viewed concurrently"),
+    target_fixture="answered",
 )
 def pages_of_jason_are_viewed(ingress: Ingress, count: int) -> PageSample:
     """View the page signed in as jason, on so many connections at once."""

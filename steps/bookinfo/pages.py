@@ -12,7 +12,11 @@ from steps.bookinfo.product_page import VERSIONS
 from steps.bookinfo.verdicts import Attempts, PageSample
 
 
-@given(parsers.parse("{count:d} product pages show no stars, black stars and red stars by turns"))
+@given(
+    parsers.parse(
+        "among {count:d} product pages some show no stars, some black stars and some red stars"
+    )
+)
 def every_version_is_seen(ingress: Ingress, evidence: Evidence, count: int) -> None:
     """Without a route each version of reviews is among those that are seen: the baseline."""
     seen = evidence.tell(sampling.every_version(ingress, count, tuple(VERSIONS)))
@@ -34,7 +38,7 @@ def pages_of_both_are_sampled(
 
 @when(
     parsers.parse(
-        "the product page is viewed {each:d} times in every way of being jason or coming close"
+        "the product page is viewed {each:d} times for each way to be jason and for each near miss"
     ),
     target_fixture="answered",
 )

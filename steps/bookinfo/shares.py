@@ -14,7 +14,7 @@ from steps.bookinfo.sampling import Shift
 
 
 @when(
-    "product pages are sampled through the ingress until the shares of their stars are decided",
+    "product pages are sampled through the ingress until the sequential test has decided",
     target_fixture="answered",
 )
 def pages_are_sampled_until_decided(
@@ -26,7 +26,7 @@ def pages_are_sampled_until_decided(
     return shift
 
 
-@then("the pods of reviews logged just as many requests as pages showed their stars")
+@then("each version of reviews logged exactly as many requests as pages showed its stars")
 def pods_logged_as_many(
     answered: Shift, tutorial: Tutorial, pod_log: PodLog, evidence: Evidence
 ) -> None:

@@ -21,7 +21,7 @@ from steps.voting.samples import versions_of_users
 from steps.voting.voting_app import FLAG, VotingApp
 
 
-@given("users without the flag reach app 1.0, and users with the flag app 2.0")
+@given("users without the flag reach app 1.0, and users with the flag reach app 2.0")
 def users_reach_both_apps(voting_app: VotingApp, evidence: Evidence) -> None:
     """A page view of each kind of user is served by their own version: the baseline."""
     seen = evidence.tell(versions_of_users(voting_app, {WITHOUT: ({}, "1.0"), WITH: (FLAG, "2.0")}))
@@ -30,7 +30,7 @@ def users_reach_both_apps(voting_app: VotingApp, evidence: Evidence) -> None:
 
 @when(
     parsers.parse(
-        "{each:d} Cookie headers of each kind with the flag, and as many near misses, are sent"
+        "{each:d} Cookie headers with the flag and {each:d} without it are sent for each near miss"
     ),
     target_fixture="answered",
 )
@@ -41,7 +41,7 @@ def page_is_viewed_with_near_misses(voting_app: VotingApp, each: int) -> Gate:
 
 @then(
     parsers.parse(
-        "of each kind at least {least:d} Cookie headers held the flag, and at least as many did not"
+        "for each near miss {least:d} or more Cookie headers held the flag, and as many did not"
     )
 )
 def each_kind_held_the_flag(answered: Gate, evidence: Evidence, least: int) -> None:
@@ -79,7 +79,9 @@ def flag_is_sent_for_the_site(switched: OnAndOff) -> None:
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('version "{version}" cleared the flag, and the browser sent none any more'))
+@then(
+    parsers.parse('version "{version}" cleared the flag, and the browser no longer sent the flag')
+)
 def flag_is_cleared(switched: OnAndOff, version: str) -> None:
     """Once it is cleared, the browser neither keeps the cookie nor sends it."""
     seen = cleared(switched.off, version)

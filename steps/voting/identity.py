@@ -12,7 +12,7 @@ from steps.voting.voting_app import VotingApp
 
 @when(
     parsers.parse(
-        "{count:d} pages are viewed by {kinds}, and each workload with a storage connects to it"
+        "{count:d} pages are viewed by {kinds}, and each client of a storage connects to it"
     ),
     target_fixture="made",
 )

@@ -75,7 +75,7 @@ def workload_that_anyone_may_call(names: list[Name]) -> None:
 
 
 @when(
-    "each workload calls every port of every workload by a test Service of that workload alone",
+    "each workload calls every port of every workload, by a test Service for the called workload",
     target_fixture="cells",
 )
 def each_calls_each_by_own_names(
@@ -95,7 +95,7 @@ def each_calls_the_tutorials_names(call_each: CallEach, evidence: Evidence) -> l
     return cells
 
 
-@then("each workload is answered by the test workload without a policy, in every protocol")
+@then("the test workload without an AuthorizationPolicy answers each workload, in every protocol")
 def each_is_answered_by_the_baseline(cells: list[Cell]) -> None:
     """Every caller can call, so that a denial says something: the baseline."""
     wrong = not_as_expected(cell for cell in cells if cell.anyones)
@@ -103,7 +103,7 @@ def each_is_answered_by_the_baseline(cells: list[Cell]) -> None:
 
 
 @then(
-    "each call that the tutorial's diagram allows is answered by the stack of its caller's version"
+    "each call that the tutorial's diagram allows is answered by a workload of the caller's stack"
 )
 def calls_along_arrows_are_answered(cells: list[Cell]) -> None:
     """Who may call is answered, by the workload of the same stack."""
@@ -118,7 +118,7 @@ def other_calls_are_denied_and_counted(cells: list[Cell]) -> None:
     assert not wrong, wrong
 
 
-@then("each call that the diagram forbids is denied and counted, or has no route or endpoint")
+@then("each call that the diagram forbids is denied and counted, or finds no route or endpoint")
 def other_calls_get_nowhere(cells: list[Cell]) -> None:
     """Who may not call gets no answer: by the server's policy, or for want of a way."""
     wrong = not_as_expected(cell for cell in cells if cell.expected == NOBODY)
@@ -126,7 +126,7 @@ def other_calls_get_nowhere(cells: list[Cell]) -> None:
 
 
 @when(
-    parsers.parse("each workload that may not call MySQL calls {service} of MySQL"),
+    parsers.parse("each workload that is not allowed to call MySQL calls {service} of MySQL"),
     target_fixture="cells",
 )
 def others_call_mysql(
@@ -138,14 +138,14 @@ def others_call_mysql(
     return cells
 
 
-@then("no workload that may not call MySQL receives a byte from MySQL")
+@then("no workload that is not allowed to call MySQL receives a byte from MySQL")
 def others_receive_nothing(cells: list[Cell]) -> None:
     """The caller's own proxy has no way, so that not even the server's greeting comes through."""
     wrong = [str(cell) for cell in cells if not cell.nowhere]
     assert cells and not wrong, "\n".join(wrong)
 
 
-@then("each workload that may not call MySQL receives MySQL's greeting")
+@then("each workload that is not allowed to call MySQL receives MySQL's greeting")
 def others_receive_the_greeting(cells: list[Cell]) -> None:
     """The server's greeting comes through before a policy is decided; no login is answered."""
     # Whether anything answers a login is what the whole matrix proves.

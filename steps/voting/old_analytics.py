@@ -14,7 +14,7 @@ from steps.voting.voting_app import VotingApp
 
 @given(
     parsers.parse(
-        'of {count:d} page views the proxy of "{workload}" counts exactly those that it served'
+        'of {count:d} page views the proxy of "{workload}" counts just those that show its format'
     )
 )
 def proxy_counts_its_pages(

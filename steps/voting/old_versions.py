@@ -14,7 +14,7 @@ from steps.voting.voting_app import VotingApp
 
 @given(
     parsers.parse(
-        "of {count:d} requests without the flag each old proxy counts exactly those that reach it"
+        "of {count:d} requests without the flag the proxy of each old version counts just its own"
     )
 )
 def old_versions_count_requests(

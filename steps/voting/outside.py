@@ -11,7 +11,7 @@ from meshproof.signoff.evidence import Evidence
 SERVING = ("voting-analytics", "voting-storage")
 
 
-@given("a client outside the mesh with a certificate of the mesh is answered in TLS everywhere")
+@given("a client outside the mesh with a certificate of the mesh is answered in TLS by all ports")
 def client_is_answered_with_certificate(trials: OutsideTrials, evidence: Evidence) -> None:
     """The same client is let in everywhere by a certificate of the mesh: the baseline."""
     seen = evidence.tell(trials.with_mesh_certificate().let_in(SERVING))

@@ -28,7 +28,7 @@ def page_views_are_sampled(
 
 @when(
     parsers.parse(
-        "every app pod calls analytics on {connections} connections as often as the sample asks"
+        "every app pod calls analytics on {connections} connections until the sample is complete"
     ),
     target_fixture="answered",
 )
@@ -42,7 +42,7 @@ def analytics_are_sampled(
 
 
 @when(
-    "page views are sampled through the ingress until the test of their shares has decided",
+    "page views are sampled through the ingress until the sequential test has decided",
     target_fixture="answered",
 )
 def page_views_are_sampled_until_decided(
@@ -59,7 +59,7 @@ def page_views_are_sampled_until_decided(
 
 
 @when(
-    "every app pod calls analytics until its own test of the shares has decided",
+    "every app pod calls analytics until the sequential test of that pod has decided",
     target_fixture="answered",
 )
 def analytics_are_sampled_until_decided(

@@ -33,7 +33,7 @@ def store_holds(
     assert not seen.problem, seen.problem
 
 
-@then("after each vote the page of either version counted its own votes alone")
+@then("after each vote the page of each version counted only the votes of that version")
 def pages_counted_apart(counted: list[Counted], evidence: Evidence) -> None:
     """No vote ever showed on the page of the other version."""
     seen = evidence.tell(votes.counted_apart(counted))
@@ -73,7 +73,7 @@ def refusals_say_why(loss: Loss) -> None:
     assert not silent, silent
 
 
-@then(parsers.parse('another MySQL pod than the deleted one is on the claim "{claim}"'))
+@then(parsers.parse('a MySQL pod other than the deleted one mounts the claim "{claim}"'))
 def another_pod_is_on_the_claim(
     loss: Loss, tutorial: Tutorial, evidence: Evidence, claim: str
 ) -> None:

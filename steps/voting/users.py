@@ -46,7 +46,7 @@ def every_request_between_got(timeline: Timeline, evidence: Evidence, status: in
     assert not seen.problem, seen.problem
 
 
-@then("no request failed that ended before step 2a or began after step 2b")
+@then("no request that ended before step 2a, or that began after step 2b, failed")
 def no_request_failed_around(timeline: Timeline, evidence: Evidence) -> None:
     """Before the first step and after the second everybody is served."""
     seen = evidence.tell(users.served_around(timeline))

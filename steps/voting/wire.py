@@ -11,7 +11,7 @@ from meshproof.suite.tutorial import Tutorial
 from steps.voting.wire_capture import Observed, captured_in_plain_text, observe
 
 
-@given("a capture shows the marker string of a vote in a separate namespace without mutual TLS")
+@given("in a separate namespace without mutual TLS, captured packets show a vote's marker string")
 def packets_show_the_marker(beside: Beside, node_engine: Engine | None, evidence: Evidence) -> None:
     """With mutual TLS off, the same capture shows the marker on every connection: the baseline."""
     seen = captured_in_plain_text(beside("plain"), node_engine, evidence)

@@ -80,7 +80,7 @@ def test_what_is_left_out_is_planned_as_nothing_whatever_its_tags_are() -> None:
 
 # Whole runs.
 
-LEAK = "a sample that detects 1 % of wrong answers with a probability of 99.9 %"
+LEAK = "a sample that finds 1 % wrong answers with a probability of 99.9 %"
 FEATURE = f"""\
 Feature: Looks
   @always @A1 @canary @C1 @own @long
@@ -105,7 +105,7 @@ Feature: Looks
   @update @U2
   Scenario: Both answer evenly
     Given a sequential test that tells even shares from 90/10
-    When page views are sampled through the ingress until the test of their shares has decided
+    When page views are sampled through the ingress until the sequential test has decided
     Then analytics "1.0" and "1.1" come in even shares
 
   @finalize @F1

@@ -22,7 +22,7 @@ Feature: A greeting and its canary
   @canary @G2
   Scenario: Testers get version 2, and nobody else does
     Given stage "canary"
-    And a sample that detects 1 % of wrong answers with a probability of 99.9 %
+    And a sample that finds 1 % wrong answers with a probability of 99.9 %
     When greetings are asked for by testers and by everyone else
     Then every answer to testers shows version "v2"
     And every answer to everyone else shows version "v1"
