@@ -20,9 +20,23 @@ def read_all(text: str) -> list[Any]:
     return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
 
 
+class _Quoting(yaml.CSafeDumper):
+    """Quotes all text: what YAML 1.1 has other readings for ("y", "1e3") stays what it is."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write each part where it stands."""
+        del data
+        return True
+
+
+_Quoting.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
+
+
 def written(documents: Iterable[Any]) -> str:
-    """Return documents as text, in the order of their fields."""
-    return str(yaml.dump_all(documents, Dumper=yaml.CSafeDumper, sort_keys=False))
+    """Return documents as text that kubectl reads as the same, in the order of their fields."""
+    return str(yaml.dump_all(documents, Dumper=_Quoting, sort_keys=False))
 
 
 def manifests_in(file: Path) -> tuple[Mapping[str, Any], ...]:

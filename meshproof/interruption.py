@@ -101,7 +101,7 @@ class Interruption:
             self._poked = False
             raise KeyboardInterrupt
         since = time.monotonic() - self._at
-        if self._by_tox and number == signal.SIGINT and since < PASSED_ON:
+        if self._by_tox and number == self.number == signal.SIGINT and since < PASSED_ON:
             self._by_tox = False
             return
         if since < SAME or self._left is None or parents:
@@ -138,7 +138,8 @@ def _is_tox(process: int) -> bool:
         words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return any(word.rpartition(b"/")[2] == b"tox" for word in words)
+    # The program, or what Python runs: a script or a module.
+    return words[1:3] == [b"-m", b"tox"] or b"tox" in [w.rpartition(b"/")[2] for w in words[:2]]
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:

@@ -37,8 +37,8 @@ from meshproof.interruption import interruption
 from meshproof.progress import Progress
 from meshproof.waiting import NAMESPACE_GONE, converge
 
-#: From here on it is the API server, or a webhook behind it, that fails.
-INTERNAL_ERROR = 500
+#: What the API server answers where it refuses an object, or does not know its kind.
+REFUSED = (400, 403, 404, 422)
 
 
 def pods_of(cluster: Cluster, namespace: str) -> list[PodState]:
@@ -63,14 +63,15 @@ def give_pull_secret(cluster: Cluster, namespace: str) -> None:
             cluster.core.replace_namespaced_secret(PULL_SECRET, namespace, secret)
 
 
-def prepare(cluster: Cluster, namespace: str) -> None:
+def prepare(cluster: Cluster, namespace: str) -> str:
     """Give a namespace what the suites have in each of their own, beside what a tutorial applies.
 
-    That is what nodes pull images by, and the access log that scenarios read, where the API server
-    takes it. Raises ``EnvironmentBroken`` where the registry's login is not to be had.
+    That is what nodes pull images by, and the access log that scenarios read. Returns why the API
+    server refuses the access log, or "". Raises ``EnvironmentBroken`` where the registry's login is
+    not to be had, or the API server fails.
     """
     give_pull_secret(cluster, namespace)
-    log_calls(cluster, namespace)
+    return log_calls(cluster, namespace)
 
 
 def log_calls(cluster: Cluster, namespace: str, *, tried: bool = False) -> str:
@@ -86,7 +87,7 @@ def log_calls(cluster: Cluster, namespace: str, *, tried: bool = False) -> str:
         wanted = {**stated, "metadata": metadata}
         apply(cluster, f"{place}/{metadata['name']}", wanted, tried=tried)
     except ApiException as error:
-        if error.status < INTERNAL_ERROR:
+        if error.status in REFUSED:
             return refusal(error)
         raise EnvironmentBroken(
             f"The cluster fails to take the EnvoyFilter {metadata['name']} in namespace "

@@ -19,8 +19,8 @@ from meshproof.paths import DATA
 #: The EnvoyFilter that has sidecars log calls as JSON, in lines of the suites' own.
 ACCESS_LOG = DATA / "manifests" / "mesh" / "access-log.yaml"
 ENVOY_FILTERS = "/apis/networking.istio.io/v1alpha3/namespaces/{namespace}/envoyfilters"
-#: Has a pod's proxy configured otherwise than the mesh's settings say; of statistics, those that
-#: are named here are kept in place of the settings' own of the same kind.
+#: Has a pod's proxy configured otherwise than the mesh's settings say. Its statistics are kept in
+#: place of all that the settings include.
 ANNOTATION = "proxy.istio.io/config"
 MATCHER, MATCHES = "proxyStatsMatcher", "inclusionRegexps"
 #: What was passed to the application, and what mutual TLS refused.
@@ -44,7 +44,7 @@ def counted(document: dict[str, Any]) -> dict[str, Any]:
 def _annotated(pod: dict[str, Any]) -> dict[str, Any]:
     metadata = pod.get("metadata") or {}
     annotations = metadata.get("annotations") or {}
-    config = read(annotations.get(ANNOTATION, "{}"))
+    config = read(annotations.get(ANNOTATION, "")) or {}
     matcher = config.get(MATCHER) or {}
     kept = list(dict.fromkeys([*(matcher.get(MATCHES) or ()), *KEPT]))
     asked = json.dumps({**config, MATCHER: {**matcher, MATCHES: kept}})

@@ -62,13 +62,14 @@ class Place:
         after = self.following
         if after is None:
             return [*told, "This is the last stage."]
-        if self.adapted:  # what is typed by hand would apply the manifests as they are
-            return [*told, f"next        `meshproof advance {after.name}`"]
+        following = f"next        `meshproof advance {after.name}{self._of_suite}`"
+        if self.adapted:  # the commands are others there
+            return [*told, following]
         commands = after.command_lines(self.namespace)
         return [
             *told,
             # By hand they would apply manifests that ask for no counts, which is no stage.
-            f"next        `meshproof advance {after.name}{self._of_suite}`, which runs:",
+            f"{following}, which runs:",
             *(f"            {command}" for command in commands),
         ]
 
@@ -142,7 +143,7 @@ def stage_now(cluster: Cluster, options: Options) -> str:
 
 @contextmanager
 def _followed(cluster: Cluster, options: Options) -> Iterator[Path]:
-    """The manifests that are followed: a copy for a while, where others are applied here."""
+    """The manifests that are followed: copies, for a while."""
     with tempfile.TemporaryDirectory(prefix="meshproof-") as folder:
         lane, copy = Lane(options.namespace), Path(folder) / "manifests"
         yield manifests_of(lane, options.manifests, copy, cluster.images, cluster.mesh)

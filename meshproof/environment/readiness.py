@@ -184,7 +184,10 @@ def admission_findings(cluster: Cluster, options: Options) -> list[Finding]:
         security_finding(trial.place, trial.there, trial.new),
         *_looked("quota", lambda: [quota_finding(trial.place, _quotas(cluster, trial.place))]),
         *tried_findings(trial.place, trial.tried),
-        access_log_finding(log_calls(cluster, trial.place, tried=True)),
+        *_looked(
+            "access log",
+            lambda: [access_log_finding(log_calls(cluster, trial.place, tried=True))],
+        ),
     ]
 
 

@@ -24,6 +24,8 @@ FIELDS = frozenset({
     "start", "protocol", "path", "response_flags", "downstream_direct_remote_address",
     "downstream_peer_uri_san", "upstream_cluster", "upstream_host",
 })  # fmt: skip
+#: The field of the lines that are logged for the suites.
+MARKER = "logged_for"
 #: How Envoy names the cluster of calls that come in.
 INBOUND = "inbound|"
 #: Logs read at once.
@@ -93,9 +95,11 @@ def missing_fields(log: str) -> list[str]:
 
 
 def _entries(log: str) -> list[Mapping[str, Any]]:
-    # The agent beside the proxy writes there too, and what the mesh's own settings log.
-    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    return [line for line in lines if line.get("logged_for") == OWNER]
+    # The agent beside the proxy writes there too, and what the mesh's own settings log; where these
+    # are told to log the same, a call has the same line twice.
+    lines = dict.fromkeys(log.splitlines())
+    found = [json.loads(line) for line in lines if line.startswith("{") and MARKER in line]
+    return [line for line in found if line.get(MARKER) == OWNER]
 
 
 def _came_in(entry: Mapping[str, Any]) -> bool:

@@ -58,8 +58,8 @@ def total(stats: Mapping[str, int], pattern: re.Pattern[str]) -> int:
     found = matching(stats, pattern)
     if not found and pattern not in MADE_ON_USE:
         raise EnvironmentBroken(
-            f"The proxies keep no count like {pattern.pattern}: their pods must ask for it by the "
-            f"annotation {ANNOTATION}, as the suites' manifests are applied with."
+            f"The proxies keep no count like {pattern.pattern}, which Istio has them keep by "
+            f"itself or by the annotation {ANNOTATION} of their pods."
         )
     return sum(found)
 

@@ -30,6 +30,8 @@ class InjectionProbe:
         self.cluster = cluster
         self.namespace = namespace
         self.keep = keep
+        #: Why the API server refuses the suites' access log there, or "".
+        self.refused = ""
         self._progress = progress
         self._create, self._label = map(cluster.mesh.command, commands)
 
@@ -37,7 +39,7 @@ class InjectionProbe:
         """Create the namespace, not labelled for injection."""
         with owned_once_created(self.cluster, self.namespace):
             self._run(self._create)
-        prepare(self.cluster, self.namespace)
+        self.refused = prepare(self.cluster, self.namespace)
 
     def make_unlabelled(self, name: str) -> PodState:
         """Create the namespace, not labelled, and a pod in it. Raises ``NotConverged``."""

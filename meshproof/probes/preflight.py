@@ -18,7 +18,6 @@ from ipaddress import ip_address
 from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.namespaces import log_calls
 from meshproof.cluster.objects import get
 from meshproof.engine.engine import Engine
 from meshproof.mesh.access_log import (
@@ -204,9 +203,12 @@ def look(cluster: Cluster, namespace: str, progress: Progress) -> Lacking:
         seen = make_calls(cluster, namespace)
         found = lacking_counts(seen)
         if said := await_logs(cluster, namespace, seen.answers, begun):
-            refused = log_calls(cluster, namespace)
-            asked = f" The API server refuses the suites' own access log: {refused}"
-            found[Capability.ACCESS_LOG] = said + (asked if refused else "")
+            found[Capability.ACCESS_LOG] = said + (
+                f" The API server refuses the suites' own access log ({place.refused}), and the "
+                "mesh's settings log none of that format (manifests/mesh/seen-by.yaml)."
+                if place.refused
+                else ""
+            )
         return found
     finally:
         place.remove(wait=False)

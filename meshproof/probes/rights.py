@@ -11,13 +11,13 @@ from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken
+from meshproof.suite.features import expectations_that_need
 from meshproof.suite.registry import suites
 from meshproof.suite.rights import (
     RIGHTS,
     Access,
     Place,
     Right,
-    expectations_without,
     refused,
 )
 
@@ -52,7 +52,7 @@ def lacking(asked: Mapping[Right, Iterable[Access]], denied: Collection[Access])
     found = []
     for right, wanted in asked.items():
         if not_allowed := [access for access in wanted if access in denied]:
-            ids = expectations_without(right, suites())
+            ids = expectations_that_need(right.capabilities, suites())
             found.append(Missing(right, refused(right, not_allowed, ids)))
     return found
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from meshproof.cluster.images import Images
 from meshproof.cluster.observability import counted
 from meshproof.cluster.shape import DEFAULT, MeshShape
@@ -88,7 +90,7 @@ def manifests_of(
         partial = target.with_name(f"{target.name}.partial")
         shutil.copytree(source, partial, ignore=shutil.ignore_patterns("breakages"))
         for file in partial.rglob("*.yaml"):
-            documents = read_all(file.read_text())
+            documents = _objects_in(file)
             led = [counted(_led_to(mesh.adapted(document), lane.host)) for document in documents]
             if images:
                 led = images.exchanged(led)
@@ -96,6 +98,19 @@ def manifests_of(
                 file.write_text(written(led))
         partial.rename(target)
     return target
+
+
+def _objects_in(file: Path) -> list[dict[str, Any]]:
+    """The objects that a file states; none where it is no manifest, whatever else it is for.
+
+    A command that applies it all the same is for kubectl to refuse.
+    """
+    try:
+        documents = read_all(file.read_text())
+    except yaml.YAMLError:
+        return []
+    stated = [one for one in documents if one is not None]
+    return stated if all(isinstance(one, dict) and "kind" in one for one in stated) else []
 
 
 def _led_to(document: dict[str, Any], host: str | None) -> dict[str, Any]:

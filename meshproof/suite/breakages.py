@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonpatch
-import yaml
 
 from meshproof.cluster.cluster import MENDING, Cluster
 from meshproof.cluster.objects import KINDS, get, patch
-from meshproof.documents import read, read_all
+from meshproof.documents import read, read_all, written
 from meshproof.suite.registry import expectation_ids, suites
 
 #: The folder of a suite's breakages, below that of its manifests.
@@ -124,7 +123,7 @@ def altered_manifests(breakage: Breakage, source: Path, target: Path) -> Path:
     shutil.copytree(source, target)
     for name, change in breakage.files.items():
         documents = read_all((source / name).read_text())
-        (target / name).write_text(yaml.safe_dump_all(altered(documents, change)))
+        (target / name).write_text(written(altered(documents, change)))
     return target
 
 
@@ -151,7 +150,7 @@ def attribute(manifests: Path, annotations: Mapping[str, str]) -> None:
             own = document["metadata"].get("annotations") or {}
             document["metadata"]["annotations"] = {**own, **annotations}
         if outside:
-            file.write_text(yaml.safe_dump_all(documents))
+            file.write_text(written(documents))
 
 
 def marking(live: Mapping[str, Any], marks: Mapping[str, str]) -> Operations:

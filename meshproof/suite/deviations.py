@@ -9,13 +9,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from meshproof.mesh.capabilities import Capability
+from meshproof.suite.features import expectations_that_need
 from meshproof.suite.model import Deviation
 from meshproof.suite.registry import suites
 
+#: What must be made visible, for the suites' own pods, so that it can be read (`observability`).
+ASKED_FOR = (
+    Capability.ACCESS_LOG,
+    Capability.REQUEST_COUNTS,
+    Capability.DENIAL_COUNTS,
+    Capability.REFUSAL_COUNTS,
+)
+
 
 def deviations() -> tuple[Deviation, ...]:
-    """Return those of all suites, each once."""
-    return tuple(dict.fromkeys(one for suite in suites() for one in suite.deviations))
+    """Return that of every suite, and those of each, all of them once."""
+    return (observed(), *dict.fromkeys(one for suite in suites() for one in suite.deviations))
+
+
+def observed() -> Deviation:
+    """What the suites see by: the same for each, with what rests on it in all of them."""
+    return Deviation(
+        "counts and access logs",
+        "Pods of the suites carry an annotation by which their sidecars keep count of what they "
+        "served and refused, and an EnvoyFilter in each namespace of the suites, where the mesh "
+        "takes one, has them log calls with both sides' identities.",
+        "Istio's default settings leave both out; they are held against what never arrived, and "
+        "say to whom something was served.",
+        tuple(dict.fromkeys(expectations_that_need(ASKED_FOR, suites()))),
+    )
 
 
 def deviations_of(*, built: bool) -> list[Deviation]:

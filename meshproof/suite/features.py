@@ -11,6 +11,8 @@ from gherkin.errors import CompositeParserException
 from gherkin.parser import Parser
 
 from meshproof.errors import UsageFailure
+from meshproof.mesh.capabilities import Capability
+from meshproof.suite.model import Suite
 
 #: The tag of a scenario that proves nothing, and has no vote.
 FINDING = "finding"
@@ -47,6 +49,20 @@ def proving(
             for tag in scenario.tags & named.keys():
                 named[tag] += (scenario.name,)
     return named
+
+
+def expectations_that_need(
+    capabilities: Iterable[Capability], suites: Iterable[Suite]
+) -> list[str]:
+    """Return the ids of what is not proved, or not in whole, where one of these is lacking."""
+    tags = {one.tag for one in capabilities}
+    return [
+        one.id
+        for suite in suites
+        for needing in [[s for s in scenarios_in(suite.features) if tags & s.tags]]
+        for one in suite.expectations
+        if any(one.id in scenario.tags for scenario in needing)
+    ]
 
 
 def _scenarios(file: Path) -> Iterator[FeatureScenario]:

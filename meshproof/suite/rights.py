@@ -16,7 +16,7 @@ from enum import Enum
 from meshproof.cluster.shape import DEFAULT
 from meshproof.mesh.capabilities import Capability
 from meshproof.paths import DATA
-from meshproof.suite.features import scenarios_in
+from meshproof.suite.features import expectations_that_need
 from meshproof.suite.model import Suite
 from meshproof.wording import listed
 
@@ -215,23 +215,11 @@ RIGHTS = (
 )  # fmt: skip
 
 
-def expectations_without(right: Right, suites: Iterable[Suite]) -> list[str]:
-    """Return the ids of what is not proved, or not in whole, where scenarios are skipped for it."""
-    tags = {one.tag for one in right.capabilities}
-    return [
-        one.id
-        for suite in suites
-        for skipped in [[s for s in scenarios_in(suite.features) if tags & s.tags]]
-        for one in suite.expectations
-        if any(one.id in scenario.tags for scenario in skipped)
-    ]
-
-
 def falls(right: Right, suites: Iterable[Suite]) -> str:
     """Say what falls without a right, in a cell of a table."""
     if right.capabilities:
-        ids, tags = ", ".join(expectations_without(right, suites)), _ticked(right.tags)
-        return f"scenarios of {ids} ({tags}) are skipped"
+        ids = ", ".join(expectations_that_need(right.capabilities, suites))
+        return f"scenarios of {ids} ({_ticked(right.tags)}) are skipped"
     return right.lost or "every scenario: there is no run"
 
 

@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.namespaces import (
     delete_namespace,
@@ -31,6 +29,7 @@ from meshproof.cluster.pods import (
     PodState,
     older_than,
 )
+from meshproof.documents import written
 from meshproof.errors import EnvironmentBroken, PromiseBroken
 from meshproof.mesh.ingress import Answer, Ingress
 from meshproof.mesh.injection import await_injection
@@ -283,7 +282,7 @@ class Tutorial:
         """Put objects back, so that the next `kubectl apply` finds them as one before it did."""
         self.cluster.command(
             "kubectl", "apply", "--namespace", self.namespace, "-f", "-",
-            stdin=yaml.safe_dump_all(documents),
+            stdin=written(documents),
         )  # fmt: skip
 
     def _before(self, stage: Stage) -> Objects:

@@ -56,6 +56,15 @@ def test_what_the_meshs_own_settings_log_in_json_is_left_out() -> None:
     assert inbound_calls("pod", '{"level": "info", "msg": "ready"}') == []
 
 
+def test_what_two_settings_log_alike_is_one_call() -> None:
+    other = line(start="2026-01-02T03:04:06.000Z")
+    assert len(inbound_calls("pod", "\n".join([line(), line(), other, other]))) == 2
+
+
+def test_what_only_looks_like_json_is_somebody_elses() -> None:
+    assert inbound_calls("pod", '{"agent": "a "quoted" one"}\n' + line()) == [CALL]
+
+
 def test_where_calls_went_is_read_by_their_callers_end() -> None:
     log = "\n".join(
         [

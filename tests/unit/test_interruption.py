@@ -439,16 +439,14 @@ def test_what_tox_passes_on_late_is_the_same_interrupt_once(
 
 @pytest.mark.parametrize(
     ("command", "is_tox"),
-    [
-        (["-m", "tox", "run"], True),
-        (["/home/me/bin/tox", "run"], True),
-        (["-m", "pytest", "tests/test_tox.py"], False),
-    ],
+    [(["-m", "tox", "run"], True), (["bin/tox", "run"], True), (["other.py", "bin/tox"], False)],
 )
-def test_tox_is_told_by_its_command(command: list[str], is_tox: bool) -> None:
-    waits = "import sys; print(flush=True); sys.stdin.read()"
+def test_tox_is_told_by_its_command(tmp_path: Path, command: list[str], is_tox: bool) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("tox.py", "bin/tox", "other.py"):
+        (tmp_path / name).write_text("import sys; print(flush=True); sys.stdin.read()")
     child = subprocess.Popen(
-        [sys.executable, "-c", waits, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, *command], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
         assert child.stdout and child.stdout.readline()  # it has its command by now

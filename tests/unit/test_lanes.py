@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,42 @@ def test_the_other_namespaces_of_a_run_are_those_of_all_its_suites() -> None:
     others = other_namespaces(Lane("bookinfo"), "voting", "bookinfo")
     assert {"voting", "voting-2", "bookinfo-2"} < others
     assert "bookinfo" not in others
+
+
+@pytest.mark.parametrize(
+    "text", ["", "---\n", "a: [", "replicas: 3\n", "{{ template }}\n", "- kind: Pod\n"]
+)
+def test_what_is_no_manifest_is_copied_as_it_is(tmp_path: Path, text: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "values.yaml").write_text(text)
+    (source / "pod.yaml").write_text("---\n---\nkind: Pod\nmetadata: {name: a}\nspec: {}\n")
+    copy = manifests_of(lane_number(0, "voting"), source, tmp_path / "copy")
+    assert (copy / "values.yaml").read_text() == text
+    (pod,) = read_all((copy / "pod.yaml").read_text())
+    assert pod == counted({"kind": "Pod", "metadata": {"name": "a"}, "spec": {}})
+
+
+def test_text_stays_text_for_who_reads_it_by_yaml_1_1(tmp_path: Path) -> None:
+    values = [
+        "y",
+        "n",
+        "on",
+        "1e3",
+        "1234e56",
+        "089",
+        "0x1f",
+        "null",
+        "~",
+        "2026-11-29",
+        "a: b",
+        "",
+    ]
+    source = tmp_path / "source"
+    source.mkdir()
+    pod = {"kind": "Pod", "metadata": {"labels": dict(enumerate(values))}, "spec": {"n": 1.5}}
+    (source / "pod.yaml").write_text(json.dumps(pod))
+    copy = manifests_of(lane_number(0, "voting"), source, tmp_path / "copy")
+    text = (copy / "pod.yaml").read_text()
+    assert all(f"{json.dumps(value)}\n" in text for value in values)
+    assert "1.5\n" in text

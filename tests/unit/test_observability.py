@@ -21,6 +21,7 @@ from meshproof.mesh.access_log import FIELDS
 from meshproof.mesh.istio import OPERATOR, PUBLISHED_OPERATOR
 from meshproof.mesh.proxy_stats import NEEDED
 from meshproof.run.lanes import lane_number, manifests_of
+from meshproof.suite.deviations import deviations_of, observed
 from meshproof.suite.registry import suites
 
 CLUSTER = cast("Cluster", SimpleNamespace(images=None))
@@ -59,6 +60,17 @@ def test_so_does_a_template_and_what_it_asked_for_before_is_kept(kind: str) -> N
     }
     assert made["spec"]["template"]["metadata"]["annotations"]["a"] == "b"
     assert counted(made) == made  # once is enough
+
+
+def test_an_annotation_that_is_empty_is_none() -> None:
+    pod = {"kind": "Pod", "metadata": {"annotations": {ANNOTATION: ""}}, "spec": {}}
+    assert asked(counted(pod)) == {"proxyStatsMatcher": {"inclusionRegexps": [*KEPT]}}
+
+
+def test_a_sign_off_says_of_every_suite_what_is_seen_by_and_what_rests_on_it() -> None:
+    told = next(one for one in deviations_of(built=False) if "EnvoyFilter" in one.text)
+    assert told == observed()
+    assert {"U6", "T2", "T3", "C6", "F3", "B3"} == {*told.expectations}
 
 
 @pytest.mark.parametrize(
@@ -147,17 +159,18 @@ def failing(status: int, message: str) -> Any:
     return fail
 
 
-@pytest.mark.parametrize("status", [403, 404, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
 def test_a_mesh_that_refuses_it_says_why_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(namespaces, "apply", failing(status, "the add-on has no EnvoyFilter"))
     assert log_calls(CLUSTER, "voting") == "the add-on has no EnvoyFilter"
-    prepare(CLUSTER, "voting")
+    assert prepare(CLUSTER, "voting") == "the add-on has no EnvoyFilter"
 
 
-def test_a_cluster_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(namespaces, "apply", failing(500, "failed calling webhook"))
+@pytest.mark.parametrize("status", [0, 401, 409, 429, 500])
+def test_a_cluster_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    monkeypatch.setattr(namespaces, "apply", failing(status, "failed calling webhook"))
     with pytest.raises(EnvironmentBroken, match="namespace voting: failed calling webhook"):
         log_calls(CLUSTER, "voting")
 
