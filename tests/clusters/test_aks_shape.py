@@ -101,3 +101,4 @@ def test_the_suite_is_accepted_and_leaves_nothing(
         assert set(verdicts(signoff).values()) == {"accepted"}
         told = signoff["environment"]["deviations"]
         assert [line for line in told if line in aks.SHAPE.deviations()] == aks.SHAPE.deviations()
+        assert signoff["unseen"] == []  # by the add-on's own access log

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from meshproof.cluster.objects import namespace_object
@@ -9,15 +11,15 @@ from meshproof.environment import bring_up
 from meshproof.environment.environment import Environment
 from meshproof.environment.options import Options
 from meshproof.progress import Progress
-from meshproof.run.lanes import Lane
+from meshproof.run.lanes import Lane, manifests_of
 from meshproof.suite.tutorial import Tutorial
-from tests.suites import SUITE
+from tests.suites import MANIFESTS, SUITE
 
 APP, OTHER = "localhost/voting/app:1.0", "localhost/voting/analytics:1.0"
 
 
 @pytest.fixture
-def tutorial(environment: Environment, lane: Lane, progress: Progress) -> Tutorial:
+def tutorial(environment: Environment, lane: Lane, progress: Progress, tmp_path: Path) -> Tutorial:
     """The tutorial in its own namespace, at a stage with pods."""
     tutorial = Tutorial(
         environment.cluster,
@@ -25,6 +27,7 @@ def tutorial(environment: Environment, lane: Lane, progress: Progress) -> Tutori
         SUITE,
         ingress=environment.loopback,
         progress=progress,
+        manifests=manifests_of(lane, MANIFESTS, tmp_path / "manifests"),
         pods_since=environment.pods_since,
     )
     tutorial.follow_to("deployed")

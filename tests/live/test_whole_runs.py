@@ -145,7 +145,7 @@ def refused(cluster: Cluster, namespace: str) -> Iterator[None]:
             manifest = {
                 "apiVersion": "admissionregistration.k8s.io/v1",
                 "kind": kind,
-                "metadata": {"name": REFUSES},
+                "metadata": {"name": REFUSES, **cluster.ownership},
                 "spec": spec,
             }
             apply(cluster, f"{place}/{REFUSES}", manifest)
