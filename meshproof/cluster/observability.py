@@ -35,13 +35,15 @@ def counted(document: dict[str, Any]) -> dict[str, Any]:
     if document.get("kind") == "Pod":
         return _annotated(document)
     spec = document.get("spec")
-    template = spec.get("template") if isinstance(spec, Mapping) else None
+    if not isinstance(spec, Mapping):
+        return document
+    template = spec.get("template")
     if not isinstance(template, Mapping) or "spec" not in template:
         return document
-    return {**document, "spec": {**spec, "template": _annotated(dict(template))}}  # type: ignore[dict-item]
+    return {**document, "spec": {**spec, "template": _annotated(template)}}
 
 
-def _annotated(pod: dict[str, Any]) -> dict[str, Any]:
+def _annotated(pod: Mapping[str, Any]) -> dict[str, Any]:
     metadata = pod.get("metadata") or {}
     annotations = metadata.get("annotations") or {}
     config = read(annotations.get(ANNOTATION, "")) or {}

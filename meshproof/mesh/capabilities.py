@@ -32,10 +32,12 @@ class Capability(StrEnum):
         return NEEDS + self
 
 
-#: What is found out without pods of the suite's own.
-BY_LOOKING = frozenset(
-    {Capability.NODES, Capability.ADDRESS, Capability.LISTING, Capability.POD_LOG}
-)
+#: What proxies count.
+COUNTS = (Capability.REQUEST_COUNTS, Capability.DENIAL_COUNTS, Capability.REFUSAL_COUNTS)
+#: What proxies log and count: it is found out on pods of the suite's own.
+BY_PROXIES = (Capability.ACCESS_LOG, *COUNTS)
+#: What is found out without such pods.
+BY_LOOKING = frozenset(Capability) - {*BY_PROXIES}
 
 MEANINGS = {
     Capability.ACCESS_LOG: "the sidecars log each call, as JSON with the fields that are read",

@@ -9,18 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from meshproof.mesh.capabilities import Capability
+from meshproof.mesh.capabilities import BY_PROXIES
 from meshproof.suite.features import expectations_that_need
 from meshproof.suite.model import Deviation
 from meshproof.suite.registry import suites
-
-#: What must be made visible, for the suites' own pods, so that it can be read (`observability`).
-ASKED_FOR = (
-    Capability.ACCESS_LOG,
-    Capability.REQUEST_COUNTS,
-    Capability.DENIAL_COUNTS,
-    Capability.REFUSAL_COUNTS,
-)
 
 
 def deviations() -> tuple[Deviation, ...]:
@@ -37,7 +29,7 @@ def observed() -> Deviation:
         "takes one, has them log calls with both sides' identities.",
         "Istio's default settings leave both out; they are held against what never arrived, and "
         "say to whom something was served.",
-        tuple(dict.fromkeys(expectations_that_need(ASKED_FOR, suites()))),
+        tuple(dict.fromkeys(expectations_that_need(BY_PROXIES, suites()))),
     )
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import ExitCode
-from meshproof.mesh.capabilities import Capability
+from meshproof.mesh.capabilities import BY_PROXIES
 from meshproof.progress import Progress
 from meshproof.waiting import WORKLOADS_READY
 from tests.clusters import settled
@@ -28,15 +28,7 @@ from tests.suites import MANIFESTS
 from tests.whole_runs import MESHPROOF, run_of
 
 #: The scenarios that read what proxies log or count.
-SEEING = " or ".join(
-    one.tag
-    for one in (
-        Capability.ACCESS_LOG,
-        Capability.REQUEST_COUNTS,
-        Capability.DENIAL_COUNTS,
-        Capability.REFUSAL_COUNTS,
-    )
-)
+SEEING = " or ".join(one.tag for one in BY_PROXIES)
 #: How many seconds it took until following the tutorial was given up.
 TOOK = re.compile(r"✗ failed: tutorial: deployed \((\d+\.\d) s\)")
 
