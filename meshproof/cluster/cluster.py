@@ -17,7 +17,7 @@ from kubernetes import client, config
 
 from meshproof.cluster.execution import execute
 from meshproof.cluster.images import Images
-from meshproof.cluster.observability import counted
+from meshproof.cluster.manifests import as_applied
 from meshproof.cluster.shape import DEFAULT, MeshShape
 from meshproof.cluster.websockets import open_in_time
 from meshproof.process import CommandFailed, Completed, run
@@ -136,12 +136,8 @@ class Cluster:
         return {"labels": OWNED, "annotations": self.owner.annotations if self.owner else {}}
 
     def applied(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """Return a manifest as it is applied here.
-
-        Its images have the names that they have here, and its pods ask for what is counted.
-        """
-        named: dict[str, Any] = self.images.exchanged(manifest) if self.images else manifest
-        return counted(named)
+        """Return a manifest as it is applied here, on this mesh and with images from there."""
+        return as_applied(manifest, self.mesh, self.images)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -30,7 +30,7 @@ KEPT = (
 )
 
 
-def counted(document: dict[str, Any]) -> dict[str, Any]:
+def with_statistics(document: dict[str, Any]) -> dict[str, Any]:
     """Return a manifest whose pods have their proxies keep what is read; others as they are."""
     if document.get("kind") == "Pod":
         return _annotated(document)

@@ -17,6 +17,7 @@ MODULES = (
     "meshproof.plugin.quick",
     "meshproof.plugin.suites",
     "meshproof.plugin.outcomes",
+    "meshproof.plugin.lane_events",
     "meshproof.plugin.run_progress",
     "meshproof.plugin.reporting",
     "meshproof.plugin.allure_results",

@@ -111,7 +111,7 @@ def to_try(documents: Iterable[Manifest], cluster: Cluster) -> list[tuple[str, M
     """
     found: list[tuple[str, Manifest]] = []
     for document in documents:
-        adapted = cluster.mesh.adapted(cluster.applied(dict(document)))
+        adapted = cluster.applied(dict(document))
         if adapted["kind"] == "Pod":
             found.append((PODS, _injected(adapted["metadata"]["name"], adapted["metadata"],
                                           adapted["spec"], cluster.mesh)))  # fmt: skip

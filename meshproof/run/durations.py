@@ -1,4 +1,4 @@
-"""How long each scenario took in earlier runs: what an estimate of the end is made from."""
+"""How long each test took in earlier runs: what an estimate of the end is made from."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Durations:
         return median(known) if known else None
 
     def add(self, node: str, seconds: float) -> None:
-        """Add what a scenario took, in seconds."""
+        """Add what a test took, in seconds."""
         self._added[node].append(seconds)
 
     def save(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from meshproof.cluster.images import Images
-from meshproof.cluster.observability import counted
+from meshproof.cluster.manifests import as_applied
 from meshproof.cluster.shape import DEFAULT, MeshShape
 from meshproof.documents import read_all, written
 
@@ -79,10 +79,9 @@ def manifests_of(
 ) -> Path:
     """Return the manifests to follow in a lane: a copy of those published, for here.
 
-    In the copy, made in ``target`` where it is not there yet, pods are annotated for what their
-    proxies are to keep count of, Gateways and their VirtualServices that are for any host are for
-    the lane's alone, they are adapted to the shape of the mesh, and images have the names that they
-    have in a registry, where there are ``images`` of one.
+    In the copy, made in ``target`` where it is not there yet, all manifests are as they are applied
+    on such a mesh with ``images`` of a registry (``as_applied``), and Gateways and their
+    VirtualServices that are for any host are for the lane's alone.
     """
     if lane.host is None:  # the same namespace may have been another lane's, with a host
         target = target.with_name(f"{target.name}-for-any-host")
@@ -91,11 +90,9 @@ def manifests_of(
         shutil.copytree(source, partial, ignore=shutil.ignore_patterns("breakages"))
         for file in partial.rglob("*.yaml"):
             documents = _objects_in(file)
-            led = [counted(_led_to(mesh.adapted(document), lane.host)) for document in documents]
-            if images:
-                led = images.exchanged(led)
-            if led != documents:
-                file.write_text(written(led))
+            here = [_led_to(as_applied(one, mesh, images), lane.host) for one in documents]
+            if here != documents:
+                file.write_text(written(here))
         partial.rename(target)
     return target
 

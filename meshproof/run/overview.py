@@ -17,22 +17,22 @@ from rich.text import Text
 from meshproof.progress import HEARTBEAT_SECONDS
 from meshproof.run.lane_progress import Event, Kind, Lane
 
-#: A scenario that takes longer is announced in a log, where all others are only told when they end.
-LONG_SCENARIO_SECONDS = 20.0
+#: A test that takes longer is announced in a log, where all others are only told when they end.
+LONG_TEST_SECONDS = 20.0
 #: A step (an installation, a stage) that took longer is told when it ends.
 LONG_STEP_SECONDS = 10.0
-#: This many seconds as expected are put to what was seen, so that the first scenarios of a run
+#: This many seconds as expected are put to what was seen, so that the first tests of a run
 #: do not swing the estimate.
 STEADYING_SECONDS = 20.0
 BAR_WIDTH = 24
 
 
 class Planned(NamedTuple):
-    """A scenario that is going to run."""
+    """A test that is going to run: a scenario, or another one, which carries no ids."""
 
     node: str
     name: str
-    ids: tuple[str, ...]
+    ids: tuple[str, ...] = ()
     #: It is going to be skipped, which takes no time.
     left_out: bool = False
 
@@ -43,7 +43,7 @@ class Planned(NamedTuple):
 
 
 class Ending(StrEnum):
-    """How a scenario ended, by the sign that stands for it."""
+    """How a test ended, by the sign that stands for it."""
 
     PASSED = "✓"
     FAILED = "✗"
@@ -55,7 +55,7 @@ STYLES = {Ending.PASSED: "green", Ending.FAILED: "bold red", Ending.SKIPPED: "ye
 
 @dataclass(frozen=True)
 class Finished:
-    """A scenario that ended: how, after how many seconds, and what was said of it."""
+    """A test that ended: how, after how many seconds, and what was said of it."""
 
     planned: Planned
     ending: Ending
@@ -144,7 +144,7 @@ class Overview:
         return [self._line(event.at, f"{self._label(lane)}{sign} {said}")]
 
     def finish(self, now: float, finished: Finished, *, comparable: float | None) -> Line:
-        """Note that a scenario ended, and return what is to be said of it.
+        """Note that a test ended, and return what is to be said of it.
 
         ``comparable`` are its seconds as they are kept for later runs; None where they say
         nothing, because it did not pass.
@@ -241,14 +241,14 @@ class Overview:
         return [self.lanes[name] for name in sorted(self.lanes)]
 
     def _runs(self, lane: Lane) -> Planned | None:
-        """The scenario that a lane runs; none where its end is known and not yet told by it."""
+        """The test that a lane runs; none where its end is known and not yet told by it."""
         if lane.node is None or lane.node in self.finished:
             return None
         return self.planned.get(lane.node)
 
     @staticmethod
     def _between(lane: Lane) -> bool:
-        """Whether a lane does something for the run itself, not for a test that is no scenario."""
+        """Whether a lane does something for the run itself, before, between or after tests."""
         return lane.node is None and bool(lane.doing)
 
     def _running(self) -> list[tuple[Lane, Planned]]:
@@ -256,9 +256,9 @@ class Overview:
 
     def _why_announced(self, planned: Planned, lane: Lane, now: float) -> str:
         expected, elapsed = self._expected.get(planned.node, 0.0), now - lane.since
-        if expected >= LONG_SCENARIO_SECONDS:
+        if expected >= LONG_TEST_SECONDS:
             return f" (takes about {in_words(expected)})"
-        if elapsed < LONG_SCENARIO_SECONDS:
+        if elapsed < LONG_TEST_SECONDS:
             return ""
         return f", {elapsed:.0f} s" + (f", {lane.doing}" if lane.doing else "")
 

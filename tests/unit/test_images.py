@@ -19,8 +19,10 @@ from meshproof.cli import artefacts
 from meshproof.cluster import namespaces
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.images import PULL_SECRET, Images, is_file, login_of_file, login_of_secret
+from meshproof.cluster.manifests import as_applied
 from meshproof.cluster.objects import is_probe
-from meshproof.cluster.observability import counted
+from meshproof.cluster.observability import with_statistics
+from meshproof.cluster.shape import DEFAULT
 from meshproof.documents import read_all
 from meshproof.environment import images as pushing
 from meshproof.environment.environment import Environment, deviations_told
@@ -125,16 +127,18 @@ def test_a_first_lanes_copy_differs_in_images_and_counts_alone(
     back = Images("", {pulled: name for name, pulled in ALL.names.items()})
     for file in copy.rglob("*.yaml"):
         published = read_all((MANIFESTS / file.relative_to(copy)).read_text())
-        published = [counted(one) for one in published]
+        published = [with_statistics(one) for one in published]
         assert back.exchanged(read_all(file.read_text())) == published
 
 
-def test_a_cluster_without_a_registry_applies_manifests_as_they_are() -> None:
-    pod = {"spec": {"containers": [{"image": APP}]}}
-    cluster = Cluster("c", Path("kubeconfig"), Path("bin"))
-    assert cluster.applied(pod) == pod
-    there = replace(cluster, images=IMAGES).applied(pod)
-    assert there == {"spec": {"containers": [{"image": PULLED}]}}
+@pytest.mark.parametrize(("images", "named"), [(None, APP), (IMAGES, PULLED)])
+def test_a_probes_pod_is_applied_as_a_tutorials_is(images: Images | None, named: str) -> None:
+    pod = {"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"image": APP}]}}
+    cluster = Cluster("c", Path("kubeconfig"), Path("bin"), images=images)
+    applied = cluster.applied(pod)
+    assert applied["spec"] == {"containers": [{"image": named}]}
+    assert applied == as_applied(pod, DEFAULT, images)
+    assert applied["metadata"] == with_statistics(pod)["metadata"]
 
 
 def test_a_sign_off_says_where_images_are_from() -> None:
@@ -482,6 +486,7 @@ class Pods(Secrets):
         self.status = status
 
     applied = Cluster.applied
+    mesh = DEFAULT
 
     @property
     def core(self) -> SimpleNamespace:

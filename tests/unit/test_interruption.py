@@ -151,9 +151,10 @@ run_and_exit(sys.argv[1:])
 PLUGINS = """\
 pytest_plugins = [
     "meshproof.plugin.options", "meshproof.plugin.run_folder", "meshproof.plugin.scenarios",
-    "meshproof.plugin.quick", "meshproof.plugin.outcomes", "meshproof.plugin.run_progress",
-    "meshproof.plugin.reporting", "meshproof.plugin.allure_results",
-    "meshproof.plugin.environment", "meshproof.plugin.evidence", "meshproof.plugin.tutorial",
+    "meshproof.plugin.quick", "meshproof.plugin.outcomes", "meshproof.plugin.lane_events",
+    "meshproof.plugin.run_progress", "meshproof.plugin.reporting",
+    "meshproof.plugin.allure_results", "meshproof.plugin.environment",
+    "meshproof.plugin.evidence", "meshproof.plugin.tutorial",
     "meshproof.plugin.sampling", "meshproof.plugin.breakages", "meshproof.plugin.lanes",
     "meshproof.plugin.interruption", "tests.no_environment",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meshproof.cluster.observability import counted
+from meshproof.cluster.observability import with_statistics
 from meshproof.documents import read_all
 from meshproof.run.lanes import (
     Lane,
@@ -44,7 +44,8 @@ def test_the_first_lane_is_as_published_but_for_what_is_counted(
     assert lane == Lane("voting", None)
     copy = stated(manifests_of(lane, MANIFESTS, tmp_path / "copy"))
     assert copy == {
-        file: [counted(one) for one in documents] for file, documents in stated(MANIFESTS).items()
+        file: [with_statistics(one) for one in documents]
+        for file, documents in stated(MANIFESTS).items()
     }
     assert lane.page("http://127.0.0.1:8080") == "http://127.0.0.1:8080"
 
@@ -69,7 +70,7 @@ def test_a_lanes_manifests_differ_in_the_host_alone(tmp_path: Path) -> None:
     changed = [
         (before, after)
         for file in published
-        for before, after in zip(map(counted, published[file]), led[file], strict=True)
+        for before, after in zip(map(with_statistics, published[file]), led[file], strict=True)
         if before != after
     ]
     # The Gateway, and each VirtualService for it: steps 1, 2a, 3 and 4a.
@@ -149,7 +150,7 @@ def test_what_is_no_manifest_is_copied_as_it_is(tmp_path: Path, text: str) -> No
     copy = manifests_of(lane_number(0, "voting"), source, tmp_path / "copy")
     assert (copy / "values.yaml").read_text() == text
     (pod,) = read_all((copy / "pod.yaml").read_text())
-    assert pod == counted({"kind": "Pod", "metadata": {"name": "a"}, "spec": {}})
+    assert pod == with_statistics({"kind": "Pod", "metadata": {"name": "a"}, "spec": {}})
 
 
 def test_text_stays_text_for_who_reads_it_by_yaml_1_1(tmp_path: Path) -> None:

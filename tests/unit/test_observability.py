@@ -12,9 +12,9 @@ from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster import namespaces
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.namespaces import log_calls, prepare
+from meshproof.cluster.namespaces import log_calls, make_observable
 from meshproof.cluster.objects import is_probe, owned
-from meshproof.cluster.observability import ACCESS_LOG, ANNOTATION, KEPT, counted
+from meshproof.cluster.observability import ACCESS_LOG, ANNOTATION, KEPT, with_statistics
 from meshproof.documents import read_all
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.access_log import FIELDS
@@ -38,7 +38,7 @@ def asked(pod: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_pod_asks_for_what_is_counted() -> None:
     pod = {"kind": "Pod", "metadata": {"name": "a"}, "spec": {}}
-    assert asked(counted(pod)) == {"proxyStatsMatcher": {"inclusionRegexps": [*KEPT]}}
+    assert asked(with_statistics(pod)) == {"proxyStatsMatcher": {"inclusionRegexps": [*KEPT]}}
     assert pod == {"kind": "Pod", "metadata": {"name": "a"}, "spec": {}}
 
 
@@ -49,7 +49,9 @@ def test_so_does_a_template_and_what_it_asked_for_before_is_kept(kind: str) -> N
       proxyStatsMatcher: {inclusionPrefixes: [cluster.outbound], inclusionRegexps: [http.*]}
     """
     template = {"metadata": {"annotations": {ANNOTATION: own, "a": "b"}}, "spec": {}}
-    made = counted({"kind": kind, "metadata": {"name": "a"}, "spec": {"template": template}})
+    made = with_statistics(
+        {"kind": kind, "metadata": {"name": "a"}, "spec": {"template": template}}
+    )
     assert "annotations" not in made["metadata"]
     assert asked(made["spec"]["template"]) == {
         "proxyMetadata": {"SECRET_TTL": "20s"},
@@ -59,12 +61,12 @@ def test_so_does_a_template_and_what_it_asked_for_before_is_kept(kind: str) -> N
         },
     }
     assert made["spec"]["template"]["metadata"]["annotations"]["a"] == "b"
-    assert counted(made) == made  # once is enough
+    assert with_statistics(made) == made  # once is enough
 
 
 def test_an_annotation_that_is_empty_is_none() -> None:
     pod = {"kind": "Pod", "metadata": {"annotations": {ANNOTATION: ""}}, "spec": {}}
-    assert asked(counted(pod)) == {"proxyStatsMatcher": {"inclusionRegexps": [*KEPT]}}
+    assert asked(with_statistics(pod)) == {"proxyStatsMatcher": {"inclusionRegexps": [*KEPT]}}
 
 
 def test_a_sign_off_says_of_every_suite_what_is_seen_by_and_what_rests_on_it() -> None:
@@ -84,7 +86,7 @@ def test_a_sign_off_says_of_every_suite_what_is_seen_by_and_what_rests_on_it() -
     ids=lambda document: str(document["kind"]),
 )
 def test_what_has_no_pods_stays_as_it_is(document: dict[str, Any]) -> None:
-    assert counted(document) is document
+    assert with_statistics(document) is document
 
 
 @pytest.mark.parametrize("suite", suites(), ids=lambda suite: suite.name)
@@ -165,7 +167,7 @@ def test_a_mesh_that_refuses_it_says_why_and_goes_on(
 ) -> None:
     monkeypatch.setattr(namespaces, "apply", failing(status, "the add-on has no EnvoyFilter"))
     assert log_calls(CLUSTER, "voting") == "the add-on has no EnvoyFilter"
-    assert prepare(CLUSTER, "voting") == "the add-on has no EnvoyFilter"
+    assert make_observable(CLUSTER, "voting") == "the add-on has no EnvoyFilter"
 
 
 @pytest.mark.parametrize("status", [0, 401, 409, 429, 500])

@@ -11,8 +11,8 @@ from rich.console import Console
 from meshproof.progress import HEARTBEAT_SECONDS
 from meshproof.run.lane_progress import Event, Kind
 from meshproof.run.overview import (
-    LONG_SCENARIO_SECONDS,
     LONG_STEP_SECONDS,
+    LONG_TEST_SECONDS,
     STEADYING_SECONDS,
     Ending,
     Finished,
@@ -167,8 +167,8 @@ def test_what_takes_long_against_expectation_is_announced_when_it_does() -> None
     run = overview(a=1)
     begin(run, 101.0, KEPT)
     doing(run, 102.0, Kind.WAIT, "the page is served")
-    assert run.due(100.9 + LONG_SCENARIO_SECONDS) == []
-    assert [line.text for line in run.due(101.0 + LONG_SCENARIO_SECONDS)] == [
+    assert run.due(100.9 + LONG_TEST_SECONDS) == []
+    assert [line.text for line in run.due(101.0 + LONG_TEST_SECONDS)] == [
         "[  21.0 s] ▸ D1 A promise is kept, 20 s, waiting until the page is served"
     ]
 

@@ -125,9 +125,10 @@ from steps.voting.views import View
 
 pytest_plugins = [
     "meshproof.plugin.options", "meshproof.plugin.run_folder", "meshproof.plugin.scenarios",
-    "meshproof.plugin.quick", "meshproof.plugin.outcomes", "meshproof.plugin.run_progress",
-    "meshproof.plugin.reporting", "meshproof.plugin.allure_results",
-    "meshproof.plugin.environment", "meshproof.plugin.evidence", "meshproof.plugin.tutorial",
+    "meshproof.plugin.quick", "meshproof.plugin.outcomes", "meshproof.plugin.lane_events",
+    "meshproof.plugin.run_progress", "meshproof.plugin.reporting",
+    "meshproof.plugin.allure_results", "meshproof.plugin.environment",
+    "meshproof.plugin.evidence", "meshproof.plugin.tutorial",
     "meshproof.plugin.sampling", "meshproof.plugin.breakages", "meshproof.plugin.preflight",
     "meshproof.plugin.lanes", "meshproof.plugin.traces", "meshproof.steps.strength",
     "meshproof.steps.answers",

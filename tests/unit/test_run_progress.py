@@ -16,7 +16,7 @@ from typing import cast
 import pytest
 
 from meshproof.paths import PROJECT, state_dir
-from meshproof.plugin.run_progress import REASON_LENGTH, ending_of, reason_of
+from meshproof.plugin.outcomes import REASON_LENGTH, ending_of, reason_of
 from meshproof.run.durations import Durations
 from meshproof.run.overview import Ending
 
@@ -55,7 +55,8 @@ from pathlib import Path
 import pytest
 from pytest_bdd import given, then
 
-from meshproof.plugin.run_progress import LANE, RunProgress, tell_lane
+from meshproof.plugin.lane_events import LANE, tell_lane
+from meshproof.plugin.run_progress import RunProgress
 from meshproof.run.lane_progress import LaneSteps
 from meshproof.run.overview import Planned
 from meshproof.waiting import Timeout, converge
@@ -66,6 +67,7 @@ SCENARIOS = [
     ("test_somebody_skips_it", "Somebody skips it", ("D4",)),
     ("test_cleaning_up_fails", "Cleaning up fails", ("D5",)),
 ]
+OTHERS = ["unit/test_unit.py::test_one", "unit/test_unit.py::test_two"]
 if os.environ.get("DIES"):
     SCENARIOS.append(("test_its_lane_dies", "Its lane dies", ("D6",)))
 
@@ -82,6 +84,8 @@ def pytest_configure(config):
     if not config.getoption("numprocesses"):
         tell_lane(config, config.lanes)
     planned = [Planned(f"features/test_deploy.py::{node}", *rest) for node, *rest in SCENARIOS]
+    if "unit" in config.args:
+        planned = [*(Planned(node, node) for node in OTHERS), *planned]
     shown = RunProgress(config, lambda: planned, lanes=lanes, folder=config.lanes)
     config.pluginmanager.register(shown)
 
@@ -229,18 +233,23 @@ def test_a_log_of_lanes_is_the_same_also_where_one_dies(suite: Path) -> None:
     assert "PRINTED" not in before_summary(printed)
 
 
-def test_other_tests_keep_their_dots_and_an_estimate_is_of_earlier_runs(suite: Path) -> None:
+def test_other_tests_have_a_line_each_too_and_an_estimate_is_of_earlier_runs(suite: Path) -> None:
     durations = Durations.load()
     durations.add(KEPT, 100.0)
     durations.save()
     printed = log(suite, "unit", "features", "-k", "not dies", "-n0")
     told = before_summary(printed)
-    assert re.search(r"^unit/test_unit\.py \.\.", told, re.MULTILINE)
-    assert {line[1:] for line in ended(printed)} == OUTCOMES
-    assert re.search(r"1/4 ✓ D1 A promise is kept \(\d\.\d s\) · about \d+ s left", told)
-    assert SHARE.findall(told)[-1] == "[100%]"
-    assert "features/test_deploy.py" not in told
-    first, second = json.loads(durations.path.read_text())[KEPT]
+    lines = ended(printed)
+    assert [line[:3] for line in lines[:2]] == [
+        ("1/6", "✓", "unit/test_unit.py::test_one"),
+        ("2/6", "✓", "unit/test_unit.py::test_two"),
+    ]
+    assert {line[1:] for line in lines[2:]} == OUTCOMES
+    assert re.search(r"3/6 ✓ D1 A promise is kept \(\d\.\d s\) · about \d+ s left", told)
+    assert not SHARE.search(told)
+    kept = json.loads(durations.path.read_text())
+    assert {*kept} == {KEPT, "unit/test_unit.py::test_one", "unit/test_unit.py::test_two"}
+    first, second = kept[KEPT]
     assert first == 100.0
     assert second < 100.0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.observability import counted
+from meshproof.cluster.observability import with_statistics
 from meshproof.cluster.shape import DEFAULT, INJECTION, GatewayShape, MeshShape
 from meshproof.documents import manifests_in
 from meshproof.environment.environment import Environment, deviations_told
@@ -144,7 +144,7 @@ def test_manifests_are_adapted_where_they_name_the_gateway_and_nowhere_else(
         if name.parts[0] == "breakages":
             continue
         for old, new in zip(manifests_in(file), manifests_in(made / name), strict=True):
-            assert counted(AKS.adapted(dict(old))) == new
+            assert with_statistics(AKS.adapted(dict(old))) == new
             assert DEFAULT.adapted(dict(old)) == old
             if AKS.adapted(dict(old)) != old:
                 changed.add((old["kind"], old["metadata"]["name"]))
