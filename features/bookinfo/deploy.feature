@@ -4,7 +4,7 @@ Feature: Deploy Bookinfo
 
   @bookinfo @B1
   Scenario: Bookinfo's file creates exactly what the tutorial lists
-    Given stage "namespace"
+    Given the namespace is at stage "namespace"
     And the objects of the namespace are listed
     When the tutorial goes on to stage "deployed"
     Then the commands with "platform/kube/bookinfo.yaml" printed exactly these lines, in this order
@@ -28,7 +28,7 @@ Feature: Deploy Bookinfo
 
   @bookinfo @B1
   Scenario: Every component of Bookinfo runs with a proxy, reviews in three versions
-    Given stage "deployed"
+    Given the namespace is at stage "deployed"
     When the pods are listed
     Then there are exactly these pods
       | app         | version | pods |
@@ -42,16 +42,16 @@ Feature: Deploy Bookinfo
     And every proxy is in sync with istiod
 
   @bookinfo @B1
-  Scenario: Bookinfo's Gateway and VirtualService open the way to the product page
-    Given stage "deployed"
+  Scenario: Bookinfo's Gateway and VirtualService make the product page reachable through the ingress
+    Given the namespace is at stage "deployed"
     And 20 requests through the ingress get a 404 or no answer
     When the tutorial goes on to stage "exposed"
     Then a request through the ingress gets the page with 200
 
   @bookinfo @B3 @last @long @needs-listing
-  Scenario: Nothing of Bookinfo is left behind
+  Scenario: Deleting the tutorial's namespaces leaves nothing of Bookinfo in the cluster
     Given all objects and volumes of the cluster were listed before the tutorial was followed
-    And stage "strict"
+    And the namespace is at stage "strict"
     And the cluster holds objects of the tutorial
     When all namespaces of the tutorial are deleted
-    Then the cluster holds the same objects and folders of volumes as were listed
+    Then the cluster holds the same objects and volume directories as were listed

@@ -1,16 +1,16 @@
 Feature: The page in a browser
-  What a reader sees who opens the page, at each stage from which it is served.
+  What a user sees who opens the page, at each stage from "exposed" on.
 
-  Scenario Outline: A browser shows the page of each stage, on a desk and on a phone
-    Given stage "<stage>"
+  Scenario Outline: A desktop browser and a phone browser show the page of each stage
+    Given the namespace is at stage "<stage>"
     When the page is opened in a desktop browser and in a phone browser
     Then the browser showed these pages
       | device     | version   | store   | analytics   |
-      | on a desk  | <version> | <store> | <analytics> |
-      | on a phone | <version> | <store> | <analytics> |
+      | desktop    | <version> | <store before> | <analytics> |
+      | phone      | <version> | <store before> | <analytics> |
     And "Cats", "Dogs", "Reset" and "Feature flag" can be clicked on both devices, nothing is cut off
     And axe-core finds nothing wrong with labels, contrast and structure
-    And everything that the browser's pages ask for was loaded
+    And every resource that the browser's pages request was loaded
 
     @deploy @D7
     Examples: Deploy
@@ -39,27 +39,27 @@ Feature: The page in a browser
       | cleaned-up | 2.0     | mysql | 1.1       |
 
   Scenario Outline: The page can be used by keyboard alone
-    Given stage "<stage>"
-    When the page is used by keyboard alone: Tab throughout, Enter on "Cats", Space on "Feature flag"
-    Then Tab led to "Cats", "Dogs", "Reset" and "Feature flag", each with a focus that can be seen
+    Given the namespace is at stage "<stage>"
+    When the page is used by keyboard: Tab to move, Enter on "Cats", Space on "Feature flag"
+    Then Tab reached "Cats", "Dogs", "Reset" and "Feature flag", each with a visible focus
     And the browser showed these pages
-      | after        | version  | store    | flag |
-      | opening      | <before> | <store>  | off  |
-      | Cats         | <before> | <store>  | off  |
-      | Feature flag | <after>  | <led to> | on   |
+      | after        | version          | store          | flag |
+      | opening      | <version before> | <store before> | off  |
+      | Cats         | <version before> | <store before> | off  |
+      | Feature flag | <version after>  | <store after>  | on   |
     And each vote added exactly one to its own category
 
     @deploy @D7
     Examples: Deploy
-      | stage   | before | store | after | led to |
-      | exposed | 1.0    | redis | 1.0   | redis  |
+      | stage   | version before | store before | version after | store after |
+      | exposed | 1.0            | redis        | 1.0           | redis       |
 
     @canary @C4
     Examples: Canary
-      | stage  | before | store | after | led to |
-      | canary | 1.0    | redis | 2.0   | mysql  |
+      | stage  | version before | store before | version after | store after |
+      | canary | 1.0            | redis        | 2.0           | mysql       |
 
     @finalize @F1
     Examples: Finalize
-      | stage      | before | store | after | led to |
-      | cleaned-up | 2.0    | mysql | 2.0   | mysql  |
+      | stage      | version before | store before | version after | store after |
+      | cleaned-up | 2.0            | mysql        | 2.0           | mysql       |

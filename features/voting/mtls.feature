@@ -1,9 +1,9 @@
 Feature: Mutual TLS
-  What the live proxies have loaded, on both sides of every call, is mutual TLS.
+  The proxies on both sides of every call have loaded a configuration with mutual TLS.
 
   @mtls @T1 @baseline
   Scenario: Before lock-down mutual TLS is automatic and not enforced
-    Given stage "updated"
+    Given the namespace is at stage "updated"
     When tls-check is run for "voting-app, voting-analytics, voting-storage" with any workload as the client
     Then tls-check prints these rows
       | HOST:PORT                                           | STATUS | SERVER    | CLIENT | AUTHN POLICY | DESTINATION RULE |
@@ -13,7 +13,7 @@ Feature: Mutual TLS
 
   @mtls @T1
   Scenario: After lock-down tls-check shows mutual TLS on both sides of every service
-    Given stage "lock-down"
+    Given the namespace is at stage "lock-down"
     When tls-check is run for "voting-app, voting-analytics, voting-storage" with any workload as the client
     Then tls-check prints these rows
       | HOST:PORT                                           | STATUS | SERVER | CLIENT | AUTHN POLICY        | DESTINATION RULE             |
@@ -22,8 +22,8 @@ Feature: Mutual TLS
       | voting-storage.{namespace}.svc.cluster.local:6379   | OK     | mTLS   | mTLS   | default/{namespace} | voting-storage/{namespace}   |
 
   @mtls @T1
-  Scenario Outline: Beside version 2.0 tls-check shows mutual TLS on both sides of every service, and of MySQL's port
-    Given stage "canary"
+  Scenario Outline: During the canary tls-check shows mutual TLS on both sides of every port of a service
+    Given the namespace is at stage "canary"
     When tls-check is run for "voting-app, voting-analytics, voting-storage" with "<client>" as the client
     Then tls-check prints these rows
       | HOST:PORT                                           | STATUS | SERVER | CLIENT | AUTHN POLICY        | DESTINATION RULE             |
@@ -39,28 +39,28 @@ Feature: Mutual TLS
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario: A client outside the mesh that speaks plain text is refused
-    Given stage "updated"
+    Given the namespace is at stage "updated"
     And a client outside the mesh is served in plain text by every pod and every Service
-    And stage "lock-down"
+    And the tutorial goes on to stage "lock-down"
     When the client outside the mesh calls every port of every pod and every Service in plain text
-    Then the client outside the mesh is accepted by TCP everywhere, and receives no byte
-    And the servers' proxies count each attempt as refused by mutual TLS, and pass no byte on
+    Then every port accepts the TCP connection of the client outside the mesh and sends no byte
+    And the servers' proxies count each attempt as refused by mutual TLS and forward no byte
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
-  Scenario: A client outside the mesh is refused by version 2.0, too, and by MySQL
-    Given stage "canary"
+  Scenario: A client outside the mesh is refused by version 2.0, including MySQL
+    Given the namespace is at stage "canary"
     And a client outside the mesh reads the greeting of a MySQL server that has no proxy
     When the client outside the mesh calls every port of every pod and every Service in plain text
-    Then the client outside the mesh is accepted by TCP everywhere, and receives no byte
-    And the servers' proxies count each attempt as refused by mutual TLS, and pass no byte on
+    Then every port accepts the TCP connection of the client outside the mesh and sends no byte
+    And the servers' proxies count each attempt as refused by mutual TLS and forward no byte
 
   @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario Outline: A client outside the mesh that speaks TLS without a certificate of the mesh is refused
-    Given stage "<stage>"
+    Given the namespace is at stage "<stage>"
     And a client outside the mesh with a certificate of the mesh is answered in TLS by all ports
     When the client outside the mesh calls every port of every pod and every Service in TLS without a certificate of the mesh
-    Then the client outside the mesh is accepted by TCP everywhere, and receives no byte
-    And the servers' proxies count each attempt as refused by mutual TLS, and pass no byte on
+    Then every port accepts the TCP connection of the client outside the mesh and sends no byte
+    And the servers' proxies count each attempt as refused by mutual TLS and forward no byte
 
     Examples:
       | stage     |
@@ -69,21 +69,21 @@ Feature: Mutual TLS
 
   @mtls @T3 @needs-access-log
   Scenario: Each call carries the caller's own identity
-    Given stage "lock-down"
+    Given the namespace is at stage "lock-down"
     When 20 pages are viewed by users without the flag, and each client of a storage connects to it
     Then the access logs of the servers' proxies show exactly these callers
-      | caller               | server               | protocol | as                                                                        |
+      | caller               | server               | protocol | identity                                                                  |
       | istio-ingressgateway | voting-app 1.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
       | voting-app 1.0       | voting-analytics 1.1 | HTTP     | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
       | voting-app 1.0       | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
       | voting-analytics 1.1 | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-analytics-1-1                  |
 
   @mtls @T3 @needs-access-log
-  Scenario: In either stack each call carries the caller's own identity, those to MySQL too
-    Given stage "canary"
+  Scenario: In both stacks each call carries the caller's own identity, also each call to MySQL
+    Given the namespace is at stage "canary"
     When 20 pages are viewed by users without the flag and users with the flag, and each client of a storage connects to it
     Then the access logs of the servers' proxies show exactly these callers
-      | caller               | server               | protocol | as                                                                        |
+      | caller               | server               | protocol | identity                                                                  |
       | istio-ingressgateway | voting-app 1.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
       | istio-ingressgateway | voting-app 2.0       | HTTP     | spiffe://{domain}/ns/istio-system/sa/istio-ingressgateway-service-account |
       | voting-app 1.0       | voting-analytics 1.1 | HTTP     | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
@@ -95,11 +95,11 @@ Feature: Mutual TLS
 
   @mtls @T5
   Scenario: Every proxy holds a certificate of the mesh, made out to its own service account
-    Given stage "lock-down"
-    And istiod's certificate chains to the root CA that the namespace is given
+    Given the namespace is at stage "lock-down"
+    And istiod's certificate chains to the root CA that istiod publishes in the namespace
     When the certificates that the proxies hold are read
     Then every certificate chains to the root CA of istiod, and its proxy trusts no other root
-    And every certificate holds its pod's own identity alone, for client and server authentication
+    And every certificate holds only its pod's identity, for client and server authentication
     And every certificate has a lifetime of 24 hours at most, and is not overdue for renewal
     And no two certificates have a serial number or a key in common
     And no proxy overrides Istio's default time of certificate renewal
@@ -107,16 +107,16 @@ Feature: Mutual TLS
   @mtls @T5 @own @long
   Scenario: Certificates are renewed before they expire, and calls go on
     Given a separate namespace whose certificates are valid for 20 seconds
-    And an open connection between the two pods with short-lived certificates
+    And an open connection between two pods of the separate namespace
     When the proxies of both pods have renewed their short-lived certificates
     Then every certificate was renewed with about half of its lifetime left, and with a new key
-    And the new certificates are of the same root, and name the same service accounts
-    And the open connection and a new one are answered after the old certificates have expired
+    And the renewed certificates have the root and the service accounts of the first ones
+    And the open connection and a new connection get answers after the first certificates expired
 
   @mtls @T4 @needs-nodes
   Scenario: Nothing between pods can be read on the wire
     Given in a separate namespace without mutual TLS, captured packets show a vote's marker string
-    And stage "lock-down"
+    And the namespace is at stage "lock-down"
     When votes with a marker string are cast while packets between pods are captured on the nodes
     Then the capture is complete, and holds connections between each of these pairs of workloads
       | from                 | to                   |

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meshproof.documents import read
+from meshproof.documents import read_all
 from meshproof.signoff.document import ExpectationRow, ScenarioRow, SignOff
 from meshproof.signoff.findings import State, state_of
 from meshproof.signoff.pages import scenarios_of, seconds, title_of
@@ -46,12 +46,14 @@ class Change:
 def renames(folder: Path) -> dict[str, str]:
     """Read which scenarios have another name or file now, of all suites below a folder.
 
-    By pytest's ids, without the values of an outline's row. Empty where no suite has any. Raises
+    By pytest's ids, without the values of an outline's row; a file has a part for each time at
+    which scenarios were renamed. Empty where no suite has any. Raises
     ``OSError`` or ``yaml.YAMLError``.
     """
     found: dict[str, str] = {}
     for file in sorted(folder.glob("*/renamed.yaml")):
-        found |= read(file.read_text())
+        for part in read_all(file.read_text()):
+            found |= part
     return found
 
 

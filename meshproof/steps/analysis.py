@@ -16,9 +16,7 @@ from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
 
 
-@given(
-    "the namespaces of the run's other lanes, whose pods Istio's analysis would count, are deleted"
-)
+@given("the namespaces of scenarios that run in parallel are deleted")
 def no_other_lane_has_pods(
     tutorial: Tutorial, tutorials: Sequence[str], lane: Lane, progress: Progress
 ) -> None:

@@ -44,7 +44,7 @@ def every_answer_shows(answered: Answered, evidence: Evidence, users: str, shown
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse("every answer to {users} comes within {least:g} to {most:g} seconds"))
+@then(parsers.parse("every answer to {users} takes {least:g} to {most:g} seconds"))
 def every_answer_comes(
     answered: Timed, evidence: Evidence, users: str, least: float, most: float
 ) -> None:
@@ -53,7 +53,7 @@ def every_answer_comes(
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse("{one} and {other} come in even shares"))
+@then(parsers.parse("{one} and {other} each make up half of the answers"))
 def shares_are_even(answered: Shared, evidence: Evidence, one: str, other: str) -> None:
     """The sequential test of each sample finds the shares of both kinds even."""
     seen = evidence.tell(answered.even(one, other))

@@ -33,7 +33,7 @@ def just_the_diagrams_callers(
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('no authorization policy lets "{caller}" call "{server}"'))
+@then(parsers.parse('the authorization policies allow no call from "{caller}" to "{server}"'))
 def may_not_call(admitted: Admitted, evidence: Evidence, caller: str, server: str) -> None:
     """No policy does, by any path or port; "anyone" stands for all that there are."""
     seen = evidence.tell(admissions.may_not_call(admitted, caller, server))

@@ -37,7 +37,7 @@ def browser_showed_pages(browsed: Browsed, evidence: Evidence, datatable: list[l
     assert not seen.problem, seen.problem
 
 
-@then("everything that the browser's pages ask for was loaded")
+@then("every resource that the browser's pages request was loaded")
 def everything_was_loaded(browsed: Loaded) -> None:
     """No request of a page failed, and nothing of it was refused or had an error."""
     wrong = browsed.failed_to_load()

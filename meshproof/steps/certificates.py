@@ -32,7 +32,8 @@ def connections() -> Iterator[ExitStack]:
 
 
 @given(
-    "istiod's certificate chains to the root CA that the namespace is given", target_fixture="roots"
+    "istiod's certificate chains to the root CA that istiod publishes in the namespace",
+    target_fixture="roots",
 )
 def root_has_certified_istiod(tutorial: Tutorial, evidence: Evidence) -> Roots:
     """Read the root that the namespace is told to trust; istiod proves itself by it in TLS."""
@@ -52,7 +53,7 @@ def every_certificate_is_of_the_root(held: list[Held], roots: Roots, evidence: E
     assert not seen.problem, seen.problem
 
 
-@then("every certificate holds its pod's own identity alone, for client and server authentication")
+@then("every certificate holds only its pod's identity, for client and server authentication")
 def every_certificate_names_its_account(held: list[Held], evidence: Evidence) -> None:
     """Each names what the API server states for the pod, and can be shown by client and server."""
     seen = evidence.tell(checks.of_own_account(held))
@@ -91,7 +92,7 @@ def certificates_of_seconds(brief: Tutorial, evidence: Evidence, seconds: int) -
 
 
 @given(
-    "an open connection between the two pods with short-lived certificates",
+    "an open connection between two pods of the separate namespace",
     target_fixture="connection",
 )
 def connection_is_open(
@@ -118,14 +119,14 @@ def every_certificate_was_renewed_in_time(renewed: Renewed, evidence: Evidence) 
     assert not seen.problem, seen.problem
 
 
-@then("the new certificates are of the same root, and name the same service accounts")
+@then("the renewed certificates have the root and the service accounts of the first ones")
 def new_certificates_are_alike(renewed: Renewed, roots: Roots) -> None:
     """What was renewed is as trusted and as named as what it replaces."""
     seen = checks.renewed_alike(renewed, roots)
     assert not seen.problem, seen.problem
 
 
-@then("the open connection and a new one are answered after the old certificates have expired")
+@then("the open connection and a new connection get answers after the first certificates expired")
 def connections_are_answered(
     brief: Tutorial, renewed: Renewed, connection: OpenConnection, evidence: Evidence
 ) -> None:

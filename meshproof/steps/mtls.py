@@ -11,7 +11,7 @@ from meshproof.suite.tutorial import Tutorial
 from meshproof.tls.check import Table
 
 
-@then("these rules, and no others, ask for modes of mutual TLS")
+@then("these objects, and no others, set a mode of mutual TLS")
 def rules_ask_for_modes(tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> None:
     """Every PeerAuthentication and DestinationRule of the namespace is listed with its mode."""
     seen = evidence.tell(modes_asked_for(tutorial, datatable[1:]))

@@ -74,14 +74,14 @@ def client_asks(trials: OutsideTrials, how: str) -> Trial:
     return trials.asked_in(how)
 
 
-@then("the client outside the mesh is accepted by TCP everywhere, and receives no byte")
+@then("every port accepts the TCP connection of the client outside the mesh and sends no byte")
 def every_connection_is_refused(trial: Trial, evidence: Evidence) -> None:
     """The client connects each time, and receives not a byte."""
     seen = evidence.tell(trial.without_response())
     assert not seen.problem, seen.problem
 
 
-@then("the servers' proxies count each attempt as refused by mutual TLS, and pass no byte on")
+@then("the servers' proxies count each attempt as refused by mutual TLS and forward no byte")
 def every_attempt_is_counted(trial: Trial, evidence: Evidence) -> None:
     """Mutual TLS refuses each attempt, by the proxies' counts, and no application gets a byte."""
     seen = evidence.tell(trial.counted())

@@ -62,7 +62,7 @@ def namespaces_are_deleted(
     evidence.observe(f"deleted: {listed(names)}")
 
 
-@then("the cluster holds the same objects and folders of volumes as were listed")
+@then("the cluster holds the same objects and volume directories as were listed")
 def cluster_is_as_before(traces: Traces, environment: Environment, evidence: Evidence) -> None:
     """No object and no folder of a volume is left behind, and none is gone."""
     seen = evidence.tell(as_before(traces.before, lambda: traces.now(environment)))

@@ -26,7 +26,7 @@ def routes_are_read(
 
 @then(
     parsers.parse(
-        'each proxy has one route to "{service}" other than "{version}", by header "{header}" alone'
+        'each proxy has one route to "{service}" not to "{version}", which matches "{header}" alone'
     )
 )
 def one_route_leads_elsewhere(
@@ -44,7 +44,7 @@ def one_route_leads_elsewhere(
 
 @then(
     parsers.parse(
-        'each proxy has routes to "{service}" other than "{version}", by header "{header}" alone'
+        'each proxy has routes to "{service}" not to "{version}", and these match "{header}" alone'
     )
 )
 def all_that_lead_elsewhere_ask_for_a_header(
@@ -70,7 +70,7 @@ def every_route_leads_to(
 
 
 @when(
-    "the versions that routing rules name and that proxies have loaded are read",
+    "the versions in routing rules and in the proxies' configuration are read",
     target_fixture="known",
 )
 def versions_are_read(tutorial: Tutorial, evidence: Evidence) -> Known:
@@ -80,7 +80,7 @@ def versions_are_read(tutorial: Tutorial, evidence: Evidence) -> Known:
     return known
 
 
-@then("DestinationRules and VirtualServices name exactly these versions")
+@then("DestinationRules and VirtualServices refer to exactly these versions")
 def rules_name_versions(known: Known, datatable: list[list[str]]) -> None:
     """There are just these rules, and each names these versions and no other."""
     wrong = known.rules_unlike(datatable[1:])

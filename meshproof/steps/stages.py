@@ -9,7 +9,7 @@ from meshproof.process import Completed
 from meshproof.suite.tutorial import Tutorial
 
 
-@given(parsers.parse('stage "{stage}"'), target_fixture="commands")
+@given(parsers.parse('the namespace is at stage "{stage}"'), target_fixture="commands")
 def at_stage(tutorial: Tutorial, stage: str) -> list[Completed]:
     """Bring the namespace to the end of a stage, by the tutorial's own commands."""
     return tutorial.follow_to(stage)
@@ -25,6 +25,7 @@ def at_stage_beside(beside: Beside, stage: str) -> Tutorial:
     return tutorial
 
 
+@given(parsers.parse('the tutorial goes on to stage "{stage}"'), target_fixture="commands")
 @when(parsers.parse('the tutorial goes on to stage "{stage}"'), target_fixture="commands")
 def goes_on_to_stage(tutorial: Tutorial, stage: str) -> list[Completed]:
     """Run the tutorial's commands up to the end of a later stage."""

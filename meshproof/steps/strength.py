@@ -9,7 +9,7 @@ from meshproof.analysis.strength import AlwaysDemand, Demands
 
 @given(
     parsers.parse(
-        "a sample that finds {leak:g} % wrong answers with a probability of {confidence:g} %"
+        "a sample size that detects {leak:g} % wrong answers with a probability of {confidence:g} %"
     ),
     target_fixture="demand",
 )
@@ -19,7 +19,9 @@ def samples_that_notice_a_leak(demands: Demands, leak: float, confidence: float)
 
 
 @given(
-    parsers.parse("a sequential test that tells even shares from {most:d}/{least:d}"),
+    parsers.parse(
+        "a sequential hypothesis test that distinguishes even shares from {most:d}/{least:d}"
+    ),
     target_fixture="alternative",
 )
 def samples_that_tell_even_shares(most: int, least: int) -> float:

@@ -36,17 +36,17 @@ def timeline(traffic: SteadyTraffic, evidence: Evidence) -> Timeline:
     return timeline
 
 
-@then("no request that users made throughout failed")
+@then("no request that users made during the scenario failed")
 def no_request_failed(timeline: Timeline, evidence: Evidence) -> None:
     """Each request at every step was served, and none was tried again."""
     seen = evidence.tell(all_served(timeline))
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse("{users} saw {shown} alone {span}"))
+@then(parsers.parse("{users} saw only {shown}, {span}"))
 def users_saw_alone(
     timeline: Timeline, evidence: Evidence, users: str, shown: str, span: str
 ) -> None:
-    """All answers to these users were of one kind: throughout, from one stage on, until another."""
+    """All answers to these users were of one kind: always, from one stage on, until another."""
     seen = evidence.tell(saw_alone(timeline, users, shown, span))
     assert not seen.problem, seen.problem

@@ -32,7 +32,7 @@ def every_repeated_command_changed_nothing(again: Again, evidence: Evidence) -> 
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('the namespace is still at stage "{stage}" with the same objects and pods'))
+@then(parsers.parse('the namespace is at stage "{stage}" with the same objects and pods as before'))
 def namespace_is_the_same(tutorial: Tutorial, again: Again, evidence: Evidence, stage: str) -> None:
     """No object has another version, and no pod is another, than before."""
     seen = evidence.tell(same_as_before(tutorial, again, stage))
@@ -40,7 +40,7 @@ def namespace_is_the_same(tutorial: Tutorial, again: Again, evidence: Evidence, 
 
 
 @when(
-    "the namespace is taken back stage by stage, and to and fro between two random stages",
+    "the namespace is rolled back stage by stage, and moved between two random stages and back",
     target_fixture="transitions",
 )
 def namespace_goes_back(
@@ -52,7 +52,7 @@ def namespace_goes_back(
 
 
 @then(
-    "every transition reached its target in the same namespace, those back by no stage's commands"
+    "every transition reached its stage in the same namespace, no roll-back by published commands"
 )
 def every_transition_reached_its_stage(transitions: list[Transition], evidence: Evidence) -> None:
     """Each led to its stage without starting over; none backwards ran a command forward again."""

@@ -22,7 +22,7 @@ from meshproof.suite.tutorial import Tutorial
 from meshproof.wording import listed
 
 
-@given("the pods so far are listed", target_fixture="pods")
+@given("the pods of the namespace are listed", target_fixture="pods")
 def pods_so_far_are_listed(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
     """List the pods that there are before anything is done: the baseline."""
     pods = tutorial.pods()
@@ -55,14 +55,14 @@ def every_pod_is_whole(pods: list[PodState]) -> None:
     assert not wrong, f"{len(wrong)} of {len(pods)} pods: {listed(wrong, most=len(wrong))}"
 
 
-@then("the pods listed before still run, never restarted")
+@then("every listed pod is still there, Running and never restarted")
 def listed_pods_still_run(pods: list[PodState], tutorial: Tutorial, evidence: Evidence) -> None:
     """Each pod from before is still there, the same in every column."""
     seen = evidence.tell(unchanged(pods, tutorial.pods()))
     assert not seen.problem, seen.problem
 
 
-@then(parsers.parse('the table of "{command}" lists the pods as the API server has them'))
+@then(parsers.parse('the table that "{command}" prints matches the pods that the API server lists'))
 def table_lists_same_pods(tutorial: Tutorial, pods: list[PodState], command: str) -> None:
     """The tutorial's own command prints the same pods, in the same states."""
     printed = tutorial.run(command.format(namespace=tutorial.namespace)).stdout

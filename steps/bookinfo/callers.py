@@ -12,7 +12,7 @@ from steps.bookinfo.told import Viewed, requests_of, view_by_both
 
 
 @when(
-    parsers.parse("{count:d} product pages are viewed by jason, and as many by another user"),
+    parsers.parse("{count:d} product pages are viewed by jason and {count:d} by another user"),
     target_fixture="made",
 )
 def pages_are_viewed_by_both(ingress: Ingress, count: int) -> Viewed:

@@ -39,7 +39,7 @@ def ratings_are_asked(tutorial: Tutorial, evidence: Evidence, demand: AlwaysDema
 
 @given(
     parsers.parse(
-        "a sample of jason that finds {leak:g} % wrong answers with {confidence:g} % probability"
+        "a sample of jason that detects {leak:g} % wrong answers with {confidence:g} % probability"
     ),
     target_fixture="demand_of_jason",
 )

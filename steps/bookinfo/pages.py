@@ -24,7 +24,7 @@ def every_version_is_seen(ingress: Ingress, evidence: Evidence, count: int) -> N
 
 
 @when(
-    "product pages of jason and of everyone else are sampled in turn through the ingress",
+    "product pages of jason and of everyone else are sampled alternately through the ingress",
     target_fixture="answered",
 )
 def pages_of_both_are_sampled(
@@ -38,7 +38,7 @@ def pages_of_both_are_sampled(
 
 @when(
     parsers.parse(
-        "the product page is viewed {each:d} times for each way to be jason and for each near miss"
+        "the product page is viewed {each:d} times per session of jason and per lookalike session"
     ),
     target_fixture="answered",
 )

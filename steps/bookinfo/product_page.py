@@ -11,7 +11,7 @@ from meshproof.errors import PromiseBroken
 from meshproof.wording import in_turn, listed, quoted
 
 #: What a page shows of its reviews, and the version that shows it so.
-NO_STARS, BLACK_STARS, RED_STARS = "no stars", "black stars", "red stars"
+NO_STARS, BLACK_STARS, RED_STARS = "starless reviews", "black stars", "red stars"
 VERSIONS = {NO_STARS: "v1", BLACK_STARS: "v2", RED_STARS: "v3"}
 #: What it shows where a component does not do its part, and the sentences that say so.
 NO_RATINGS, NO_REVIEWS = "no ratings", "no reviews"

@@ -26,7 +26,7 @@ def pages_are_sampled_until_decided(
     return shift
 
 
-@then("each version of reviews logged exactly as many requests as pages showed its stars")
+@then("each version of reviews logged exactly as many requests as pages showed its reviews")
 def pods_logged_as_many(
     answered: Shift, tutorial: Tutorial, pod_log: PodLog, evidence: Evidence
 ) -> None:

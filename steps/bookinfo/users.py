@@ -9,7 +9,7 @@ from meshproof.suite.tutorial import Tutorial
 from steps.bookinfo import reading_on
 
 
-@given("readers and jason view the product page throughout")
+@given("readers and jason view the product page during the whole scenario")
 def readers_view_throughout(tutorial: Tutorial, traffic: SteadyTraffic) -> None:
     """Two readers and jason twice, on kept connections and on new ones, begin and do not stop."""
     tutorial.mark = traffic.step

@@ -85,7 +85,7 @@ class ShareSample:
         return Observation(texts={"product pages": as_lines(self.views)})
 
     def show(self, users: str, shown: str) -> Observation:
-        """Hold all pages against kinds: `no stars or red stars`, say."""
+        """Hold all pages against kinds: `starless reviews or red stars`, say."""
         wrong = [one for one in self.views if one.shown not in shown.split(" or ")]
         first = f", first: {wrong[0]}" if wrong else ""
         return Observation(

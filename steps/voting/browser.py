@@ -21,7 +21,7 @@ def ballots(browsed: Walk) -> list[Ballot]:
 @when("the page is opened in a desktop browser and in a phone browser", target_fixture="browsed")
 def page_is_opened(tab: Tab, phone: Tab, site: str, evidence: Evidence) -> ByDevice:
     """Open the page on two devices, with a picture of each."""
-    return browser_page.open_on({"on a desk": tab, "on a phone": phone}, site, evidence)
+    return browser_page.open_on({"desktop": tab, "phone": phone}, site, evidence)
 
 
 @then(
@@ -41,7 +41,7 @@ def page_is_accessible(browsed: ByDevice) -> None:
 
 
 @when(
-    'the page is used by keyboard alone: Tab throughout, Enter on "Cats", Space on "Feature flag"',
+    'the page is used by keyboard: Tab to move, Enter on "Cats", Space on "Feature flag"',
     target_fixture="browsed",
 )
 def page_is_used_by_keyboard(tab: Tab, site: str, evidence: Evidence) -> ByKeyboard:
@@ -49,7 +49,7 @@ def page_is_used_by_keyboard(tab: Tab, site: str, evidence: Evidence) -> ByKeybo
     return browser_page.use_by_keyboard(tab, site, evidence)
 
 
-@then('Tab led to "Cats", "Dogs", "Reset" and "Feature flag", each with a focus that can be seen')
+@then('Tab reached "Cats", "Dogs", "Reset" and "Feature flag", each with a visible focus')
 def tab_led_to_buttons(browsed: ByKeyboard) -> None:
     """Tab comes by every button, in the page's order, and one sees where it is."""
     elsewhere = browser_page.led_elsewhere(browsed.order)

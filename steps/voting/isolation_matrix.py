@@ -75,7 +75,7 @@ def workload_that_anyone_may_call(names: list[Name]) -> None:
 
 
 @when(
-    "each workload calls every port of every workload, by a test Service for the called workload",
+    "each workload calls every port of every workload, through a test Service for each",
     target_fixture="cells",
 )
 def each_calls_each_by_own_names(
@@ -111,14 +111,16 @@ def calls_along_arrows_are_answered(cells: list[Cell]) -> None:
     assert not wrong, wrong
 
 
-@then("each call that the diagram forbids is denied by policy, and counted by the called proxy")
+@then(
+    "each call that the diagram does not show is denied by policy and counted by the server's proxy"
+)
 def other_calls_are_denied_and_counted(cells: list[Cell]) -> None:
     """Who may not call gets no answer, and the server's proxy counts just that denial."""
     wrong = not_denied(cell for cell in cells if cell.expected == NOBODY)
     assert not wrong, wrong
 
 
-@then("each call that the diagram forbids is denied and counted, or finds no route or endpoint")
+@then("each call that the diagram does not show is denied and counted, or has no route or endpoint")
 def other_calls_get_nowhere(cells: list[Cell]) -> None:
     """Who may not call gets no answer: by the server's policy, or for want of a way."""
     wrong = not_as_expected(cell for cell in cells if cell.expected == NOBODY)

@@ -29,7 +29,7 @@ def old_versions_count_requests(
     assert not seen.problem, seen.problem
 
 
-@then("no old version's proxy counts a request while users with and without the flag view and vote")
+@then("no old version's proxy counts a request of users with and without the flag")
 def no_request_reaches_an_old_version(
     tutorial: Tutorial,
     proxy_counts: ProxyCounts,

@@ -28,7 +28,7 @@ def page_is_viewed(voting_app: VotingApp, evidence: Evidence) -> Page:
     return response.page
 
 
-@then(parsers.parse('an app pod\'s page shows version "{version}" and store "{store}"'))
+@then(parsers.parse('the page of an app pod shows version "{version}" and store "{store}"'))
 def page_shows_version_and_store(page: Page, tutorial: Tutorial, version: str, store: str) -> None:
     """The page is of this version and store, and names one of the app's pods as its host."""
     seen = page_from_app_pod(page, {pod.name for pod in tutorial.pods()}, version, store)

@@ -75,7 +75,7 @@ def analytics_are_sampled_until_decided(
     return sample
 
 
-@then("every answer counts the same votes")
+@then("every answer shows the same vote counts")
 def every_answer_counts_the_same(answered: EvenSample) -> None:
     """All answers count the same votes, whoever counted them."""
     seen = answered.same_counts()

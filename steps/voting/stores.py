@@ -14,7 +14,7 @@ from steps.voting.stored_rows import STORES, Row, in_mysql
 from steps.voting.voting_app import VotingApp
 
 
-@when("votes are cast in turn", target_fixture="counted")
+@when("votes are cast one after the other", target_fixture="counted")
 def votes_are_cast_in_turn(
     voting_app: VotingApp, evidence: Evidence, datatable: list[list[str]]
 ) -> list[Counted]:
@@ -49,7 +49,7 @@ def votes_are_cast(
 
 
 @when(
-    "mysqld gets SIGKILL and its pod is deleted while more votes are cast, until a new pod runs",
+    "mysqld is killed and its pod deleted while votes are cast until a new pod runs",
     target_fixture="loss",
 )
 def mysql_is_lost(tutorial: Tutorial, traffic: SteadyTraffic, evidence: Evidence) -> Loss:

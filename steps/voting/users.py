@@ -12,7 +12,7 @@ from steps.voting import rollout as users
 from steps.voting.stored_rows import Row
 
 
-@given(parsers.parse("{kind} view the page and vote throughout"))
+@given(parsers.parse("{kind} view the page and vote during the whole scenario"))
 def users_view_and_vote(tutorial: Tutorial, traffic: SteadyTraffic, kind: str) -> None:
     """Two users of a kind, one on a kept connection and one on new ones, begin and do not stop."""
     tutorial.mark, traffic.host = traffic.step, tutorial.host
@@ -22,7 +22,7 @@ def users_view_and_vote(tutorial: Tutorial, traffic: SteadyTraffic, kind: str) -
 
 @when(
     parsers.parse(
-        'the tutorial goes on to its last stage, with users with the flag from stage "{stage}" on'
+        'the tutorial goes on to its last stage, joined by users with the flag at stage "{stage}"'
     ),
     target_fixture="stored",
 )
@@ -33,7 +33,7 @@ def rollout_goes_on_to_its_end(
     return users.to_the_end(tutorial, traffic, stage)
 
 
-@when("traffic is locked down in the published order, step 2a and then step 2b")
+@when("traffic is locked down by step 2a and then step 2b, in the published order")
 def locked_down_as_published(tutorial: Tutorial, traffic: SteadyTraffic) -> None:
     """Apply both steps as the tutorial has them, with users who go on between them."""
     users.lock_down_as_published(tutorial, traffic)

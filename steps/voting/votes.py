@@ -21,10 +21,16 @@ def votes_are_reset(voting_app: VotingApp, version: str) -> None:
 
 
 @given(
-    parsers.parse("{cats:d} cats and {dogs:d} dogs are voted for in turn"), target_fixture="ballots"
+    parsers.parse(
+        "{cats:d} votes for cats and {dogs:d} votes for dogs are cast one after the other"
+    ),
+    target_fixture="ballots",
 )
 @when(
-    parsers.parse("{cats:d} cats and {dogs:d} dogs are voted for in turn"), target_fixture="ballots"
+    parsers.parse(
+        "{cats:d} votes for cats and {dogs:d} votes for dogs are cast one after the other"
+    ),
+    target_fixture="ballots",
 )
 def cats_and_dogs_are_voted_for(
     voting_app: VotingApp, evidence: Evidence, cats: int, dogs: int

@@ -27,7 +27,7 @@ from tests.suites import BREAKAGES, IDS
 ALL_LEFT_OUT = {"A1", "A3", "A4", "C7"}
 SOME_LEFT_OUT = {
     "T5": ["Certificates are renewed before they expire, and calls go on"],
-    "B3": ["Nothing of Bookinfo is left behind"],
+    "B3": ["Deleting the tutorial's namespaces leaves nothing of Bookinfo in the cluster"],
 }
 
 
@@ -80,7 +80,7 @@ def test_what_is_left_out_is_planned_as_nothing_whatever_its_tags_are() -> None:
 
 # Whole runs.
 
-LEAK = "a sample that finds 1 % wrong answers with a probability of 99.9 %"
+LEAK = "a sample size that detects 1 % wrong answers with a probability of 99.9 %"
 FEATURE = f"""\
 Feature: Looks
   @always @A1 @canary @C1 @own @long
@@ -104,9 +104,9 @@ Feature: Looks
 
   @update @U2
   Scenario: Both answer evenly
-    Given a sequential test that tells even shares from 90/10
+    Given a sequential hypothesis test that distinguishes even shares from 90/10
     When page views are sampled through the ingress until the sequential test has decided
-    Then analytics "1.0" and "1.1" come in even shares
+    Then analytics "1.0" and "1.1" each make up half of the answers
 
   @finalize @F1
   Scenario: One of a hundred answers is wrong

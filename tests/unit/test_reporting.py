@@ -95,7 +95,7 @@ def test_a_skip_is_a_skip(when: str) -> None:
 
 # The order of the scenarios.
 
-UP_TO, ON_TO = 'stage "{}"', 'the tutorial goes on to stage "{}"'
+UP_TO, ON_TO = 'the namespace is at stage "{}"', 'the tutorial goes on to stage "{}"'
 
 
 @pytest.mark.parametrize(
@@ -351,11 +351,11 @@ IN_ORDER = """\
 Feature: Stages
   @A2 @last
   Scenario: When all is over
-    Given stage "namespace"
+    Given the namespace is at stage "namespace"
 
   @A2
   Scenario Outline: At each stage
-    Given stage "<stage>"
+    Given the namespace is at stage "<stage>"
 
     Examples:
       | stage     |
@@ -365,16 +365,16 @@ Feature: Stages
 
   @A2
   Scenario: On from the second
-    Given stage "deployed"
+    Given the namespace is at stage "deployed"
     When the tutorial goes on to stage "exposed"
 
   @A2
   Scenario: Again at the second
-    Given stage "deployed"
+    Given the namespace is at stage "deployed"
 
   @A2
   Scenario: Into the second
-    Given stage "namespace"
+    Given the namespace is at stage "namespace"
     When the tutorial goes on to stage "deployed"
 
   @A2
@@ -413,7 +413,7 @@ def _(evidence):
     pass
 
 
-@given(parsers.parse('stage "{stage}"'))
+@given(parsers.parse('the namespace is at stage "{stage}"'))
 @when(parsers.parse('the tutorial goes on to stage "{stage}"'))
 def _(stage):
     pass

@@ -80,7 +80,9 @@ def collected(*arguments: str) -> list[str]:
 def test_scenarios_come_suite_by_suite_and_what_asks_after_all_is_last() -> None:
     ids = collected("features")
     *others, last = [node.split("/")[1] for node in ids]
-    assert last == NAMES[0] and ids[-1].endswith("::test_nothing_is_left_behind")
+    assert last == NAMES[0] and ids[-1].endswith(
+        "::test_deleting_the_tutorials_namespaces_leaves_nothing_of_the_tutorial_in_the_cluster"
+    )
     turns = [name for at, name in enumerate(others) if others[at - 1 : at] != [name]]
     assert turns == NAMES
 

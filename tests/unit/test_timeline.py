@@ -109,7 +109,7 @@ SPANS = Timeline(
 @pytest.mark.parametrize(
     ("span", "seen"),
     [
-        ("throughout", [0.0, 1.5, 3.0, 7.0]),
+        ("during the whole scenario", [0.0, 1.5, 3.0, 7.0]),
         ('from stage "one" on', [3.0, 7.0]),
         ('until stage "two"', [0.0, 1.5, 3.0]),
         ('from stage "one" until stage "two"', [3.0]),
@@ -126,8 +126,8 @@ def test_no_other_span_is_read(span: str) -> None:
 
 
 def test_users_saw_one_kind_alone() -> None:
-    assert not saw_alone(SPANS, "Ada", 'version "1.0"', "throughout").problem
-    assert saw_alone(SPANS, "Ada", 'version "2.0"', "throughout").problem.startswith(
-        "throughout 4 of 4 were other: 0.00 s, Ada"
+    assert not saw_alone(SPANS, "Ada", 'version "1.0"', "during the whole scenario").problem
+    assert saw_alone(SPANS, "Ada", 'version "2.0"', "during the whole scenario").problem.startswith(
+        "during the whole scenario 4 of 4 were other: 0.00 s, Ada"
     )
-    assert saw_alone(SPANS, "Bob", 'version "1.0"', "throughout").problem
+    assert saw_alone(SPANS, "Bob", 'version "1.0"', "during the whole scenario").problem

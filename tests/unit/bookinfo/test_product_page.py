@@ -78,7 +78,8 @@ def test_nobody_may_be_signed_in_and_details_may_be_missing() -> None:
     page = parse_product_page(PAGES.product(None, None, reviews("v1", None, None)))
     assert (page.user, page.details) == ("", False)
     assert (
-        str(page) == "no stars, nobody signed in, reviews served by reviews-v1-6f7c-x, no details"
+        str(page)
+        == "starless reviews, nobody signed in, reviews served by reviews-v1-6f7c-x, no details"
     )
 
 
@@ -86,7 +87,7 @@ def test_nobody_may_be_signed_in_and_details_may_be_missing() -> None:
     ("given", "why"),
     [
         (starred("v1", "black"), "a page of v2 that another pod served: black stars"),
-        (reviews("v3", None, None), "a page of v1 that another pod served: no stars"),
+        (reviews("v3", None, None), "a page of v1 that another pod served: starless reviews"),
         (starred("v2", "black", 5, 5), "5 and 5 stars, not 5 and 4"),
         (reviews("v2", Stars(5, "black"), Stars(4, "red")), "of several kinds"),
         (reviews("v2", Stars(5, "black"), SAID_WITHOUT_RATINGS), "of several kinds"),

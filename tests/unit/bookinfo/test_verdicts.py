@@ -51,7 +51,7 @@ def test_pages_hold_only_where_all_of_enough_show_it() -> None:
     assert "too few to say" in few.problem
     one = pages(*[BLACK_STARS] * 43, NO_STARS).show(JASON, BLACK_STARS)
     assert one.problem.startswith("jason: not all show black stars: 1 of 44 pages deviated")
-    assert "first: no stars, reviews served by reviews-v1-x" in one.problem
+    assert "first: starless reviews, reviews served by reviews-v1-x" in one.problem
 
 
 def test_one_page_that_comes_late_is_late() -> None:
@@ -102,7 +102,7 @@ def test_near_misses_are_told_by_name() -> None:
     wrong = [(one, [view(BLACK_STARS)] * 3) for one, _ in seen if one.name == "signed in as jasonx"]
     kept = [(one, views) for one, views in seen if one.name != "signed in as jasonx"]
     told = Attempts([*kept, *wrong]).show(EVERYONE_ELSE, NO_STARS).problem
-    assert told == "signed in as jasonx: black stars 3, not no stars"
+    assert told == "signed in as jasonx: black stars 3, not starless reviews"
     assert Attempts(kept[:3]).show(EVERYONE_ELSE, NO_STARS).problem == (
         "nobody asked as everyone else"
     )

@@ -3,7 +3,7 @@ Feature: A greeting and its canary
 
   @greet @G1
   Scenario: Both versions of the greeting run with a proxy
-    Given stage "deployed"
+    Given the namespace is at stage "deployed"
     When the pods are listed
     Then there are exactly these pods
       | app      | version | pods |
@@ -14,15 +14,15 @@ Feature: A greeting and its canary
 
   @greet @G1
   Scenario: The greeting is out of reach until its Gateway is applied
-    Given stage "deployed"
+    Given the namespace is at stage "deployed"
     And 20 requests through the ingress get a 404 or no answer
     When the tutorial goes on to stage "exposed"
     Then a request through the ingress gets the page with 200
 
   @canary @G2
   Scenario: Testers get version 2, and nobody else does
-    Given stage "canary"
-    And a sample that finds 1 % wrong answers with a probability of 99.9 %
+    Given the namespace is at stage "canary"
+    And a sample size that detects 1 % wrong answers with a probability of 99.9 %
     When greetings are asked for by testers and by everyone else
     Then every answer to testers shows version "v2"
     And every answer to everyone else shows version "v1"
