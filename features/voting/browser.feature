@@ -5,9 +5,9 @@ Feature: The page in a browser
     Given the namespace is at stage "<stage>"
     When the page is opened in a desktop browser and in a phone browser
     Then the browser showed these pages
-      | device     | version   | store   | analytics   |
-      | desktop    | <version> | <store before> | <analytics> |
-      | phone      | <version> | <store before> | <analytics> |
+      | device  | version   | store   | analytics   |
+      | desktop | <version> | <store> | <analytics> |
+      | phone   | <version> | <store> | <analytics> |
     And "Cats", "Dogs", "Reset" and "Feature flag" can be clicked on both devices, nothing is cut off
     And axe-core finds nothing wrong with labels, contrast and structure
     And every resource that the browser's pages request was loaded
