@@ -245,6 +245,9 @@ def progress_of(config: pytest.Config) -> Progress:
             return
         with capture.global_and_fixture_disabled():
             terminal.ensure_newline()
-            terminal.write_line(line, flush=True)
+            terminal.write_line(line)
+            # Its own `flush` flushes what comes before the line's end alone, and who else writes
+            # to the terminal would go on in this line.
+            terminal.flush()
 
     return Progress(write)
