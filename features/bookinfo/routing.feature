@@ -23,7 +23,7 @@ Feature: Request routing
   @bookinfo @B1
   Scenario: Nothing but signing in as jason leads to reviews v2
     Given the namespace is at stage "jason-v2"
-    When the product page is viewed 3 times per session of jason and per lookalike session
+    When the product page is viewed 3 times per way to sign in as jason and per near miss
     Then every answer to everyone else shows starless reviews
     And every answer to jason shows black stars
 

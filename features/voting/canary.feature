@@ -14,8 +14,8 @@ Feature: Roll out a canary release
   @canary @C3
   Scenario: Nothing but the flag itself leads to 2.0, whatever else the Cookie header holds
     Given the namespace is at stage "canary"
-    When 15 Cookie headers with and 15 without the flag are sent per lookalike cookie
-    Then per lookalike cookie 12 or more headers held the flag and 12 or more did not
+    When 15 Cookie headers with and 15 without the flag are sent per near miss
+    Then per near miss 12 or more headers held the flag and 12 or more did not
     And every answer to users without the flag shows version "1.0"
     And every answer to users with the flag shows version "2.0"
 

@@ -11,7 +11,7 @@ from meshproof.wording import NAMED, in_turn, number
 
 #: A part of a timeline, as a feature says it. A stage begins with its first command.
 SPAN = re.compile(
-    r"during the whole scenario"
+    "during the whole scenario"
     r'|(?:from stage "(?P<after>[^"]+)" )?(?:on|until stage "(?P<until>[^"]+)")'
 )
 

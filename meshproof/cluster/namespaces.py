@@ -63,7 +63,7 @@ def give_pull_secret(cluster: Cluster, namespace: str) -> None:
             cluster.core.replace_namespaced_secret(PULL_SECRET, namespace, secret)
 
 
-def make_observable(cluster: Cluster, namespace: str) -> str:
+def equip(cluster: Cluster, namespace: str) -> str:
     """Give a namespace what the suites have in each of their own, beside what a tutorial applies.
 
     That is what nodes pull images by, and the access log that scenarios read. Returns why the API

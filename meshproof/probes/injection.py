@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.namespaces import delete_namespace, make_observable, owned_once_created
+from meshproof.cluster.namespaces import delete_namespace, equip, owned_once_created
 from meshproof.cluster.pods import PodState
 from meshproof.mesh.injection import POD, await_injection
 from meshproof.probes.scratch_namespace import make_pod
@@ -39,7 +39,7 @@ class InjectionProbe:
         """Create the namespace, not labelled for injection."""
         with owned_once_created(self.cluster, self.namespace):
             self._run(self._create)
-        self.refused = make_observable(self.cluster, self.namespace)
+        self.refused = equip(self.cluster, self.namespace)
 
     def make_unlabelled(self, name: str) -> PodState:
         """Create the namespace, not labelled, and a pod in it. Raises ``NotConverged``."""

@@ -11,7 +11,7 @@ from typing import Any
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.namespaces import (
     delete_namespace,
-    make_observable,
+    equip,
     owned_once_created,
     pods_of,
     refuse_anothers,
@@ -128,7 +128,7 @@ class Tutorial:
             )
         if live:
             refuse_anothers(self.cluster, self.namespace, live["Namespace", self.namespace])
-            make_observable(self.cluster, self.namespace)
+            equip(self.cluster, self.namespace)
         if live and self._outdated():
             self.progress.note("starting over: pods are older than their node's start or images")
             route = from_the_beginning(target, self.suite.stage_names)
@@ -308,7 +308,7 @@ class Tutorial:
                     self.await_change(there, now)
                 there = now
                 if creates:
-                    make_observable(self.cluster, self.namespace)
+                    equip(self.cluster, self.namespace)
                 if line.startswith("kubectl label namespace"):
                     await_injection(self.cluster, self.namespace)
             with self.mark(f"{stage.name}: wait for its pods and the page"):

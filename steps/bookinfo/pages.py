@@ -38,7 +38,7 @@ def pages_of_both_are_sampled(
 
 @when(
     parsers.parse(
-        "the product page is viewed {each:d} times per session of jason and per lookalike session"
+        "the product page is viewed {each:d} times per way to sign in as jason and per near miss"
     ),
     target_fixture="answered",
 )

@@ -30,7 +30,7 @@ def users_reach_both_apps(voting_app: VotingApp, evidence: Evidence) -> None:
 
 @when(
     parsers.parse(
-        "{each:d} Cookie headers with and {each:d} without the flag are sent per lookalike cookie"
+        "{each:d} Cookie headers with and {each:d} without the flag are sent per near miss"
     ),
     target_fixture="answered",
 )
@@ -41,7 +41,7 @@ def page_is_viewed_with_near_misses(voting_app: VotingApp, each: int) -> Gate:
 
 @then(
     parsers.parse(
-        "per lookalike cookie {least:d} or more headers held the flag and {least:d} or more did not"
+        "per near miss {least:d} or more headers held the flag and {least:d} or more did not"
     )
 )
 def each_kind_held_the_flag(answered: Gate, evidence: Evidence, least: int) -> None:

@@ -151,6 +151,11 @@ def in_nodes(kind: KindCluster, engine: Engine) -> str:
     return "\n".join(engine.run("exec", node.name, *ctr).stdout for node in kind.containers())
 
 
+def repository_of(image: str) -> str:
+    """The repository of an image of the suites in any registry, without the registry's name."""
+    return image.rpartition(":")[0].removeprefix("localhost/")
+
+
 def test_who_has_not_logged_in_or_does_not_trust_it_pushes_nothing(
     meshproof: Command, place: Place
 ) -> None:
@@ -213,8 +218,8 @@ def test_who_pulls_without_a_login_is_told_what_the_node_was(
 def test_both_suites_are_accepted_with_images_of_the_registry(
     accept: Callable[..., Ended], kind: KindCluster, engine: Engine, place: Place
 ) -> None:
-    ours = {name.rpartition(":")[0].removeprefix("localhost/") for name in loaded()}
-    assert not [name for name in in_nodes(kind, engine).split() if any(map(name.count, ours))]
+    before_run = in_nodes(kind, engine)
+    assert not [name for name in map(repository_of, loaded()) if name in before_run]
     before = objects(kind.cluster)
     ended = accept(f"--pull-secret={place.login}")
     assert ended.code == ExitCode.ACCEPTED, ended.printed
@@ -225,7 +230,6 @@ def test_both_suites_are_accepted_with_images_of_the_registry(
     assert f"pulled from {place.name} with a Secret" in ended.environment["deviations"][-1]
     there = in_nodes(kind, engine).split()
     for name, digest in ended.environment["images"].items():
-        repository = name.rpartition(":")[0].removeprefix("localhost/")
-        assert f"{place.name}/{repository}@{digest}" in there, there
+        assert f"{place.name}/{repository_of(name)}@{digest}" in there, there
     assert loaded().keys().isdisjoint(there)
     assert objects(kind.cluster) == before

@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 
 from meshproof.cluster import namespaces
 from meshproof.cluster.cluster import Cluster
-from meshproof.cluster.namespaces import log_calls, make_observable
+from meshproof.cluster.namespaces import equip, log_calls
 from meshproof.cluster.objects import is_probe, owned
 from meshproof.cluster.observability import ACCESS_LOG, ANNOTATION, KEPT, with_statistics
 from meshproof.documents import read_all
@@ -167,7 +167,7 @@ def test_a_mesh_that_refuses_it_says_why_and_goes_on(
 ) -> None:
     monkeypatch.setattr(namespaces, "apply", failing(status, "the add-on has no EnvoyFilter"))
     assert log_calls(CLUSTER, "voting") == "the add-on has no EnvoyFilter"
-    assert make_observable(CLUSTER, "voting") == "the add-on has no EnvoyFilter"
+    assert equip(CLUSTER, "voting") == "the add-on has no EnvoyFilter"
 
 
 @pytest.mark.parametrize("status", [0, 401, 409, 429, 500])

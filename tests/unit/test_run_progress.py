@@ -247,6 +247,7 @@ def test_other_tests_have_a_line_each_too_and_an_estimate_is_of_earlier_runs(sui
     assert {line[1:] for line in lines[2:]} == OUTCOMES
     assert re.search(r"3/6 ✓ D1 A promise is kept \(\d\.\d s\) · about \d+ s left", told)
     assert not SHARE.search(told)
+    assert "features/test_deploy.py" not in told
     kept = json.loads(durations.path.read_text())
     assert {*kept} == {KEPT, "unit/test_unit.py::test_one", "unit/test_unit.py::test_two"}
     first, second = kept[KEPT]
