@@ -10,7 +10,8 @@ from typing import Any
 from meshproof.documents import read_all
 from meshproof.signoff.document import ExpectationRow, ScenarioRow, SignOff
 from meshproof.signoff.findings import State, state_of
-from meshproof.signoff.pages import scenarios_of, seconds, title_of
+from meshproof.signoff.lines import scenarios_of, title_of
+from meshproof.signoff.pages import seconds
 from meshproof.signoff.verdict import Outcome, Verdict, count, of_expectation, overall
 
 #: A scenario's time is another where it changed by this share of the longer one, and by these

@@ -15,7 +15,8 @@ from meshproof.errors import UsageFailure
 from meshproof.paths import PROJECT
 from meshproof.signoff.consistency import contradictions
 from meshproof.signoff.document import SignOff, schema, schema_text
-from meshproof.signoff.pages import page, summary, unseen_in_short
+from meshproof.signoff.lines import unseen_in_short
+from meshproof.signoff.pages import page, summary
 from meshproof.signoff.reading import parse, read
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult

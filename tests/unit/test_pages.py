@@ -15,18 +15,16 @@ from meshproof.analysis.weakening import Weakening
 from meshproof.signoff.chart import chart, counted
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.evidence import Evidence, Kept
+from meshproof.signoff.lines import line_of, stops_of, worst
 from meshproof.signoff.pages import (
     EMBEDDED_LIMIT,
     PAGE_LIMIT,
     TEXT_LIMIT,
     cell,
-    line_of,
     page,
     seconds,
     size,
-    stops_of,
     summary,
-    worst,
     write_page,
     write_summary,
 )

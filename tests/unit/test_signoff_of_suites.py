@@ -13,7 +13,8 @@ from meshproof.signoff.comparison import compare
 from meshproof.signoff.consistency import contradictions
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.gate import Covered, Required, unmet
-from meshproof.signoff.pages import page, summary, whole_suites
+from meshproof.signoff.lines import whole_suites
+from meshproof.signoff.pages import page, summary
 from meshproof.signoff.reading import parse
 from meshproof.signoff.signoff import Run, Scope, sign_off
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
