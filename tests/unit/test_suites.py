@@ -73,6 +73,39 @@ def test_a_step_that_nobody_wrote_is_told_before_anything_runs(tmp_path: Path) -
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("Outline: It has things", "Outline: It has <things>", 8),
+        ("<state>", "<things>", 9),
+        ("<state>", "<state>\n      | <things> |", 10),
+    ],
+    ids=["a title", "a step", "a table"],
+)
+def test_a_place_of_an_outline_without_a_column_is_told_before_anything_runs(
+    tmp_path: Path, old: str, new: str, line: int
+) -> None:
+    printed = run(tmp_path, FEATURE.format(state="open").replace(old, new, 1))
+    assert (
+        f"{tmp_path / 'shop.feature'}, line {line}: no column of the outline's examples is called "
+        "“things”; there is state." in printed
+    )
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        "  Scenario: It is <open>",
+        '  Scenario: It is open\n    Given the shop is open\n      """\n      <b>\n      """',
+    ],
+    ids=["no outline", "a text of several lines"],
+)
+def test_angle_brackets_that_no_outline_fills_in_are_text(tmp_path: Path, new: str) -> None:
+    feature = FEATURE.format(state="open").replace("  Scenario: It is open", new)
+    assert "2 passed" in run(tmp_path, feature)
+
+
 def test_where_every_step_is_written_it_runs(tmp_path: Path) -> None:
     printed = run(tmp_path, FEATURE.format(state="open"))
     assert "2 passed" in printed
