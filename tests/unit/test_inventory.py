@@ -11,7 +11,7 @@ from meshproof.cluster import objects
 from meshproof.cluster.cluster import OWNED, TUTORIAL, Cluster, Owner
 from meshproof.engine.engine import Engine
 from meshproof.errors import EnvironmentBroken
-from meshproof.probes import api_resources, attribution
+from meshproof.probes import api_resources, attribution, inventory
 from meshproof.probes import volumes as on_nodes
 from meshproof.probes.api_resources import (
     DISCOVERED,
@@ -370,3 +370,27 @@ def test_of_what_may_not_be_listed_nothing_is_seen_where_that_is_enough(
     assert (count, [str(one) for one in listed]) == (1, ["Pod app in voting"])
     with pytest.raises(ApiException):
         list_objects(cluster)
+
+
+def test_a_volume_that_goes_while_the_cluster_is_listed_is_no_part_of_what_was_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Listed as long as it is there: each call is a moment later, and it goes after the fifth."""
+    moments = iter(range(100))
+
+    def there() -> frozenset[str]:
+        return frozenset({"PersistentVolume of claim"} if next(moments) < 5 else set())
+
+    def listed(*_: object, **__: object) -> Inventory:
+        return Inventory(there(), 1, frozenset())  # type: ignore[arg-type]
+
+    monkeypatch.setattr(inventory, "take", listed)
+    monkeypatch.setattr(inventory, "volumes", lambda *_, **__: there())
+    monkeypatch.setattr(inventory, "converge", at_once)
+    found = inventory.take_at_rest(None, None, "voting")  # type: ignore[arg-type]
+    assert not found.items
+
+
+def at_once(look: Callable[[], bool], **_: object) -> None:
+    while not look():
+        pass
