@@ -22,6 +22,7 @@ from meshproof.cluster.objects import (
     PROBE,
     Manifest,
     apply,
+    delete,
     get,
     is_probe,
     namespace_object,
@@ -165,21 +166,10 @@ def delete_namespace(
         raise EnvironmentBroken(f"The namespace {namespace} is not Meshproof's to delete.")
     refuse_anothers(cluster, namespace, found)
     if not wait:
-        _delete_itself(cluster, namespace)
+        _delete_all(cluster, namespace)
         return
     with progress.step(f"delete namespace {namespace}"):
-        # Pods that go first spare the namespace's controller a wait of half their grace period.
-        # What is thrown away need not finish what it has.
-        now = client.V1DeleteOptions(grace_period_seconds=0)
-        cluster.apps.delete_collection_namespaced_deployment(namespace)
-        cluster.core.delete_collection_namespaced_pod(namespace, body=now)
-        converge(
-            lambda: pods_of(cluster, namespace),
-            until=lambda pods: not pods,
-            what=f"the pods of namespace {namespace} are gone",
-            timeout=NAMESPACE_GONE,
-        )
-        _delete_itself(cluster, namespace)
+        _delete_all(cluster, namespace)
         converge(
             lambda: namespace_object(cluster, namespace),
             until=lambda found: found is None,
@@ -188,9 +178,20 @@ def delete_namespace(
         )
 
 
-def _delete_itself(cluster: Cluster, namespace: str) -> None:
+def _delete_all(cluster: Cluster, namespace: str) -> None:
+    """Delete a namespace, and what its controller would wait for.
+
+    That one looks 5 s after a namespace was deleted for the first time, and again after as long, or
+    half the pods' grace period, where something is left: pods, or a claim that these had in use.
+    """
     try:
         cluster.core.delete_namespace(namespace)
     except ApiException as error:
         if error.status != 404:  # it was on its way out already
             raise
+    # Now nobody makes new ones. What is thrown away need not finish what it has.
+    now = client.V1DeleteOptions(grace_period_seconds=0)
+    cluster.core.delete_collection_namespaced_pod(namespace, body=now)
+    claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+    for claim in get(cluster, claims)["items"]:
+        delete(cluster, f"{claims}/{claim['metadata']['name']}")

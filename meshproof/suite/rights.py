@@ -136,7 +136,7 @@ RIGHTS = (
         lost="a run with `--pull-secret` fails, and no other",
     ),
     Right(
-        (*KEPT, "deletecollection"), ("deployments",),
+        KEPT, ("deployments",),
         "tutorials apply them; istiod is found by its own",
         group="apps",
     ),
