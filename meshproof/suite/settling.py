@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
@@ -96,23 +96,28 @@ def await_page(asked: Callable[[], Answer], served: Served) -> None:
 def await_loaded(
     wanted: Sequence[Loaded],
     namespace: str,
-    dumps: Callable[[], Mapping[tuple[str, str], str]],
+    dumps: Callable[[Collection[tuple[str, str]]], Mapping[tuple[str, str], str]],
 ) -> None:
     """Wait until the proxies of a namespace have loaded a change, by what ``dumps`` returns.
 
-    Raises ``NotKept``, and ``EnvironmentBroken`` where a proxy does not answer in the end.
+    That is asked of all but those it is given, by workload and pod: who has loaded a change keeps
+    it. Raises ``NotKept``, and ``EnvironmentBroken`` where a proxy does not answer in the end.
     """
     if not wanted:
         return
     silent: list[EnvironmentBroken] = []
+    done: set[tuple[str, str]] = set()
 
     def look() -> list[str]:
         silent.clear()
         try:
-            return not_loaded(dumps(), wanted, namespace)
+            told = dumps(frozenset(done))
         except EnvironmentBroken as error:  # a busy proxy may answer the next time
             silent.append(error)
             return [str(error)]
+        missing = {key: not_loaded({key: dump}, wanted, namespace) for key, dump in told.items()}
+        done.update(key for key, lines in missing.items() if not lines)
+        return [line for key in sorted(missing) for line in missing[key]]
 
     try:
         converge(

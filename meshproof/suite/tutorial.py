@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,9 @@ from meshproof.waiting import (
     converge,
 )
 from meshproof.wording import listed
+
+#: A stage's waits for the ingress, at most: one for all users, one for those with a header.
+MOST_WAITS = 2
 
 
 class StepFailed(PromiseBroken):
@@ -198,14 +202,17 @@ class Tutorial:
         Raises ``NotKept``: both are promised.
         """
         self._await_workloads(stage)
-        served = self.suite.served
-        if headers := self.suite.stage(stage).also_for:
-            await_upstream(
-                lambda: self._asked(served.path, headers),
-                f"the gateway knows the pods for {listed(headers.values())}",
-            )
-        if self.suite.stage(stage).served:
-            await_page(lambda: self._asked(served.path), served)
+        served, entered = self.suite.served, self.suite.stage(stage)
+        waits: list[Callable[[], None]] = []
+        if headers := entered.also_for:
+            what = f"the gateway knows the pods for {listed(headers.values())}"
+            waits.append(lambda: await_upstream(lambda: self._asked(served.path, headers), what))
+        if entered.served:
+            waits.append(lambda: await_page(lambda: self._asked(served.path), served))
+        # Each has to hold for a while, which both can at the same time.
+        with ThreadPoolExecutor(MOST_WAITS) as pool:
+            for ended in [pool.submit(wait) for wait in waits]:
+                ended.result()
 
     def _asked(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask for a page, on a new connection."""
@@ -227,11 +234,15 @@ class Tutorial:
 
         Raises ``NotKept``, and ``EnvironmentBroken`` where a proxy does not answer in the end.
         """
-        await_loaded(wanted, self.namespace, lambda: self.dumps(wanted))
+        await_loaded(wanted, self.namespace, lambda done: self.dumps(wanted, done))
 
-    def dumps(self, wanted: Sequence[Loaded]) -> dict[tuple[str, str], str]:
-        """What the proxies that a change concerns say that they have loaded."""
-        return configuration_dumps(self.cluster, concerned(self.proxies(), wanted))
+    def dumps(
+        self, wanted: Sequence[Loaded], done: Collection[tuple[str, str]] = ()
+    ) -> dict[tuple[str, str], str]:
+        """What the proxies that a change concerns, but for those ``done``, say they have loaded."""
+        asked = concerned(self.proxies(), wanted)
+        left = [proxy for proxy in asked if (proxy[0], proxy[2]) not in done]
+        return configuration_dumps(self.cluster, left)
 
     def proxies(self) -> list[Proxy]:
         """The namespace's sidecars and the ingress gateway, by workload, namespace and pod.

@@ -14,6 +14,7 @@ from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.loaded import Loaded
 from meshproof.progress import Progress
 from meshproof.suite import settling
+from meshproof.suite import tutorial as module
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import PROXIES_SYNCED, NotConverged
 from tests.suites import SUITE
@@ -41,7 +42,7 @@ def told(
     """Have the proxies say these, one look after the other, and the last one again and again."""
     left = list(looks)
 
-    def dumps(_: object) -> dict[tuple[str, str], str]:
+    def dumps(*_: object) -> dict[tuple[str, str], str]:
         said = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(said, EnvironmentBroken):
             raise said
@@ -71,3 +72,23 @@ def test_one_that_answers_and_lacks_it_has_not_loaded_it(
     told(tutorial, monkeypatch, SILENT, "")
     with pytest.raises(NotConverged, match="the proxies have loaded the change"):
         tutorial.await_loaded([Loaded("route")])
+
+
+def test_who_has_loaded_it_is_asked_no_more(
+    tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the three proxies one is late, and one is new at the second look."""
+    there = {"early": ["route"], "late": ["", "", "route"], "new": ["", "route"]}
+    asked: list[list[str]] = []
+
+    def answers(_: object, proxies: list[tuple[str, str, str]]) -> dict[tuple[str, str], str]:
+        asked.append([name for _, _, name in proxies])
+        return {(workload, name): there[name].pop(0) for workload, _, name in proxies}
+
+    def proxies() -> list[tuple[str, str, str]]:
+        return [("app", "voting", name) for name in there if asked or name != "new"]
+
+    monkeypatch.setattr(module, "configuration_dumps", answers)
+    monkeypatch.setattr(tutorial, "proxies", proxies)
+    tutorial.await_loaded([Loaded("route")])
+    assert asked == [["early", "late"], ["late", "new"], ["late", "new"]]

@@ -44,6 +44,8 @@ NOT_SERVED = [stage for stage in STAGES if not stage.served]
 objects_of = cache(objects_of_stages)
 WANTED = objects_of(STAGES, NAMESPACE, MANIFESTS)
 
+(CLAIM,) = (name for kind, name in WANTED[NAMES[-1]] if kind == "PersistentVolumeClaim")
+
 
 class World:
     """A cluster with one namespace, in memory, and a note of all that happens to it."""
@@ -71,8 +73,7 @@ class World:
             delete_namespace=self.delete_namespace,
             delete_collection_namespaced_pod=lambda *_, **__: self.did.append("delete pods"),
         )
-        self.apps = SimpleNamespace(delete_collection_namespaced_deployment=self.delete_deployments)
-        self.pods_stay = self.namespace_stays = self.objects_stay = False
+        self.namespace_stays = self.objects_stay = False
 
     @property
     def namespace(self) -> Mapping[str, Any] | None:
@@ -123,12 +124,6 @@ class World:
         self.did.append("patch namespace")
         self.label(body["metadata"]["labels"])
 
-    def delete_deployments(self, namespace: str) -> None:
-        assert namespace == NAMESPACE
-        self.did.append("delete deployments")
-        if not self.pods_stay:
-            self.objects = {k: v for k, v in self.objects.items() if k[0] != "Deployment"}
-
     def delete_namespace(self, namespace: str) -> None:
         assert namespace == NAMESPACE
         self.did.append("delete namespace")
@@ -174,6 +169,9 @@ class World:
         deployments = [v for k, v in self.objects.items() if k[0] == "Deployment"]
         if kind == "deployments":
             return {"items": [{**d, "status": self.status(d)} for d in deployments]}
+        if kind == "persistentvolumeclaims":
+            claims = (v for k, v in self.objects.items() if k[0] == "PersistentVolumeClaim")
+            return {"items": list(claims)}
         assert kind == "pods"
         running = [self.pod(d) for d in deployments for _ in range(d["spec"]["replicas"])]
         return {"items": [*running, *self.stopping]}
@@ -205,7 +203,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(namespaces, "log_calls", lambda _, name: world.logged.append(name))
     for each in (module, settling, namespaces):
         monkeypatch.setattr(each, "get", world.get)
-    for each in (module, settling):
+    for each in (module, settling, namespaces):
         monkeypatch.setattr(each, "delete", world.delete)
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
     monkeypatch.setattr(module, "objects_of_stages", objects_of)
@@ -351,7 +349,7 @@ def test_where_nothing_can_be_gone_back_to_it_starts_over(
     world.is_at(NAMES[-1])
     world.label({"istio-injection": "disabled"})
     tutorial.follow_to(target)
-    assert world.did[:3] == ["delete deployments", "delete pods", "delete namespace"]
+    assert world.did[:2] == ["delete namespace", "delete pods"]
     assert without_harness(world.did) == typed(STAGES[: NAMES.index(target) + 1])
 
 
@@ -596,7 +594,7 @@ def test_a_namespace_is_deleted_and_waited_for(
 ) -> None:
     world.is_at(NAMES[-1])
     tutorial.delete()
-    assert world.did == ["delete deployments", "delete pods", "delete namespace"]
+    assert world.did == ["delete namespace", "delete pods"]
     assert any(f"delete namespace {NAMESPACE}" in line for line in lines)
 
 
@@ -604,7 +602,8 @@ def test_a_namespace_can_be_left_to_go(world: World, tutorial: Tutorial) -> None
     world.is_at(NAMES[-1])
     world.namespace_stays = True
     tutorial.delete(wait=False)
-    assert world.did == ["delete namespace"]
+    claim = f"delete PersistentVolumeClaim {CLAIM}"
+    assert world.did == ["delete namespace", "delete pods", claim]
 
 
 def test_where_there_is_none_nothing_is_deleted(world: World, tutorial: Tutorial) -> None:
@@ -623,10 +622,6 @@ def test_what_stays_is_said(world: World, tutorial: Tutorial) -> None:
     world.is_at(NAMES[-1])
     world.namespace_stays = True
     with pytest.raises(NotConverged, match=f"namespace {NAMESPACE} is gone: not so"):
-        tutorial.delete()
-    world.is_at(NAMES[-1])
-    world.pods_stay = True
-    with pytest.raises(NotConverged, match=f"the pods of namespace {NAMESPACE} are gone: not so"):
         tutorial.delete()
 
 
