@@ -27,6 +27,7 @@ MODULES = (
     "meshproof.plugin.tutorial",
     "meshproof.plugin.sampling",
     "meshproof.plugin.breakages",
+    "meshproof.plugin.breakage_runs",
     "meshproof.plugin.preflight",
     "meshproof.plugin.lanes",
     "meshproof.plugin.interruption",

@@ -7,16 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from meshproof.plugin.scenarios import OTHER_TAGS
+from meshproof.plugin.scenarios import ON_DEFAULT, OTHER_TAGS
+from meshproof.suite.breakages import breakages_folders
 from meshproof.suite.registry import expectation_ids, sections, suites
 
 
 def runs_features(config: pytest.Config) -> bool:
     """Whether the features, or some of them, are among what pytest was asked to run."""
-    features = _features(config)
+    return _runs(config, _features(config))
+
+
+def runs_on_a_cluster(config: pytest.Config) -> bool:
+    """Whether what needs a cluster is among it: features, breakages, tests on the default suite."""
+    tests = [Path(config.rootpath, "tests", name).resolve() for name in sorted(ON_DEFAULT)]
+    return _runs(config, _features(config), *breakages_folders(), *tests)
+
+
+def _runs(config: pytest.Config, *folders: Path) -> bool:
+    paths = [_path(argument, config) for argument in config.args]
     return any(
-        path == features or features in path.parents or path in features.parents
-        for path in (_path(argument, config) for argument in config.args)
+        path == folder or folder in path.parents or path in folder.parents
+        for folder in folders
+        for path in paths
     )
 
 

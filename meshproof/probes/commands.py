@@ -73,7 +73,7 @@ def held_against(file: str, printed: list[str], listing: str, order: str) -> Obs
     wanted = output_lines(listing)
     same = sorted(printed) == sorted(wanted) if order == ANY else printed == wanted
     return Observation(
-        results=[f"What was run printed {number(len(printed), 'line')}: {said(printed)}."],
+        results=[f"kubectl printed {number(len(printed), 'line')} for {file}: {said(printed)}."],
         details=[f"{file}: {', '.join(printed)}"],
         problems=unless(same, beside(printed, wanted)),
     )

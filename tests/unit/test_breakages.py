@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from meshproof.plugin.breakages import until_noticed
+from meshproof.plugin.breakage_runs import until_noticed
 from meshproof.signoff.verdict import Outcome, ScenarioResult
 from meshproof.suite.breakages import Breakage
 

@@ -155,7 +155,8 @@ pytest_plugins = [
     "meshproof.plugin.run_progress", "meshproof.plugin.reporting",
     "meshproof.plugin.allure_results", "meshproof.plugin.environment",
     "meshproof.plugin.evidence", "meshproof.plugin.tutorial",
-    "meshproof.plugin.sampling", "meshproof.plugin.breakages", "meshproof.plugin.lanes",
+    "meshproof.plugin.sampling", "meshproof.plugin.breakages",
+    "meshproof.plugin.breakage_runs", "meshproof.plugin.lanes",
     "meshproof.plugin.interruption", "tests.no_environment",
 ]
 """

@@ -67,7 +67,6 @@ SCENARIOS = [
     ("test_somebody_skips_it", "Somebody skips it", ("D4",)),
     ("test_cleaning_up_fails", "Cleaning up fails", ("D5",)),
 ]
-OTHERS = ["unit/test_unit.py::test_one", "unit/test_unit.py::test_two"]
 if os.environ.get("DIES"):
     SCENARIOS.append(("test_its_lane_dies", "Its lane dies", ("D6",)))
 
@@ -83,10 +82,14 @@ def pytest_configure(config):
     lanes = config.getoption("numprocesses") or 1
     if not config.getoption("numprocesses"):
         tell_lane(config, config.lanes)
-    planned = [Planned(f"features/test_deploy.py::{node}", *rest) for node, *rest in SCENARIOS]
-    if "unit" in config.args:
-        planned = [*(Planned(node, node) for node in OTHERS), *planned]
-    shown = RunProgress(config, lambda: planned, lanes=lanes, folder=config.lanes)
+    titles = {f"features/test_deploy.py::{node}": rest for node, *rest in SCENARIOS}
+
+    def planned(item):
+        return Planned(item.nodeid, *titles.get(item.nodeid, [item.nodeid]))
+
+    shown = RunProgress(config, lanes=lanes, folder=config.lanes, planned=planned)
+    # Of lanes the process that reports collects nothing here, as plugin/lanes.py has it do.
+    shown.tests = [Planned(node, *rest) for node, rest in titles.items()]
     config.pluginmanager.register(shown)
 
 
