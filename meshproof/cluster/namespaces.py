@@ -189,9 +189,10 @@ def _delete_all(cluster: Cluster, namespace: str) -> None:
     except ApiException as error:
         if error.status != 404:  # it was on its way out already
             raise
-    # Now nobody makes new ones. What is thrown away need not finish what it has.
-    now = client.V1DeleteOptions(grace_period_seconds=0)
-    cluster.core.delete_collection_namespaced_pod(namespace, body=now)
+    # From now on the API server refuses new ones. What is thrown away need not finish what it has,
+    # but it must have stopped before its claim goes: who writes still may keep a volume's folder.
+    soon = client.V1DeleteOptions(grace_period_seconds=1)
+    cluster.core.delete_collection_namespaced_pod(namespace, body=soon)
     claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
     for claim in get(cluster, claims)["items"]:
         delete(cluster, f"{claims}/{claim['metadata']['name']}")

@@ -175,10 +175,14 @@ def take_over(cluster: Cluster) -> list[str]:
     found = []
     for tutorial in cluster.owner.tutorials:
         whose = replace(cluster, owner=cluster.owner.following(tutorial))
-        names = namespaces_of(cluster, tutorial)
-        for name in names:
-            cluster.core.patch_namespace(name, {"metadata": whose.ownership})
-        found += names
+        for name in namespaces_of(cluster, tutorial):
+            try:
+                cluster.core.patch_namespace(name, {"metadata": whose.ownership})
+            except ApiException as error:
+                if error.status != 404:  # it has gone since it was listed
+                    raise
+            else:
+                found.append(name)
     return found
 
 

@@ -20,7 +20,8 @@ def runs_features(config: pytest.Config) -> bool:
 def runs_on_a_cluster(config: pytest.Config) -> bool:
     """Whether what needs a cluster is among it: features, breakages, tests on the default suite."""
     tests = [Path(config.rootpath, "tests", name).resolve() for name in sorted(ON_DEFAULT)]
-    return _runs(config, _features(config), *breakages_folders(), *tests)
+    there = [folder for folder in (*breakages_folders(), *tests) if folder.is_dir()]
+    return _runs(config, _features(config), *there)
 
 
 def _runs(config: pytest.Config, *folders: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from meshproof.cluster.cluster import Cluster
@@ -65,28 +66,47 @@ def await_workloads(
         raise
 
 
-def await_upstream(asked: Callable[[], Answer], what: str) -> None:
-    """Wait until the gateway knows the pods behind what is ``asked``. Raises ``NotKept``.
+@dataclass(frozen=True)
+class Awaited:
+    """What the ingress is to answer: ``what`` is so once ``holds`` is true of what is ``asked``."""
+
+    what: str
+    asked: Callable[[], Answer]
+    holds: Callable[[Answer], bool]
+
+
+def with_upstream(users: str, asked: Callable[[], Answer]) -> Awaited:
+    """Have the gateway know the pods that ``users`` are led to.
 
     Pods are ready a moment before it does. What they answer then, if only that the mesh lets
     nobody in, is for scenarios to judge.
     """
-    converge(
-        asked,
-        until=lambda answer: NO_UPSTREAM not in answer.body,
-        what=what,
-        timeout=ROUTE_IN_FORCE,
-        successes=3,
-        promised=True,
-    )
+    what = f"the gateway knows the pods for {users}"
+    return Awaited(what, asked, lambda answer: NO_UPSTREAM not in answer.body)
 
 
-def await_page(asked: Callable[[], Answer], served: Served) -> None:
-    """Wait until the page is served. Raises ``NotKept``."""
+def with_page(served: Served, asked: Callable[[], Answer]) -> Awaited:
+    """Have the page served."""
+    what = "the page is served through the ingress"
+    return Awaited(what, asked, lambda answer: served.by(answer.status, answer.body))
+
+
+def await_answers(awaited: Sequence[Awaited]) -> None:
+    """Wait until all that is asked is answered as it must be, three times in a row.
+
+    Each has to hold for a while, which all can at the same time. Raises ``NotKept``.
+    """
+    if not awaited:
+        return
+
+    def look() -> list[str]:
+        answers = [(one, one.asked()) for one in awaited]
+        return [str(answer) for one, answer in answers if not one.holds(answer)]
+
     converge(
-        asked,
-        until=lambda answer: served.by(answer.status, answer.body),
-        what="the page is served through the ingress",
+        look,
+        until=lambda lacking: not lacking,
+        what=" and ".join(one.what for one in awaited),
         timeout=ROUTE_IN_FORCE,
         successes=3,
         promised=True,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,14 @@ from meshproof.suite.differences import deviations, stage_of
 from meshproof.suite.model import Stage, Suite
 from meshproof.suite.settling import (
     Proxy,
+    await_answers,
     await_loaded,
-    await_page,
-    await_upstream,
     await_workloads,
     concerned,
     drop_pods,
     proxies,
+    with_page,
+    with_upstream,
 )
 from meshproof.suite.stages import objects_after, objects_of_stages
 from meshproof.suite.transitions import from_the_beginning, path_to, way_back
@@ -61,9 +62,6 @@ from meshproof.waiting import (
     converge,
 )
 from meshproof.wording import listed
-
-#: A stage's waits for the ingress, at most: one for all users, one for those with a header.
-MOST_WAITS = 2
 
 
 class StepFailed(PromiseBroken):
@@ -203,16 +201,13 @@ class Tutorial:
         """
         self._await_workloads(stage)
         served, entered = self.suite.served, self.suite.stage(stage)
-        waits: list[Callable[[], None]] = []
+        awaited = []
         if headers := entered.also_for:
-            what = f"the gateway knows the pods for {listed(headers.values())}"
-            waits.append(lambda: await_upstream(lambda: self._asked(served.path, headers), what))
+            answer = partial(self._asked, served.path, headers)
+            awaited.append(with_upstream(listed(headers.values()), answer))
         if entered.served:
-            waits.append(lambda: await_page(lambda: self._asked(served.path), served))
-        # Each has to hold for a while, which both can at the same time.
-        with ThreadPoolExecutor(MOST_WAITS) as pool:
-            for ended in [pool.submit(wait) for wait in waits]:
-                ended.result()
+            awaited.append(with_page(served, partial(self._asked, served.path)))
+        await_answers(awaited)
 
     def _asked(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask for a page, on a new connection."""

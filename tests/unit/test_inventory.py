@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -370,6 +371,21 @@ def test_of_what_may_not_be_listed_nothing_is_seen_where_that_is_enough(
     assert (count, [str(one) for one in listed]) == (1, ["Pod app in voting"])
     with pytest.raises(ApiException):
         list_objects(cluster)
+
+
+def test_a_namespace_that_goes_before_it_is_taken_over_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def patch(name: str, _: object) -> None:
+        if name == "voting-renewal":
+            raise ApiException(status=404)
+
+    cluster: Any = SimpleNamespace(
+        owner=Owner("a run", "voting"), core=SimpleNamespace(patch_namespace=patch)
+    )
+    monkeypatch.setattr(objects, "replace", lambda cluster, owner: SimpleNamespace(ownership={}))
+    monkeypatch.setattr(objects, "namespaces_of", lambda *_: ["voting", "voting-renewal"])
+    assert objects.take_over(cluster) == ["voting"]
 
 
 def test_a_volume_that_goes_while_the_cluster_is_listed_is_no_part_of_what_was_before(

@@ -24,7 +24,7 @@ from meshproof.paths import PROJECT
 from meshproof.plugin.outcomes import outcome_of, told_of
 from meshproof.plugin.reports_folder import WRITTEN, claim_folder, prepare_folder
 from meshproof.plugin.scenarios import ScenarioItem, place_of_section, stages_followed, stages_named
-from meshproof.plugin.selection import runs_features
+from meshproof.plugin.selection import runs_features, runs_on_a_cluster
 from meshproof.process import CommandFailed, Completed
 from meshproof.signoff.allure_report import EXPECTATION_LABEL, HISTORY, REPORT, RESULTS, cases
 from meshproof.signoff.attestation import ATTESTATION
@@ -599,6 +599,30 @@ def test_features_are_run_where_an_argument_holds_them(arguments: list[str], run
         getini={"bdd_features_base_dir": "features"}.__getitem__,
     )
     assert runs_features(config) == runs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "runs"),
+    [
+        (["features"], True),
+        (["tests/live/test_stores.py"], True),
+        (["tests"], True),
+        (["tests/unit"], False),
+        (["tests/faults"], False),
+    ],
+)
+def test_a_cluster_is_needed_where_tests_that_need_one_are(
+    tmp_path: Path, arguments: list[str], runs: bool
+) -> None:
+    """There are no faults in this project: a folder that is not there needs nothing."""
+    (tmp_path / "tests" / "live").mkdir(parents=True)
+    config: Any = SimpleNamespace(
+        args=arguments,
+        rootpath=tmp_path,
+        invocation_params=SimpleNamespace(dir=tmp_path),
+        getini={"bdd_features_base_dir": "features"}.__getitem__,
+    )
+    assert runs_on_a_cluster(config) == runs
 
 
 def test_the_parameters_of_other_tests_are_in_no_result(ran: dict[str, Ran]) -> None:

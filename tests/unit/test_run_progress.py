@@ -46,7 +46,7 @@ Feature: Ways to end
 """
 MODULE = 'from pytest_bdd import scenarios\n\nscenarios("deploy.feature")\n'
 UNIT = "def test_one():\n    pass\n\n\ndef test_two():\n    pass\n"
-#: As meshproof/plugin/reporting.py does it, for one process and for lanes.
+#: As meshproof/plugin/run_progress.py does it, for one process and for lanes.
 CONFTEST = """\
 import os
 import tempfile

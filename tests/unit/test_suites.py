@@ -106,6 +106,14 @@ def test_angle_brackets_that_no_outline_fills_in_are_text(tmp_path: Path, new: s
     assert "2 passed" in run(tmp_path, feature)
 
 
+def test_a_sign_that_swallows_a_place_is_told(tmp_path: Path) -> None:
+    """pytest-bdd takes all from the first sign on for the name, and fills nothing in."""
+    title = "Outline: It has < 5 things, all of them <state>"
+    printed = run(tmp_path, FEATURE.format(state="open").replace("Outline: It has things", title))
+    assert "is called “ 5 things, all of them <state”; there is state." in printed
+    assert not (tmp_path / "ran").exists()
+
+
 def test_where_every_step_is_written_it_runs(tmp_path: Path) -> None:
     printed = run(tmp_path, FEATURE.format(state="open"))
     assert "2 passed" in printed
