@@ -17,7 +17,7 @@ from meshproof.suite.tutorial import Tutorial
 
 
 @given("the namespaces of scenarios that run in parallel are deleted")
-def no_other_lane_has_pods(
+def parallel_namespaces_are_deleted(
     tutorial: Tutorial, tutorials: Sequence[str], lane: Lane, progress: Progress
 ) -> None:
     """Delete the namespaces of the run's other lanes: pods of any namespace fill a subset."""

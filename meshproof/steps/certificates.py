@@ -75,7 +75,7 @@ def no_two_certificates_share(held: list[Held], evidence: Evidence) -> None:
 
 
 @then("no proxy overrides Istio's default time of certificate renewal")
-def no_proxy_is_told_when_to_renew(held: list[Held], evidence: Evidence) -> None:
+def no_proxy_overrides_renewal(held: list[Held], evidence: Evidence) -> None:
     """Each proxy renews after half of a certificate's life, as nothing tells it otherwise."""
     seen = evidence.tell(checks.told_when_to_renew(held))
     assert not seen.problem, seen.problem
@@ -120,7 +120,7 @@ def every_certificate_was_renewed_in_time(renewed: Renewed, evidence: Evidence) 
 
 
 @then("the renewed certificates have the root and the service accounts of the first ones")
-def new_certificates_are_alike(renewed: Renewed, roots: Roots) -> None:
+def renewed_certificates_keep_root_and_accounts(renewed: Renewed, roots: Roots) -> None:
     """What was renewed is as trusted and as named as what it replaces."""
     seen = checks.renewed_alike(renewed, roots)
     assert not seen.problem, seen.problem

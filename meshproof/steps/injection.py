@@ -17,7 +17,7 @@ from meshproof.suite.tutorial import Tutorial
 def injection(
     tutorial: Tutorial, progress: Progress, evidence: Evidence
 ) -> Iterator[InjectionProbe]:
-    """A namespace beside the tutorial's, gone when the scenario ends."""
+    """A namespace beside the tutorial's, deleted when the scenario ends."""
     aside = f"{tutorial.namespace}-injection"
     commands = tutorial.suite.stages[0].command_lines(aside)
     probe = InjectionProbe(

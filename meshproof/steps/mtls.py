@@ -12,7 +12,7 @@ from meshproof.tls.check import Table
 
 
 @then("these objects, and no others, set a mode of mutual TLS")
-def rules_ask_for_modes(tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> None:
+def objects_set_modes(tutorial: Tutorial, evidence: Evidence, datatable: list[list[str]]) -> None:
     """Every PeerAuthentication and DestinationRule of the namespace is listed with its mode."""
     seen = evidence.tell(modes_asked_for(tutorial, datatable[1:]))
     assert not seen.problem, seen.problem

@@ -69,7 +69,7 @@ def client_reads_a_greeting(trials: OutsideTrials, evidence: Evidence) -> None:
     ),
     target_fixture="trial",
 )
-def client_asks(trials: OutsideTrials, how: str) -> Trial:
+def client_calls_every_port(trials: OutsideTrials, how: str) -> Trial:
     """Ask each port of each pod and Service: without TLS, or in TLS without a good certificate."""
     return trials.asked_in(how)
 

@@ -31,7 +31,7 @@ def mended(traces: Traces, environment: Environment) -> Iterator[None]:
 
 
 @given("all objects and volumes of the cluster were listed before the tutorial was followed")
-def cluster_before(traces: Traces, evidence: Evidence) -> None:
+def cluster_was_listed(traces: Traces, evidence: Evidence) -> None:
     """All objects and volumes as they were listed before the first scenario."""
     left_out = sorted({f"{resource} ({reason})" for (_, resource), reason in LEFT_OUT.items()})
     evidence.tell(listed_before(traces.before, left_out))

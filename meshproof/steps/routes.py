@@ -81,7 +81,7 @@ def versions_are_read(tutorial: Tutorial, evidence: Evidence) -> Known:
 
 
 @then("DestinationRules and VirtualServices refer to exactly these versions")
-def rules_name_versions(known: Known, datatable: list[list[str]]) -> None:
+def rules_refer_to_versions(known: Known, datatable: list[list[str]]) -> None:
     """There are just these rules, and each names these versions and no other."""
     wrong = known.rules_unlike(datatable[1:])
     assert not wrong, wrong

@@ -18,7 +18,7 @@ def at_stage(tutorial: Tutorial, stage: str) -> list[Completed]:
 @given(
     parsers.parse('stage "{stage}" is reached in a separate namespace'), target_fixture="tutorial"
 )
-def at_stage_beside(beside: Beside, stage: str) -> Tutorial:
+def at_stage_in_separate_namespace(beside: Beside, stage: str) -> Tutorial:
     """Follow the tutorial in a new namespace, in which the scenario goes on."""
     tutorial = beside("steady")
     tutorial.follow_to(stage)

@@ -44,7 +44,7 @@ def no_request_failed(timeline: Timeline, evidence: Evidence) -> None:
 
 
 @then(parsers.parse("{users} saw only {shown}, {span}"))
-def users_saw_alone(
+def users_saw_only(
     timeline: Timeline, evidence: Evidence, users: str, shown: str, span: str
 ) -> None:
     """All answers to these users were of one kind: always, from one stage on, until another."""

@@ -43,7 +43,7 @@ def namespace_is_the_same(tutorial: Tutorial, again: Again, evidence: Evidence, 
     "the namespace is rolled back stage by stage, and moved between two random stages and back",
     target_fixture="transitions",
 )
-def namespace_goes_back(
+def namespace_is_rolled_back(
     tutorial: Tutorial, options: Options, evidence: Evidence
 ) -> list[Transition]:
     """Go from each stage to the one before, and once forth and back between two others."""

@@ -23,7 +23,7 @@ from meshproof.wording import listed
 
 
 @given("the pods of the namespace are listed", target_fixture="pods")
-def pods_so_far_are_listed(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
+def pods_of_namespace_are_listed(tutorial: Tutorial, evidence: Evidence) -> list[PodState]:
     """List the pods that there are before anything is done: the baseline."""
     pods = tutorial.pods()
     evidence.tell(described(pods, before=True))
@@ -49,7 +49,7 @@ def exactly_these_pods(
 
 
 @then("every pod is 2/2, Running and was never restarted")
-def every_pod_is_whole(pods: list[PodState]) -> None:
+def every_pod_is_ready_and_never_restarted(pods: list[PodState]) -> None:
     """Each pod runs with both containers ready, application and sidecar, without a restart."""
     wrong = not_whole(pods)
     assert not wrong, f"{len(wrong)} of {len(pods)} pods: {listed(wrong, most=len(wrong))}"

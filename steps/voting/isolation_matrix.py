@@ -69,7 +69,7 @@ def mysqls_names(tutorial: Tutorial) -> Iterator[MysqlsNames]:
 
 
 @given("a test workload without an AuthorizationPolicy")
-def workload_that_anyone_may_call(names: list[Name]) -> None:
+def workload_without_policy(names: list[Name]) -> None:
     """Create a workload without a policy, and names that lead to each workload alone."""
     assert any(BASELINE in name.behind for name in names), "no name leads to it alone"
 

@@ -15,7 +15,7 @@ from steps.voting.voting_app import VotingApp
 
 
 @when("votes are cast one after the other", target_fixture="counted")
-def votes_are_cast_in_turn(
+def votes_are_cast_one_by_one(
     voting_app: VotingApp, evidence: Evidence, datatable: list[list[str]]
 ) -> list[Counted]:
     """Cast votes in either version, with the page of both viewed after each."""

@@ -30,7 +30,7 @@ def marked_votes_are_captured(
 
 
 @then("the capture is complete, and holds connections between each of these pairs of workloads")
-def capture_is_whole(observed: Observed, datatable: list[list[str]]) -> None:
+def capture_is_complete(observed: Observed, datatable: list[list[str]]) -> None:
     """Nothing is missing in the capture, and each pair that talks is there: the baseline."""
     missing = observed.whole(datatable[1:])
     assert not missing, missing
