@@ -45,7 +45,7 @@ API_SERVER = Timeout(
     "answers 9 s after a node's restart on 2 cores; five times that, and more",
 )
 NODES_READY = Timeout(
-    "nodes-ready", 180, 1, "55 s after an engine's restart, all pods pulling at once"
+    "nodes-ready", 180, 1, "55 s after an engine's restart, all pods starting at once"
 )
 SYSTEM_READY = Timeout(
     "system-ready", 180, 1, "DNS, storage and istiod after a restart: 55 s measured"
