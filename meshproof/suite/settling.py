@@ -131,7 +131,7 @@ def await_loaded(
     def look() -> list[str]:
         silent.clear()
         try:
-            told = dumps(frozenset(done))
+            told = dumps(done)
         except EnvironmentBroken as error:  # a busy proxy may answer the next time
             silent.append(error)
             return [str(error)]

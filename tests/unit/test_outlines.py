@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
-from pytest_bdd.parser import FeatureParser, ScenarioTemplate
+from pytest_bdd.parser import PARAM_RE, FeatureParser, ScenarioTemplate
 
 from meshproof.paths import PROJECT
+from meshproof.plugin.suites import places_of
 
-PLACE = re.compile(r"<([^<>|]+)>")
 FEATURES = sorted([*PROJECT.glob("features/**/*.feature"), *PROJECT.glob("examples/**/*.feature")])
 
 
@@ -21,23 +20,17 @@ def wrong(file: Path) -> list[str]:
         f"{scenario.name}: {sorted(places ^ columns)}"
         for scenario in feature.scenarios.values()
         if scenario.examples
-        for places in [places_of(scenario)]
+        for places in [named(scenario)]
         for examples in scenario.examples
         if places != (columns := set(examples.example_params))
     ]
 
 
-def places_of(scenario: ScenarioTemplate) -> set[str]:
-    """The names in angle brackets in a scenario's name and steps, with their tables and texts."""
-    said = [scenario.name]
-    for step in scenario.steps:
-        said += [step.name, step.docstring or ""]
-        said += [
-            cell.value
-            for row in (step.datatable.rows if step.datatable else ())
-            for cell in row.cells
-        ]
-    return {name for text in said for name in PLACE.findall(text)}
+def named(scenario: ScenarioTemplate) -> set[str]:
+    """The names in angle brackets in a scenario's title and steps, with their tables and texts."""
+    texts = (step.docstring or "" for step in scenario.steps)
+    in_texts = {name for text in texts for name in PARAM_RE.findall(text)}
+    return in_texts | {name for _, name in places_of(scenario)}
 
 
 @pytest.mark.parametrize("file", FEATURES, ids=lambda file: file.stem)

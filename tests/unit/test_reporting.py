@@ -591,14 +591,17 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
 )
 def test_features_are_run_where_an_argument_holds_them(arguments: list[str], runs: bool) -> None:
     # In a checkout below a folder that happens to be named like them.
-    root = Path("/features/suite")
-    config: Any = SimpleNamespace(
+    assert runs_features(asked_for(arguments, Path("/features/suite"))) == runs
+
+
+def asked_for(arguments: list[str], root: Path) -> Any:
+    """What pytest knows of a run that was asked for these in a project's folder."""
+    return SimpleNamespace(
         args=arguments,
         rootpath=root,
         invocation_params=SimpleNamespace(dir=root),
         getini={"bdd_features_base_dir": "features"}.__getitem__,
     )
-    assert runs_features(config) == runs
 
 
 @pytest.mark.parametrize(
@@ -616,13 +619,7 @@ def test_a_cluster_is_needed_where_tests_that_need_one_are(
 ) -> None:
     """There are no faults in this project: a folder that is not there needs nothing."""
     (tmp_path / "tests" / "live").mkdir(parents=True)
-    config: Any = SimpleNamespace(
-        args=arguments,
-        rootpath=tmp_path,
-        invocation_params=SimpleNamespace(dir=tmp_path),
-        getini={"bdd_features_base_dir": "features"}.__getitem__,
-    )
-    assert runs_on_a_cluster(config) == runs
+    assert runs_on_a_cluster(asked_for(arguments, tmp_path)) == runs
 
 
 def test_the_parameters_of_other_tests_are_in_no_result(ran: dict[str, Ran]) -> None:
