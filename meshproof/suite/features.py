@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,14 +66,18 @@ def expectations_that_need(
     ]
 
 
-def _scenarios(file: Path) -> Iterator[FeatureScenario]:
+def _scenarios(file: Path) -> tuple[FeatureScenario, ...]:
     try:
-        feature = Parser().parse(file.read_text()).get("feature")
+        return _written(file.read_text())
     except CompositeParserException as error:
         first = str(error.errors[0]) if error.errors else str(error)
         raise UsageFailure(f"{file}: this is no Gherkin: {first}.") from error
-    if feature is not None:
-        yield from _below(feature, frozenset())
+
+
+@functools.cache  # parsing all features takes 40 ms, and each sign-off asks for them
+def _written(gherkin: str) -> tuple[FeatureScenario, ...]:
+    feature = Parser().parse(gherkin).get("feature")
+    return () if feature is None else tuple(_below(feature, frozenset()))
 
 
 def _below(node: Mapping[str, Any], above: frozenset[str]) -> Iterator[FeatureScenario]:

@@ -83,6 +83,11 @@ def shape(node: object) -> str:
     return repr(node)
 
 
+@functools.cache
+def _digest(definition: ast.Module) -> str:
+    return hashlib.sha256(shape(definition).encode()).hexdigest()
+
+
 class _Bare(ast.NodeTransformer):
     """Takes docstrings and annotations away; those of a class's fields stay, as they make it."""
 
@@ -134,12 +139,17 @@ def definition(code: Any) -> ast.Module:
         file = Path(code.__code__.co_filename)
     else:
         file = Path(sys.modules[code.__module__].__file__ or "")
-    scopes: list[ast.AST] = [_parsed(file, file.stat().st_mtime_ns)]
-    for part in code.__qualname__.split("."):
+    return _defined_as(code.__qualname__, file, file.stat().st_mtime_ns)
+
+
+@functools.cache  # many recipes reach the same code
+def _defined_as(qualified: str, file: Path, changed: int) -> ast.Module:
+    scopes: list[ast.AST] = [_parsed(file, changed)]
+    for part in qualified.split("."):
         if part != "<locals>":
             scopes = [node for scope in scopes for node in _defined(scope) if node.name == part]
     if not scopes:
-        raise TypeError(f"{code.__qualname__} in {file.name} cannot be read; define it by a name.")
+        raise TypeError(f"{qualified} in {file.name} cannot be read; define it by a name.")
     found = ast.Module([_Bare().visit(copy.deepcopy(scope)) for scope in scopes], [])
     return ast.fix_missing_locations(found)
 
@@ -153,7 +163,8 @@ def _defined(scope: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef 
             yield from _defined(node)
 
 
-def free_names(code: ast.Module) -> set[str]:
+@functools.cache
+def free_names(code: ast.Module) -> frozenset[str]:
     """Return the names in a definition that are of the module, or of a function around it."""
 
     def names(table: symtable.SymbolTable) -> Iterator[str]:
@@ -164,7 +175,7 @@ def free_names(code: ast.Module) -> set[str]:
         for child in table.get_children():
             yield from names(child)
 
-    return set(names(symtable.symtable(ast.unparse(code), "", "exec")))
+    return frozenset(names(symtable.symtable(ast.unparse(code), "", "exec")))
 
 
 def _in_package(module: str | None) -> bool:
@@ -190,7 +201,7 @@ class _Walk:
         self._followed.add(id(code))
         parsed = definition(code)
         name = code.__qualname__
-        self._note(f"code:{name}", hashlib.sha256(shape(parsed).encode()).hexdigest())
+        self._note(f"code:{name}", _digest(parsed))
         if not _in_package(code.__module__):
             return
         for label, value in named(code, parsed).items():

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +19,7 @@ from meshproof.process import Completed
 from meshproof.progress import Progress
 from meshproof.supply import catalogue, go
 from meshproof.supply.recipe import Recipe
+from meshproof.waiting import Clock, converge
 
 # A busy machine is no failure.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,6 +41,21 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("MESHPROOF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MESHPROOF_STATE", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits take no time, by a clock that their own pauses alone move: no stall can end one.
+
+    For waits whose looks answer at once; one for another process or thread would give it no time.
+    """
+    passed = [0.0]
+
+    def sleep(seconds: float) -> None:
+        passed[0] += seconds
+
+    defaults = cast("dict[str, Any]", converge.__kwdefaults__)
+    monkeypatch.setitem(defaults, "clock", Clock(lambda: passed[0], sleep))
 
 
 @pytest.fixture

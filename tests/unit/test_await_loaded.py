@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -13,10 +12,9 @@ from meshproof.cluster.shape import DEFAULT
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.loaded import Loaded
 from meshproof.progress import Progress
-from meshproof.suite import settling
 from meshproof.suite import tutorial as module
 from meshproof.suite.tutorial import Tutorial
-from meshproof.waiting import PROXIES_SYNCED, NotConverged
+from meshproof.waiting import NotConverged
 from tests.suites import SUITE
 
 SILENT = EnvironmentBroken("The proxy of pod app does not answer.")
@@ -24,10 +22,7 @@ KEY = ("gateway", "pod")
 
 
 @pytest.fixture
-def tutorial(monkeypatch: pytest.MonkeyPatch) -> Tutorial:
-    monkeypatch.setattr(
-        settling, "PROXIES_SYNCED", replace(PROXIES_SYNCED, seconds=0.05, interval=0.001)
-    )
+def tutorial(no_time_passes: None) -> Tutorial:
     return Tutorial(
         cast("Cluster", SimpleNamespace(mesh=DEFAULT)),
         "voting",

@@ -17,7 +17,7 @@ from meshproof.probes import scratch_namespace
 from meshproof.probes.injection import InjectionProbe
 from meshproof.process import CommandFailed, Completed
 from meshproof.progress import Progress
-from meshproof.waiting import NotConverged, Timeout
+from meshproof.waiting import NotConverged
 from tests.suites import STAGES, stage_named
 
 NAMESPACE = "voting-injection"
@@ -148,11 +148,8 @@ def test_pods_before_and_after_the_label(probe: InjectionProbe, namespace: Names
     assert list(namespace.pods) == ["before-label", "after-label"]
 
 
-def test_a_pod_that_does_not_run_is_said(
-    probe: InjectionProbe, namespace: Namespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    brief = Timeout("brief", 0.02, 0.001, "nothing in a test takes any time")
-    monkeypatch.setattr(scratch_namespace, "WORKLOADS_READY", brief)
+@pytest.mark.usefixtures("no_time_passes")
+def test_a_pod_that_does_not_run_is_said(probe: InjectionProbe, namespace: Namespace) -> None:
     namespace.ready = False
     with pytest.raises(NotConverged, match="pod slow runs: not so") as ended:
         probe.make_pod("slow")

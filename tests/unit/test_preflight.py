@@ -37,7 +37,7 @@ from meshproof.probes.preflight import (
     make_calls,
     missing_in_logs,
 )
-from meshproof.waiting import LOGS_WRITTEN, PREFLIGHT_CALLS, NotConverged, Timeout
+from meshproof.waiting import NotConverged
 
 HTTP, REDIS, DENIED_HTTP, DENIED_MYSQL = CALLS
 OK, FORBIDDEN = b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 403 Forbidden\r\n\r\n"
@@ -185,13 +185,6 @@ def test_a_call_without_an_identity_is_logged_all_the_same() -> None:
     assert missing_in_logs(OUT, IN, ANSWERS) == ""
 
 
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for timeout in (LOGS_WRITTEN, PREFLIGHT_CALLS):
-        name = timeout.name.upper().replace("-", "_")
-        monkeypatch.setattr(module, name, Timeout(timeout.name, 0.05, 0.01, "a test"))
-
-
 def reading(monkeypatch: pytest.MonkeyPatch, *looks: dict[str, str] | Exception) -> None:
     """Have logs read as these, the last of them for ever."""
     left = list(looks)
@@ -205,14 +198,14 @@ def reading(monkeypatch: pytest.MonkeyPatch, *looks: dict[str, str] | Exception)
     monkeypatch.setattr(module, "read_logs", read_logs)
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("no_time_passes")
 def test_a_log_that_is_late_is_awaited(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
     reading(monkeypatch, {CLIENT: "", SERVER: ""}, {CLIENT: OUT, SERVER: ""},
             {CLIENT: OUT, SERVER: IN})  # fmt: skip
     assert await_logs(cluster, "voting-preflight", ANSWERS, 0.0) == ""
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("no_time_passes")
 def test_a_log_that_never_comes_is_lacking(
     monkeypatch: pytest.MonkeyPatch, cluster: Cluster
 ) -> None:
@@ -233,7 +226,7 @@ def test_a_log_that_may_not_be_read_is_lacking(
 # The calls.
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("no_time_passes")
 @pytest.mark.parametrize("ends", ["as meant", "otherwise"])
 def test_calls_are_made_again_until_they_end_as_meant_or_it_is_late(
     monkeypatch: pytest.MonkeyPatch, cluster: Cluster, ends: str
@@ -247,7 +240,7 @@ def test_calls_are_made_again_until_they_end_as_meant_or_it_is_late(
     assert make_calls(cluster, "voting-preflight").answers == rounds[-1]
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("no_time_passes")
 def test_where_no_call_can_be_made_nothing_is_known(
     monkeypatch: pytest.MonkeyPatch, cluster: Cluster
 ) -> None:

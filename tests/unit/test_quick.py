@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,8 +35,13 @@ SOME_LEFT_OUT = {
 # The features.
 
 
-def tagged() -> Iterator[tuple[str, frozenset[str]]]:
+@functools.cache
+def tagged() -> list[tuple[str, frozenset[str]]]:
     """Each scenario of the features with its tags; an outline once for each of its examples."""
+    return list(_tagged())
+
+
+def _tagged() -> Iterator[tuple[str, frozenset[str]]]:
     for file in sorted((PROJECT / "features").rglob("*.feature")):
         feature = FeatureParser(str(file.parent), file.name).parse()
         for scenario in feature.scenarios.values():

@@ -24,11 +24,10 @@ from meshproof.probes.certificates import (
     pods_of,
 )
 from meshproof.tls.certificates import Held
-from meshproof.waiting import NotConverged, Timeout
+from meshproof.waiting import NotConverged
 from tests.authority import Authority
 from tests.unit.test_certificates import POD, dump
 
-BRIEF = Timeout("brief", 0.05, 0.001, "nothing in a test takes any time")
 MESH = Authority.root()
 ANY: Any = None
 
@@ -108,9 +107,9 @@ def looks(monkeypatch: pytest.MonkeyPatch, *seen: list[Held]) -> None:
         "certificates_held",
         lambda *_: remaining.pop(0) if len(remaining) > 1 else remaining[0],
     )
-    monkeypatch.setattr(module, "CERTIFICATE_RENEWED", BRIEF)
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_the_first_certificate_that_followed_is_what_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -120,6 +119,7 @@ def test_the_first_certificate_that_followed_is_what_counts(
     assert await_renewal(ANY, [], [first, old]) == [second, new]
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_a_proxy_that_does_not_renew_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, old = held_by("a"), held_by("a"), held_by("b")
     looks(monkeypatch, [second, old])
@@ -149,10 +149,8 @@ def test_an_open_connection_is_asked_until_it_is_closed(tmp_path: Path) -> None:
     )
 
 
-def test_a_connection_that_gives_no_answer_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CERTIFICATE_RENEWED", BRIEF)
+@pytest.mark.usefixtures("no_time_passes")
+def test_a_connection_that_gives_no_answer_is_said(tmp_path: Path) -> None:
     cluster = kubectl(tmp_path, "echo refused >&2")
     with OpenConnection(cluster, "ns", "caller-1", "redis", "server") as connection:
         connection._reader.join()

@@ -167,9 +167,12 @@ def test_nobody_is_asked_for_more_requests_than_a_user_may_make(
 def test_a_user_who_is_not_answered_so_often_is_waited_for_in_vain(
     url: str, monkeypatch: pytest.MonkeyPatch, wait: Callable[[SteadyTraffic], None]
 ) -> None:
-    monkeypatch.setattr(steady, "REQUESTS_ANSWERED", replace(REQUESTS_ANSWERED, seconds=0.05))
     with steady_traffic(url) as traffic:
         traffic.begin(User("slow", 0.01, views_and_votes({})))
+        while not traffic.timeline().requests:
+            pass
+        brief = replace(REQUESTS_ANSWERED, seconds=0.05)
+        monkeypatch.setattr(steady, "REQUESTS_ANSWERED", brief)
         with pytest.raises(NotConverged, match=r"every user has been answered 2 times(.|\n)*slow"):
             wait(traffic)
         assert len(traffic.timeline().requests) == 1

@@ -11,7 +11,7 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken
 from meshproof.tls import pushes
 from meshproof.tls.pushes import await_no_push
-from meshproof.waiting import NotConverged, Timeout
+from meshproof.waiting import NotConverged
 
 METRICS = """\
 # HELP pilot_inbound_updates Total number of updates received by pilot.
@@ -27,7 +27,7 @@ Asked = list[tuple[str, str]]
 
 
 @pytest.fixture
-def istiod(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Asked]:
+def istiod(monkeypatch: pytest.MonkeyPatch, no_time_passes: None) -> Callable[..., Asked]:
     """What istiod counts at one look after another; the last for ever."""
 
     def counting(*looks: tuple[int, int, int]) -> Asked:
@@ -41,7 +41,6 @@ def istiod(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Asked]:
             )
 
         monkeypatch.setattr(pushes, "istiod_metrics", metrics)
-        monkeypatch.setattr(pushes, "ISTIOD_QUIET", Timeout("istiod-quiet", 0.1, 0.01, "a test"))
         return asked
 
     return counting

@@ -30,14 +30,13 @@ from meshproof.suite.differences import LAST_APPLIED
 from meshproof.suite.model import Stage
 from meshproof.suite.stages import applied_documents, deleted_keys, objects_after, objects_of_stages
 from meshproof.suite.tutorial import StepFailed, Tutorial
-from meshproof.waiting import NotConverged, Timeout
+from meshproof.waiting import NotConverged
 from tests.suites import MANIFESTS, NAMES, STAGES, SUITE, stage_named
 
 NAMESPACE = "elsewhere"
 #: When each pod was made.
 MADE = "2026-11-25T16:43:09Z"
 INGRESS = "http://127.0.0.1:31000"
-AT_ONCE = Timeout("at-once", 5, 0.001, "nothing in a test takes any time")
 SERVED = [stage for stage in STAGES if stage.served]
 NOT_SERVED = [stage for stage in STAGES if not stage.served]
 
@@ -196,7 +195,7 @@ def stored(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+def world(monkeypatch: pytest.MonkeyPatch, no_time_passes: None) -> World:
     world = World()
     monkeypatch.setattr(module, "live_objects", lambda *_: copy.deepcopy(world.objects))
     monkeypatch.setattr(namespaces, "namespace_object", lambda *_: world.namespace)
@@ -208,10 +207,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(module, "await_injection", lambda *_: None)
     monkeypatch.setattr(module, "objects_of_stages", objects_of)
     monkeypatch.setattr(module, "Ingress", lambda url, host: {(INGRESS, None): world}[url, host])
-    for name in ("ROUTE_IN_FORCE", "WORKLOADS_READY"):
-        monkeypatch.setattr(settling, name, replace(AT_ONCE, seconds=0.5))
-    for each in (module, namespaces):
-        monkeypatch.setattr(each, "NAMESPACE_GONE", replace(AT_ONCE, seconds=0.5))
     monkeypatch.setattr(
         Tutorial, "await_loaded", lambda _, wanted: world.waited.append(f"loaded {len(wanted)}")
     )
