@@ -1,0 +1,93 @@
+"""Whole runs of all suites, one after another on one cluster: each accepted, and nothing stays.
+
+What each took, and what the cluster held after it, is a table: ``soak.md`` in `reports/soak/`,
+beside each run's own folder.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from getpass import getuser
+from pathlib import Path
+
+import pytest
+
+from benchmarks.costs import Cost, measured, processors
+from meshproof.cluster.kind import KindCluster
+from meshproof.errors import EnvironmentBroken
+from meshproof.paths import PROJECT
+from meshproof.process import run_logged
+from meshproof.progress import Progress
+from tests.clusters.by_hand import RUN_TIMEOUT, kind_cluster, signoff_of
+from tests.soak.growth import PROGRAMS, Held, held
+from tests.whole_runs import MESHPROOF, run_of
+
+#: The cluster is made for the soak, and has its name.
+CLUSTER = "soak"
+WHERE = f"--cluster-name={CLUSTER}"
+REPORTS = PROJECT / "reports" / "soak"
+#: Seconds until a cluster is there, also where everything must be built first.
+UP_TIMEOUT = 3600.0
+
+
+@dataclass
+class Soak:
+    """The cluster, what it held before the first run, and the rows of the table."""
+
+    cluster: KindCluster
+    progress: Progress
+    before: Held
+    rows: list[str] = field(default_factory=list)
+
+    def note(self, number: int, verdict: str, cost: Cost, after: Held) -> None:
+        """Add a run to the table, which is written anew each time: a soak may be cut short."""
+        memory = [f"{after.memory[name]}" for name in PROGRAMS]
+        busy = f"{cost.busy / (cost.seconds * processors()):.0%}"
+        cells = [f"{number}", verdict, f"{cost.seconds:.0f} s", busy, *memory, f"{after.disk}"]
+        self.rows.append(f"| {' | '.join(cells)} |")
+        heads = ["run", "verdict", "took", "processors", *PROGRAMS, "node's disk"]
+        table = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *self.rows]
+        (REPORTS / "soak.md").write_text("\n".join(table) + "\n")
+
+
+@pytest.fixture(scope="module")
+def soak(progress: Progress) -> Iterator[Soak]:
+    """A cluster that is made for the soak, and deleted after it."""
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    REPORTS.mkdir(parents=True)
+    log = REPORTS / "cluster.log"
+    with progress.step(f"cluster {CLUSTER}, logged in {log}"):
+        run_logged([sys.executable, *MESHPROOF, "up", WHERE], log=log, timeout=UP_TIMEOUT)
+    cluster = kind_cluster(CLUSTER, progress)
+    try:
+        yield Soak(cluster, progress, held(cluster))
+    finally:
+        run_logged([sys.executable, *MESHPROOF, "down", WHERE], log=log, timeout=UP_TIMEOUT)
+
+
+def test_a_run_is_accepted_and_leaves_what_was_there(
+    soak: Soak, number: int, tmp_path: Path
+) -> None:
+    reports = REPORTS / f"{number}"
+    command = [sys.executable, *run_of("features", reports, WHERE, "--keep")]
+    log = reports.with_suffix(".log")
+    with (
+        soak.progress.step(f"run {number}, logged in {log}"),
+        measured() as cost,
+        suppress(EnvironmentBroken),  # of a run that is not accepted its sign-off says more
+    ):
+        variables = {"TMPDIR": str(tmp_path)}
+        run_logged(command, log=log, timeout=RUN_TIMEOUT, cwd=PROJECT, env=variables)
+    signoff = signoff_of(reports)
+    after = held(soak.cluster)
+    soak.note(number, signoff["verdict"], cost, after)
+    outcomes = {one["outcome"] for row in signoff["expectations"] for one in row["scenarios"]}
+    assert (signoff["verdict"], outcomes) == ("accepted", {"passed"})
+    assert after.objects == soak.before.objects
+    assert after.volumes == soak.before.volumes
+    # Where pytest keeps the folders of the last runs.
+    assert [one.name for one in tmp_path.iterdir() if one.name != f"pytest-of-{getuser()}"] == []
