@@ -14,8 +14,9 @@ from meshproof.cli import cli
 from meshproof.documents import read_all
 from meshproof.errors import UsageFailure
 from meshproof.paths import PROJECT
-from meshproof.signoff.comparison import compare, facts, renames
+from meshproof.signoff.comparison import compare, facts, left_out, renames
 from meshproof.signoff.document import SignOff
+from meshproof.signoff.pages import seconds
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult, Verdict
 from tests.suites import EXPECTATIONS
@@ -256,6 +257,32 @@ def test_a_full_run_is_held_against_what_a_quick_one_proved() -> None:
     assert worse(quick, new) == ["verdict: partial → rejected (worse)"]
 
 
+@pytest.mark.parametrize("short", [{"interrupted": True}, {"differences": ["one case"]}])
+def test_a_quick_run_that_is_not_whole_is_worse(short: dict[str, Any]) -> None:
+    differences = short.get("differences", [])
+    quick = sign_off(run(weaker("D1"), scope=QUICK, interrupted=not differences))
+    reconciliation = quick.reconciliation.model_copy(update={"differences": differences})
+    quick = quick.model_copy(
+        update={"reconciliation": reconciliation, "verdict": Verdict.INCONCLUSIVE}
+    )
+    assert "verdict: accepted → inconclusive (worse)" in worse(signed(D1=Outcome.PASSED), quick)
+
+
+def test_what_quick_a_selection_and_a_choice_of_suites_leave_out_is_excused_together() -> None:
+    old = sign_off(run(result("D1"), result("D2"), result("D3"), scope=Scope((), "-m D")))
+    narrower = Scope((), "-m D1", quick=True, suites=("voting",))
+    new = sign_off(run(gone("D1"), weaker("D2"), scope=narrower))
+    assert worse(old, new) == []
+    assert left_out(old, new) >= {"D1", "D3"}
+
+
+def test_a_section_that_a_chosen_suite_no_longer_covers_is_lost_all_the_same() -> None:
+    both = Scope(("deploy", "update"), None, suites=("voting", "bookinfo"))
+    one = Scope(("deploy",), None, suites=("voting",))
+    assert "U1" not in left_out(rows([], both), rows([], one))
+    assert "B1" in left_out(rows([], both), rows([], one))
+
+
 def test_of_two_quick_runs_one_that_leaves_out_more_is_worse() -> None:
     old = sign_off(run(gone("D1"), result("D2"), result("D3"), scope=QUICK))
     new = sign_off(run(gone("D1"), gone("D2"), weaker("D3"), scope=QUICK))
@@ -308,9 +335,9 @@ def test_times_are_told_where_they_differ_by_more_than_chance(
     was: float, now: float, told: bool
 ) -> None:
     old, new = (sign_off(run(result("D1", seconds=s))) for s in (was, now))
-    assert bool(lines(old, new)) is told
+    assert lines(old, new) == [f"time: D1: {seconds(was)} → {seconds(now)}"] * told
     old, new = (sign_off(run(result("D1"), seconds=s)) for s in (was, now))
-    assert bool(lines(old, new)) is told
+    assert lines(old, new) == [f"time: the run: {seconds(was)} → {seconds(now)}"] * told
 
 
 def test_facts_are_flat() -> None:
@@ -403,6 +430,20 @@ def test_of_one_time_no_two_scenarios_lead_to_one(file: Path) -> None:
     # No name is in two of them: which it leads to would hang on their order.
     names = [name for part in parts for name in part]
     assert len({*names}) == len(names)
+
+
+def test_names_are_read_of_all_suites_and_times(tmp_path: Path) -> None:
+    for suite, text in {"one": "a: b\n---\nc: d\n", "two": "e: f\n"}.items():
+        (tmp_path / suite).mkdir()
+        (tmp_path / suite / "renamed.yaml").write_text(text)
+    assert renames(tmp_path) == {"a": "b", "c": "d", "e": "f"}
+
+
+def test_a_finding_that_is_called_otherwise_is_the_same() -> None:
+    old, new = (sign_off(run(result("D1"), replace(result(name), finding=True)))
+                for name in ("D1_old", "D1_new"))  # fmt: skip
+    assert compare(old, new) != []
+    assert compare(old, new, {"x.py::D1_old": "x.py::D1_new"}) == []
 
 
 def test_no_suite_need_have_renamed_anything(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from meshproof.signoff.attestation import Attested, digests_of_manifests
 from meshproof.signoff.comparison import compare
-from meshproof.signoff.consistency import contradictions
+from meshproof.signoff.consistency import contradictions, verdict_of_suite
 from meshproof.signoff.document import SignOff
 from meshproof.signoff.gate import Covered, Required, unmet
 from meshproof.signoff.lines import whole_suites
@@ -58,6 +59,23 @@ def test_one_suite_that_is_rejected_rejects_the_whole_and_not_the_other() -> Non
     assert document.verdict is Verdict.REJECTED
     assert verdicts(document) == {"voting": Verdict.ACCEPTED, "bookinfo": Verdict.REJECTED}
     assert contradictions(document) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "verdict"),
+    [
+        ({}, Verdict.ACCEPTED),
+        ({"interrupted": True}, Verdict.INCONCLUSIVE),
+        ({"differences": ["a case that JUnit lacks"]}, Verdict.INCONCLUSIVE),
+        ({"quick": True}, Verdict.PARTIAL),
+    ],
+)
+def test_what_keeps_a_whole_run_from_being_accepted_keeps_its_suites(
+    how: dict[str, Any], verdict: Verdict
+) -> None:
+    rows = sign_off(run(*NAMES)).expectations
+    whole: dict[str, Any] = {"interrupted": False, "differences": [], "quick": False}
+    assert verdict_of_suite("bookinfo", rows, **whole | how) is verdict
 
 
 def test_a_suite_of_which_nothing_is_covered_has_no_verdict() -> None:

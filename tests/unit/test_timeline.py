@@ -33,6 +33,7 @@ def test_a_request_that_failed_is_named_with_its_time_and_the_steps_under_way() 
         (1.1, 0.1, APPLY.title),
         (1.6, 9.0, LOAD.title),
         (0.1, 9.0, f"{APPLY.title} → {LOAD.title}"),
+        (2.0, 0.1, LOAD.title),
         (2.1, 0.0, BETWEEN),
     ],
 )
@@ -49,6 +50,23 @@ def test_the_table_counts_each_request_once_where_it_began() -> None:
         "     1.50          0.50         0       0             0  the proxies load it",
         "                                1       0            10  (between steps)",
     ]
+
+
+def test_a_request_that_begins_as_a_step_does_is_of_it_and_as_it_ends_of_the_next() -> None:
+    first, last = replace(VIEW, at=1.0), replace(VIEW, at=1.5)
+    rows = Timeline([APPLY, LOAD], [first, last]).table().splitlines()[1:]
+    assert [row.split()[2] for row in rows[:2]] == ["1", "1"]
+
+
+def test_times_are_told_in_milliseconds() -> None:
+    slow = replace(VIEW, seconds=2.0)
+    assert "2000 ms" in Timeline([], [slow]).summary()[0]
+    assert "2000" in Timeline([], [slow]).table().splitlines()[1].split()
+    assert str(slow).endswith("after 2000 ms")
+
+
+def test_a_vote_is_told_with_its_id() -> None:
+    assert str(VOTE) == "1.20 s, Bob: POST (Cats id-1): 1.0 on redis, after 30 ms"
 
 
 def test_the_summary_tells_what_each_user_saw() -> None:
@@ -76,6 +94,7 @@ def test_a_stage_is_entered_from_its_first_step_to_the_end_of_its_last() -> None
         (0.6, 1.5, [VOTE]),
         (1.3, 1.5, []),
         (1.3, math.inf, [REFUSED]),
+        (1.2, VOTE.end, [VOTE]),
     ],
 )
 def test_requests_between_two_moments_begin_and_end_there(
@@ -91,6 +110,7 @@ def test_steps_and_requests_are_kept_for_machines_one_a_line() -> None:
         "requests": [asdict(VIEW), asdict(VOTE), asdict(REFUSED)],
     }
     assert json.dumps(asdict(VOTE)) + "," in text.splitlines()
+    assert "“no”" in Timeline([], [replace(REFUSED, problem="“no”")]).as_json()
 
 
 def test_without_steps_or_requests() -> None:
@@ -126,7 +146,11 @@ def test_no_other_span_is_read(span: str) -> None:
 
 
 def test_users_saw_one_kind_alone() -> None:
-    assert not saw_alone(SPANS, "Ada", 'version "1.0"', "during the whole scenario").problem
+    seen = saw_alone(SPANS, "Ada", 'version "1.0"', "during the whole scenario")
+    assert not seen.problem
+    assert seen.results == [
+        '0 of 4 answers to Ada during the whole scenario were other than version "1.0".'
+    ]
     assert saw_alone(SPANS, "Ada", 'version "2.0"', "during the whole scenario").problem.startswith(
         "during the whole scenario 4 of 4 were other: 0.00 s, Ada"
     )

@@ -114,6 +114,8 @@ def test_plain_text_is_shown_escaped() -> None:
     seen = wire(conversation(*PLAIN))
     (connection,) = seen.in_plain_text
     assert connection.plain_text == f"sent, at byte 0: “ECHO {MARKER}⟨line end⟩”"
+    assert str(connection).endswith(f": plain text {connection.plain_text}")
+    assert seen.summary()[0].endswith("bytes, 1 of the connections in plain text")
     assert seen.count(MARKER) == 2
     assert seen.showing(MARKER) == {(APP.workload, STORAGE.workload)}
 
@@ -144,6 +146,17 @@ def test_plain_text_after_tls_is_found_where_it_begins() -> None:
 )
 def test_what_is_no_record_is_plain_text(data: bytes) -> None:
     assert only(begun_before([DATA + data])).plain_text.startswith(f"sent, at byte {len(DATA)}: ")
+
+
+@pytest.mark.parametrize("minor", range(5))
+def test_a_record_of_any_version_up_to_1_3_is_tls(minor: int) -> None:
+    of_version = bytes([DATA[0], 3, minor]) + DATA[3:]
+    assert only(begun_before([DATA + of_version])).plain_text == ""
+
+
+def test_a_record_of_the_largest_size_is_tls() -> None:
+    pieces = [record(23, bytes(2**14 + 2048))[at:][:1400] for at in range(0, 2**14 + 2053, 1400)]
+    assert only(begun_before(pieces)).plain_text == ""
 
 
 @pytest.mark.parametrize("first", [DATA, SERVER_HELLO, ALERT], ids=["data", "other-hello", "alert"])
