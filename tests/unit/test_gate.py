@@ -13,9 +13,18 @@ from click.testing import CliRunner, Result
 
 from meshproof.cli import cli
 from meshproof.errors import UsageFailure
-from meshproof.signoff.attestation import ATTESTATION, sign
+from meshproof.signoff import gate
+from meshproof.signoff.attestation import ATTESTATION, Attested, sign
 from meshproof.signoff.decisions import FIRST, files_of
-from meshproof.signoff.gate import age_of, commit_of
+from meshproof.signoff.gate import (
+    CLOCKS,
+    Covered,
+    Required,
+    about,
+    age_of,
+    commit_of,
+    unmet,
+)
 from meshproof.signoff.keys import generate
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult
@@ -163,6 +172,93 @@ def test_what_differs_from_what_was_signed_meets_no_condition(keys: Path) -> Non
 )  # fmt: skip
 def test_ages(text: str, age: timedelta) -> None:
     assert age_of(text) == age
+
+
+NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
+NOTHING = Covered((), ())
+
+
+def attested(**changes: Any) -> Attested:
+    return Attested.model_validate({**sign_off(accepted()).model_dump(mode="json"), **changes})
+
+
+def lacking(signoff: Attested, required: Required, covered: Covered = NOTHING) -> list[str]:
+    text = sign_off(accepted()).model_dump_json().encode()
+    return [*unmet(signoff, text, [], required, covered, NOW)]
+
+
+@pytest.mark.parametrize(
+    ("started", "told"),
+    [
+        ("2026-01-02T12:00:00+02:00", "2026-01-02 10:00:00 UTC, 2 h ago"),
+        ("2026-01-02T10:29:00", "2026-01-02 10:29:00 UTC, 1 h 31 min ago"),
+        ("2026-01-02T11:59:58Z", "2026-01-02 11:59:58 UTC, 2 s ago"),
+        ("2026-01-02T12:00:00Z", "2026-01-02 12:00:00 UTC, 0 s ago"),
+        ("2026-01-02T12:00:05Z", "2026-01-02 12:00:05 UTC, in 5 s"),
+        ("yesterday", "unknown"),
+    ],
+)
+def test_it_is_told_when_a_run_was_begun_wherever_its_clock_stood(started: str, told: str) -> None:
+    assert about(attested(started=started), NOW)[0] == f"Begun: {told}."
+
+
+def test_it_is_told_what_was_tested_and_where() -> None:
+    names = ("meshproof", "project", "istio", "envoy", "mysql", "cluster", "kubernetes", "kind",
+             "machine")  # fmt: skip
+    assert about(attested(environment={name: f"of {name}" for name in names}), NOW)[1:] == [
+        "Tested: meshproof of meshproof; project of project; istio of istio; envoy of envoy; "
+        "mysql of mysql.",
+        "Cluster: of cluster; kubernetes of kubernetes; kind of kind; machine of machine.",
+    ]
+    assert about(attested(environment={}), NOW)[1:] == [
+        "Tested: unknown.", "Cluster: an unknown cluster.",
+    ]  # fmt: skip
+
+
+def test_an_age_is_met_to_the_second() -> None:
+    required, (at, late) = Required(max_age=timedelta(hours=1)), ("11:00:00", "10:59:59")
+    assert lacking(attested(started=f"2026-01-02T{at}Z"), required) == []
+    assert lacking(attested(started=f"2026-01-02T{late}Z"), required) == [
+        "It was begun 1 h ago, and 1 h at most is required."
+    ]
+    (ahead,) = lacking(attested(started="2026-01-03T12:00:00Z"), required)
+    assert ahead.startswith("It was begun in the future")
+    assert lacking(attested(started=(NOW + CLOCKS).isoformat()), required) == []
+    assert lacking(attested(started="yesterday"), required) == [
+        "It does not say when it was begun, and an age is required."
+    ]
+
+
+def test_an_expectation_beside_the_sections_belongs_to_the_full_scope() -> None:
+    covered = Covered(FULL.sections, (*FULL.also, "Z9"))
+    assert lacking(attested(), Required(full=True), covered) == [
+        "Its scope leaves out Z9, and the full scope is required."
+    ]
+    assert lacking(attested(scope={"sections": "deploy"}), Required(full=True), covered) == [
+        "Its scope cannot be read, and the full scope is required."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("set_", "required"),
+    [
+        (False, Required()),
+        (True, Required(words=("accepted",))),
+        (True, Required(full=True)),
+        (True, Required(commit=COMMIT)),
+        (True, Required(max_age=timedelta())),
+    ],
+)
+def test_any_condition_asks_for_a_sign_off_that_does_not_contradict_itself(
+    set_: bool, required: Required
+) -> None:
+    assert bool(required) is set_
+
+
+def test_the_commit_is_the_projects_where_it_is_not_meshproof() -> None:
+    assert gate.tested_by({"project": "theirs", "meshproof": "ours"}) == "theirs"
+    assert gate.tested_by({"meshproof": "ours"}) == "ours"
+    assert gate.tested_by({}) == ""
 
 
 @pytest.mark.parametrize("text", ["", "24", "h", "1.5h", "-1h", "24 h", "1w", "9999999d", "²h"])

@@ -122,6 +122,33 @@ def test_a_verdict_of_a_suite_that_does_not_follow_is_found() -> None:
     ]
 
 
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_suites_of_a_run_that_is_not_whole_do_not_contradict_it(
+    quick: bool, interrupted: bool
+) -> None:
+    made = run(*NAMES)
+    made = replace(made, interrupted=interrupted, scope=replace(made.scope, quick=quick))
+    assert contradictions(sign_off(made)) == []
+
+
+def test_differences_between_the_reports_are_held_against_every_verdict() -> None:
+    content = sign_off(run(*NAMES)).model_dump(mode="json")
+    content["reconciliation"]["differences"] = ["a case that JUnit lacks"]
+    assert contradictions(SignOff.model_validate(content)) == [
+        *(f"the suite {name} is “accepted”, and its rows make it “inconclusive”" for name in NAMES),
+        "the verdict is “accepted”, and its rows make it “inconclusive”",
+    ]
+
+
+def test_counts_that_are_not_those_of_the_scenarios_are_found() -> None:
+    content = sign_off(run(*NAMES)).model_dump(mode="json")
+    content["counts"]["passed"] -= 1
+    assert contradictions(SignOff.model_validate(content)) == [
+        "its counts are not those of its scenarios"
+    ]
+
+
 def test_what_was_written_before_there_were_several_suites_is_read() -> None:
     content = sign_off(replace(run("voting"), scope=Scope(("deploy",), None))).model_dump(
         mode="json"
