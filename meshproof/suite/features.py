@@ -76,6 +76,7 @@ def _scenarios(file: Path) -> tuple[FeatureScenario, ...]:
 
 @functools.cache  # parsing all features takes 40 ms, and each sign-off asks for them
 def _written(gherkin: str) -> tuple[FeatureScenario, ...]:
+    """The scenarios of a feature's text."""
     feature = Parser().parse(gherkin).get("feature")
     return () if feature is None else tuple(_below(feature, frozenset()))
 

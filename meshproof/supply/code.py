@@ -83,8 +83,9 @@ def shape(node: object) -> str:
     return repr(node)
 
 
-@functools.cache
+@functools.cache  # as `definition` is; both are asked for by each recipe
 def _digest(definition: ast.Module) -> str:
+    """The digest of a definition's shape."""
     return hashlib.sha256(shape(definition).encode()).hexdigest()
 
 
@@ -133,6 +134,7 @@ def definition(code: Any) -> ast.Module:
     """Return the bare parsed code of a function or class.
 
     Where a name is defined more than once (by ``if``, as property and setter), all of it counts.
+    All who ask for it share what is returned, so nobody may change it.
     Raises ``TypeError`` where there is no such definition in its file, as for a lambda.
     """
     if isinstance(code, types.FunctionType):
@@ -144,6 +146,7 @@ def definition(code: Any) -> ast.Module:
 
 @functools.cache  # many recipes reach the same code
 def _defined_as(qualified: str, file: Path, changed: int) -> ast.Module:
+    """What a name is defined as in a file, which is read anew where it was ``changed`` since."""
     scopes: list[ast.AST] = [_parsed(file, changed)]
     for part in qualified.split("."):
         if part != "<locals>":
@@ -163,7 +166,7 @@ def _defined(scope: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef 
             yield from _defined(node)
 
 
-@functools.cache
+@functools.cache  # unparsing takes longest of all
 def free_names(code: ast.Module) -> frozenset[str]:
     """Return the names in a definition that are of the module, or of a function around it."""
 

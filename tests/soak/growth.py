@@ -14,6 +14,8 @@ PROGRAMS = ("kube-apiserver", "etcd", "kubelet", "containerd", "pilot-discovery"
 #: A process's name and its resident memory, in kilobytes (proc(5)); the kernel's own have none.
 PROCESS = re.compile(r"^Name:\t(.*)\n(?:(?!Name:).*\n)*?VmRSS:\s+(\d+) kB$", re.MULTILINE)
 KILOBYTES_PER_MEBIBYTE = 1024
+#: What of a node grows: containers with their images, and logs.
+KEPT = ("/var/lib/containerd", "/var/log")
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ class Held:
 def held(cluster: KindCluster) -> Held:
     """Look at what a cluster of one node and its engine hold. Raises ``CommandFailed``."""
     (node,) = [container.name for container in cluster.containers()]
-    # A process may end between the listing and the look.
+    # A process may end, and a log be rotated, between the listing and the look.
     statuses = cluster.engine.run("exec", node, "sh", "-c", "cat /proc/[0-9]*/status", check=False)
     listed = cluster.engine.run("volume", "ls", "--quiet").stdout
-    used = cluster.engine.run("exec", node, "du", "-sxm", "/var/lib/containerd", "/var/log")
+    used = cluster.engine.run("exec", node, "du", "-sxm", *KEPT, check=False)
     return Held(
         frozenset(objects(cluster.cluster)),
         frozenset(listed.split()),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from getpass import getuser
 from pathlib import Path
@@ -45,9 +44,9 @@ class Soak:
 
     def note(self, number: int, verdict: str, cost: Cost, after: Held) -> None:
         """Add a run to the table, which is written anew each time: a soak may be cut short."""
-        memory = [f"{after.memory[name]}" for name in PROGRAMS]
+        memory = [f"{after.memory[name]} MiB" for name in PROGRAMS]
         busy = f"{cost.busy / (cost.seconds * processors()):.0%}"
-        cells = [f"{number}", verdict, f"{cost.seconds:.0f} s", busy, *memory, f"{after.disk}"]
+        cells = [f"{number}", verdict, f"{cost.seconds:.0f} s", busy, *memory, f"{after.disk} MiB"]
         self.rows.append(f"| {' | '.join(cells)} |")
         heads = ["run", "verdict", "took", "processors", *PROGRAMS, "node's disk"]
         table = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *self.rows]
@@ -60,13 +59,18 @@ def soak(progress: Progress) -> Iterator[Soak]:
     shutil.rmtree(REPORTS, ignore_errors=True)
     REPORTS.mkdir(parents=True)
     log = REPORTS / "cluster.log"
-    with progress.step(f"cluster {CLUSTER}, logged in {log}"):
-        run_logged([sys.executable, *MESHPROOF, "up", WHERE], log=log, timeout=UP_TIMEOUT)
-    cluster = kind_cluster(CLUSTER, progress)
+
+    def call(command: str) -> None:
+        run_logged([sys.executable, *MESHPROOF, command, WHERE], log=log, timeout=UP_TIMEOUT)
+
     try:
+        with progress.step(f"cluster {CLUSTER}, logged in {log}"):
+            call("down")  # what a soak has left that was killed
+            call("up")
+        cluster = kind_cluster(CLUSTER, progress)
         yield Soak(cluster, progress, held(cluster))
     finally:
-        run_logged([sys.executable, *MESHPROOF, "down", WHERE], log=log, timeout=UP_TIMEOUT)
+        call("down")
 
 
 def test_a_run_is_accepted_and_leaves_what_was_there(
@@ -74,19 +78,19 @@ def test_a_run_is_accepted_and_leaves_what_was_there(
 ) -> None:
     reports = REPORTS / f"{number}"
     command = [sys.executable, *run_of("features", reports, WHERE, "--keep")]
-    log = reports.with_suffix(".log")
-    with (
-        soak.progress.step(f"run {number}, logged in {log}"),
-        measured() as cost,
-        suppress(EnvironmentBroken),  # of a run that is not accepted its sign-off says more
-    ):
-        variables = {"TMPDIR": str(tmp_path)}
-        run_logged(command, log=log, timeout=RUN_TIMEOUT, cwd=PROJECT, env=variables)
-    signoff = signoff_of(reports)
-    after = held(soak.cluster)
-    soak.note(number, signoff["verdict"], cost, after)
+    log, variables = reports.with_suffix(".log"), {"TMPDIR": str(tmp_path)}
+    failed = ""
+    with soak.progress.step(f"run {number}, logged in {log}"), measured() as cost:
+        try:
+            run_logged(command, log=log, timeout=RUN_TIMEOUT, cwd=PROJECT, env=variables)
+        except EnvironmentBroken as error:
+            failed = f"{error}\n{error.details}"
+    signoff = signoff_of(reports) if (reports / "signoff.json").exists() else {}
+    verdict, after = signoff.get("verdict", "none"), held(soak.cluster)
+    soak.note(number, verdict, cost, after)
+    assert not failed, failed
     outcomes = {one["outcome"] for row in signoff["expectations"] for one in row["scenarios"]}
-    assert (signoff["verdict"], outcomes) == ("accepted", {"passed"})
+    assert (verdict, outcomes) == ("accepted", {"passed"})
     assert after.objects == soak.before.objects
     assert after.volumes == soak.before.volumes
     # Where pytest keeps the folders of the last runs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,18 +30,24 @@ settings.load_profile("unhurried")
 Command = Callable[..., int]
 #: The cache of the person who runs the tests; read before their options are taken away.
 USERS_CACHE = cache_dir()
+#: Numbers for the tests of a process.
+_TESTS = count()
 #: Writes an executable shell script of a name and a body that comes first on PATH.
 Script = Callable[[str, str], Path]
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _own_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """No option of the person who runs the tests counts, and no cache of theirs is touched."""
     for name in list(os.environ):
         if name.startswith("MESHPROOF_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("MESHPROOF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("MESHPROOF_STATE", str(tmp_path / "state"))
+    # Few tests write to them: a folder for each test would cost a tenth of all.
+    own = tmp_path_factory.getbasetemp() / "own" / f"{next(_TESTS)}"
+    monkeypatch.setenv("MESHPROOF_CACHE", str(own / "cache"))
+    monkeypatch.setenv("MESHPROOF_STATE", str(own / "state"))
 
 
 @pytest.fixture

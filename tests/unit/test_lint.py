@@ -93,4 +93,5 @@ def test_mypy_reads_all_python_below_the_root_strictly() -> None:
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["mypy"]
     assert settings["files"] == ["."]
     assert settings["strict"] is True
+    assert settings["exclude_gitignore"] is True
     assert not {"exclude", "ignore_errors", "disable_error_code"} & set(settings)

@@ -12,7 +12,7 @@ import pytest
 from meshproof.analysis.timeline import Request, Timeline
 from meshproof.probes import steady
 from meshproof.probes.steady import SteadyTraffic, User, steady_traffic
-from meshproof.waiting import REQUESTS_ANSWERED, NotConverged
+from meshproof.waiting import REQUESTS_ANSWERED, NotConverged, converge
 from steps.voting.voters import request_of, views_and_votes, votes_amiss
 from steps.voting.voting_app import Response
 
@@ -169,8 +169,12 @@ def test_a_user_who_is_not_answered_so_often_is_waited_for_in_vain(
 ) -> None:
     with steady_traffic(url) as traffic:
         traffic.begin(User("slow", 0.01, views_and_votes({})))
-        while not traffic.timeline().requests:
-            pass
+        converge(
+            lambda: traffic.timeline().requests,
+            until=bool,
+            what="the first request is answered",
+            timeout=REQUESTS_ANSWERED,
+        )
         brief = replace(REQUESTS_ANSWERED, seconds=0.05)
         monkeypatch.setattr(steady, "REQUESTS_ANSWERED", brief)
         with pytest.raises(NotConverged, match=r"every user has been answered 2 times(.|\n)*slow"):
