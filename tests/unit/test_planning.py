@@ -22,6 +22,11 @@ def unit_test(name: str) -> Work:
     return Work(name, Turn.ANYWHERE, "test_module.py", needs_environment=False)
 
 
+def plan_of(works: list[Work], lanes: int) -> Plan:
+    """A plan in which it takes no lane any time to come to a suite."""
+    return Plan(works, lanes, entering=0)
+
+
 def all_of(plan: Plan, lane: int) -> list[str]:
     """All that a lane gets when it asks until there is nothing more."""
     taken: list[str] = []
@@ -43,7 +48,7 @@ def test_every_test_is_handed_out_exactly_once(
         Work(f"{unit}::{number}", turn, str(unit), seconds, first and turn is Turn.BY_STAGE)
         for number, (turn, seconds, first, unit) in enumerate(drawn)
     ]
-    plan = Plan(works, 4)
+    plan = plan_of(works, 4)
     taken = [test for lane in order for test in plan.next(lane)]
     for lane in (3, 2, 1, 0):
         taken += all_of(plan, lane)
@@ -52,37 +57,74 @@ def test_every_test_is_handed_out_exactly_once(
 
 
 def test_each_lane_has_a_part_of_the_stages_that_is_as_long() -> None:
-    plan = Plan([scenario(name) for name in "abcdef"], 3)
+    plan = plan_of([scenario(name) for name in "abcdef"], 3)
     assert [plan.next(lane) for lane in (0, 1, 2)] == [["a"], ["c"], ["e"]]
     assert [plan.next(lane) for lane in (0, 1, 2)] == [["b"], ["d"], ["f"]]
 
 
 def test_who_is_done_takes_over_from_the_end_of_the_longest_part() -> None:
-    plan = Plan([scenario("a"), scenario("b"), scenario("c"), scenario("d")], 2)
+    plan = plan_of([scenario("a"), scenario("b"), scenario("c"), scenario("d")], 2)
     assert all_of(plan, 1) == ["c", "d", "b", "a"]
 
 
+def of(suite: str, *seconds: float) -> list[Work]:
+    return [scenario(f"{suite} {number}", each, suite=suite) for number, each in enumerate(seconds)]
+
+
+def test_a_suite_is_not_divided_where_coming_to_it_takes_longer_than_that_saves() -> None:
+    works = [*of("voting", 30, 30, 30, 30), *of("bookinfo", 30, 30)]
+    plan = Plan(works, 2, entering=60)
+    assert plan.next(1) == ["bookinfo 0"]
+    plan = Plan(works, 2, entering=20)
+    assert plan.next(1) == ["voting 3"]
+
+
+def test_what_one_lane_has_to_do_besides_counts() -> None:
+    own = scenario("own", 60, turn=Turn.OWN)
+    plan = Plan([own, *of("voting", 30, 30), *of("bookinfo", 30, 30)], 2, entering=20)
+    assert all_of(plan, 1)[:2] == ["own", "bookinfo 1"]
+
+
+def test_who_is_done_takes_over_only_what_is_worth_coming_to_its_suite_for() -> None:
+    works = [*of("voting", 30, 30, 30, 30), *of("bookinfo", 100)]
+    # Once it has come there, nothing more is lost.
+    taken = ["bookinfo 0", "voting 3", "voting 2", "voting 1", "voting 0"]
+    assert all_of(Plan(works, 2, entering=60), 1) == taken
+    assert all_of(Plan(works, 2, entering=100), 1) == taken[:1]
+
+
+def test_what_is_left_of_a_lane_that_is_done_is_taken_whatever_it_costs() -> None:
+    works = [*of("voting", 30, 30), *of("bookinfo", 30, 30)]
+    plan = Plan(works, 2, entering=1000)
+    assert all_of(plan, 1) == ["bookinfo 0", "bookinfo 1"]
+    plan.give_back(["bookinfo 0"])
+    assert all_of(plan, 0) == ["voting 0", "voting 1", "bookinfo 0"]
+    assert plan.empty
+
+
 def test_what_only_the_first_lane_can_run_is_taken_by_no_other() -> None:
-    plan = Plan([scenario("a", first_lane=True), scenario("b"), scenario("c", first_lane=True)], 2)
+    plan = plan_of(
+        [scenario("a", first_lane=True), scenario("b"), scenario("c", first_lane=True)], 2
+    )
     assert all_of(plan, 1) == ["b"]
     assert all_of(plan, 0) == ["a", "c"]
 
 
 def test_long_scenarios_in_namespaces_of_their_own_are_begun_first_by_other_lanes() -> None:
     works = [scenario("a"), scenario("own", 9, turn=Turn.OWN), scenario("b")]
-    assert Plan(works, 2).next(1) == ["own"]
-    assert all_of(Plan(works, 2), 0) == ["a", "b", "own"]
+    assert plan_of(works, 2).next(1) == ["own"]
+    assert all_of(plan_of(works, 2), 0) == ["a", "b", "own"]
 
 
 def test_what_has_the_cluster_to_itself_is_for_the_first_lane() -> None:
-    plan = Plan([scenario("alone", turn=Turn.EXCLUSIVE), scenario("a")], 2)
+    plan = plan_of([scenario("alone", turn=Turn.EXCLUSIVE), scenario("a")], 2)
     assert all_of(plan, 1) == ["a"]
     assert all_of(plan, 0) == ["alone"]
 
 
 def test_tests_of_a_module_stay_together() -> None:
     works = [Work(f"{module}::{n}", Turn.ANYWHERE, module) for n in (1, 2) for module in "xy"]
-    plan = Plan(works, 2)
+    plan = plan_of(works, 2)
     assert plan.next(0) == ["x::1", "x::2"]
     assert plan.next(1) == ["y::1", "y::2"]
 
@@ -114,7 +156,7 @@ class Worker:
 def run_all(works: list[Work], lanes: int, order: list[int]) -> list[tuple[str, set[str]]]:
     """Run everything; each test with those that could have run at the same time."""
     collection = [work.node for work in works]
-    scheduling = LaneScheduling(Plan(works, lanes), collection, lanes)
+    scheduling = LaneScheduling(plan_of(works, lanes), collection, lanes)
     workers = [Worker(lane, collection) for lane in range(lanes)]
     for worker in workers:
         scheduling.add_node(worker)
@@ -156,7 +198,7 @@ def test_all_is_run_and_nothing_beside_what_has_the_cluster_to_itself(
 def test_a_lane_that_dies_leaves_what_it_was_given_to_others() -> None:
     works = [scenario("a"), scenario("b"), scenario("c"), scenario("d")]
     collection = [work.node for work in works]
-    scheduling = LaneScheduling(Plan(works, 2), collection, 2)
+    scheduling = LaneScheduling(plan_of(works, 2), collection, 2)
     first, second = Worker(0, collection), Worker(1, collection)
     for worker in (first, second):
         scheduling.add_node(worker)
@@ -170,7 +212,7 @@ def test_a_lane_that_dies_leaves_what_it_was_given_to_others() -> None:
 
 
 def test_a_worker_that_collected_something_else_is_refused() -> None:
-    scheduling = LaneScheduling(Plan([scenario("a")], 1), ["a"], 1)
+    scheduling = LaneScheduling(plan_of([scenario("a")], 1), ["a"], 1)
     worker = Worker(0, ["a"])
     scheduling.add_node(worker)
     with pytest.raises(RuntimeError, match="other tests"):
