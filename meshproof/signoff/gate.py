@@ -168,8 +168,9 @@ def _too_old(signoff: Attested, most: timedelta, now: datetime) -> Iterator[str]
     elif begun - now > CLOCKS:
         yield f"It was begun in the future, {begun:%Y-%m-%d %H:%M:%S} UTC, by this machine's clock."
     elif now - begun > most:
-        exact = _span(now - begun, units=4)  # by how little it may be too old, too
-        yield f"It was begun {exact} ago, and {_span(most)} at most is required."
+        # In two units it may read as the age that is allowed.
+        more = "more than " if _span(now - begun) == _span(most) else ""
+        yield f"It was begun {more}{_ago(now - begun)}, and {_span(most)} at most is required."
 
 
 def _begun(signoff: Attested) -> datetime | None:
@@ -184,12 +185,12 @@ def _ago(age: timedelta) -> str:
     return f"{_span(age)} ago" if age >= timedelta() else f"in {_span(-age)}"
 
 
-def _span(age: timedelta, units: int = 2) -> str:
-    """An age as people say it, in as many of its largest units."""
+def _span(age: timedelta) -> str:
+    """An age as people say it, in its two largest units."""
     minutes, seconds = divmod(int(age.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
     first = next((place for place, (number, _) in enumerate(parts) if number), 3)
-    shown = [f"{number} {unit}" for number, unit in parts[first : first + units] if number]
+    shown = [f"{number} {unit}" for number, unit in parts[first : first + 2] if number]
     return " ".join(shown) or "0 s"

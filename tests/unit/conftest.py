@@ -44,7 +44,7 @@ def _own_environment(
     for name in list(os.environ):
         if name.startswith("MESHPROOF_"):
             monkeypatch.delenv(name)
-    # Few tests write to them: a folder for each test would cost a tenth of all.
+    # Few tests write to them: a folder for each test took a tenth of small ones.
     own = tmp_path_factory.getbasetemp() / "own" / f"{next(_TESTS)}"
     monkeypatch.setenv("MESHPROOF_CACHE", str(own / "cache"))
     monkeypatch.setenv("MESHPROOF_STATE", str(own / "state"))

@@ -16,14 +16,7 @@ from meshproof.errors import UsageFailure
 from meshproof.signoff import gate
 from meshproof.signoff.attestation import ATTESTATION, Attested, sign
 from meshproof.signoff.decisions import FIRST, files_of
-from meshproof.signoff.gate import (
-    Covered,
-    Required,
-    about,
-    age_of,
-    commit_of,
-    unmet,
-)
+from meshproof.signoff.gate import Covered, Required, about, age_of, commit_of, unmet
 from meshproof.signoff.keys import generate
 from meshproof.signoff.signoff import Run, Scope, sign_off, write
 from meshproof.signoff.verdict import Outcome, ScenarioResult
@@ -128,7 +121,7 @@ HOUR = 3600.0
         ({"environment": {}},
          f"It does not say which commit was tested, and {COMMIT} is required."),
         ({"started": datetime.now(UTC).timestamp() - 25.5 * HOUR},
-         "It was begun 1 d 1 h"),
+         "It was begun 1 d 1 h ago, and 1 d at most is required."),
         ({"started": datetime.now(UTC).timestamp() + HOUR}, "It was begun in the future, "),
     ],
 )  # fmt: skip
@@ -218,7 +211,7 @@ def test_an_age_is_met_to_the_second() -> None:
     required, (at, late) = Required(max_age=timedelta(hours=1)), ("11:00:00", "10:59:59")
     assert lacking(attested(started=f"2026-01-02T{at}Z"), required) == []
     assert lacking(attested(started=f"2026-01-02T{late}Z"), required) == [
-        "It was begun 1 h 1 s ago, and 1 h at most is required."
+        "It was begun more than 1 h ago, and 1 h at most is required."
     ]
 
 
