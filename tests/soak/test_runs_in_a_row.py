@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from getpass import getuser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -73,12 +74,19 @@ def soak(progress: Progress) -> Iterator[Soak]:
         call("down")
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files, with a path as short as that of the usual one."""
+    with TemporaryDirectory(prefix="soak-") as folder:
+        yield Path(folder)
+
+
 def test_a_run_is_accepted_and_leaves_what_was_there(
-    soak: Soak, number: int, tmp_path: Path
+    soak: Soak, number: int, temporary: Path
 ) -> None:
     reports = REPORTS / f"{number}"
     command = [sys.executable, *run_of("features", reports, WHERE, "--keep")]
-    log, variables = reports.with_suffix(".log"), {"TMPDIR": str(tmp_path)}
+    log, variables = reports.with_suffix(".log"), {"TMPDIR": str(temporary)}
     failed = ""
     with soak.progress.step(f"run {number}, logged in {log}"), measured() as cost:
         try:
@@ -94,4 +102,4 @@ def test_a_run_is_accepted_and_leaves_what_was_there(
     assert after.objects == soak.before.objects
     assert after.volumes == soak.before.volumes
     # Where pytest keeps the folders of the last runs.
-    assert [one.name for one in tmp_path.iterdir() if one.name != f"pytest-of-{getuser()}"] == []
+    assert [one.name for one in temporary.iterdir() if one.name != f"pytest-of-{getuser()}"] == []
