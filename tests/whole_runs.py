@@ -22,9 +22,9 @@ from meshproof.environment.environment import Environment
 from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options
 from meshproof.paths import PROJECT
-from meshproof.process import run
+from meshproof.process import Completed, run
 from meshproof.progress import Progress
-from meshproof.waiting import ENVIRONMENT_UP, Timeout, converge
+from meshproof.waiting import ENVIRONMENT_UP, NAMESPACE_GONE, Timeout, converge
 
 #: Seconds; a run of one scenario takes some 15.
 RUN_TIMEOUT = 300.0
@@ -179,3 +179,31 @@ class Stranger:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+class StrangeRun(Stranger):
+    """A run of somebody else's of one scenario on the same cluster, in a namespace of its own."""
+
+    def __init__(self, environment: Environment, namespace: str, folder: Path) -> None:
+        """Start it, and wait until it waits for its workloads itself."""
+        self.cluster, self.namespace = environment.cluster, namespace
+        self.where = [f"--cluster-name={self.cluster.name}", f"--namespace={namespace}"]
+        typed = run_of("features", folder / "reports", "-m", "D3", *self.where)
+        super().__init__([sys.executable, *typed], folder)
+        self.await_pods(self.cluster, namespace)
+
+    def clean(self) -> Completed:
+        """Run `meshproof clean` for its namespace."""
+        program = Path(sys.executable).with_name("meshproof")
+        return run(
+            [program, "clean", *self.where],
+            check=False,
+            cwd=PROJECT,
+            env={RUN_VARIABLE: ""},
+            timeout=NAMESPACE_GONE.seconds + 60,
+        )
+
+    def end(self) -> None:
+        """End it where it has not ended, and take away what it left."""
+        self.kill()
+        clean_up(replace(self.cluster, owner=None), self.namespace, Progress())

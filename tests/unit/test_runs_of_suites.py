@@ -51,7 +51,8 @@ def test_a_run_is_of_the_suites_of_its_scenarios_the_default_one_first() -> None
 
 
 def test_the_harness_own_tests_on_a_mesh_stand_on_the_default_suite() -> None:
-    assert of("tests/live/test_a.py", "features/bookinfo/test_a.py") == NAMES
+    for folder in ("live", "thorough", "faults"):
+        assert of(f"tests/{folder}/test_a.py", "features/bookinfo/test_a.py") == NAMES
     assert of("tests/unit/test_a.py") == ["voting"]
 
 
