@@ -1,0 +1,25 @@
+"""Chromium where it has less room than usual."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from meshproof.environment.browser import ensure_browser
+from meshproof.environment.options import Options
+from meshproof.plugin.browser import launched
+from meshproof.progress import Progress
+
+
+def test_it_starts_where_the_path_of_temporary_files_is_long(
+    options: Options, progress: Progress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = ensure_browser(install=options.install, progress=progress)
+    folder = tmp_path / (100 * "t")
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it is asked for anew
+    with launched(program) as browser:
+        assert browser.is_connected()
