@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from meshproof.cluster.cluster import RUN_VARIABLE, Cluster
+from meshproof.cluster.lease import drop, of_namespace
 from meshproof.cluster.objects import get, namespace_object
 from meshproof.environment.environment import Environment
 from meshproof.environment.leftovers import clean_up
@@ -190,7 +191,11 @@ class StrangeRun(Stranger):
         self.where = [f"--cluster-name={self.cluster.name}", f"--namespace={namespace}"]
         typed = run_of("features", folder / "reports", "-m", "D3", *self.where)
         super().__init__([sys.executable, *typed], folder)
-        self.await_pods(self.cluster, namespace)
+        try:
+            self.await_pods(self.cluster, namespace)
+        except BaseException:
+            self.end()
+            raise
 
     def clean(self) -> Completed:
         """Run `meshproof clean` for its namespace."""
@@ -206,4 +211,7 @@ class StrangeRun(Stranger):
     def end(self) -> None:
         """End it where it has not ended, and take away what it left."""
         self.kill()
+        drop(
+            self.cluster, of_namespace(self.namespace)
+        )  # one that was killed holds it for a minute
         clean_up(replace(self.cluster, owner=None), self.namespace, Progress())

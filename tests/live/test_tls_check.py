@@ -37,6 +37,33 @@ def test_the_table_holds_on_the_wire(field: Field, server: str, client: str) -> 
     field.hold(server, client)
 
 
+def test_automatic_is_a_conflict_where_istiod_is_misled(field: Field) -> None:
+    # istiod looks at the namespace's mode to decide for the client, not at the workload's.
+    workloads_own = policy("STRICT", "own", selector={"matchLabels": {"app": "server"}})
+    field.apply(policy("DISABLE"), workloads_own, rule(None))
+    try:
+        field.await_row("CONFLICT", "mTLS", "-", f"own/{NAMESPACE}")
+        assert not field.answers()
+    finally:
+        field.delete("peerauthentication/own")
+
+
+def test_a_subset_that_differs_has_a_row_of_its_own(field: Field) -> None:
+    plain = {"name": "plain", "labels": {"app": "server"}}
+    subsets = [plain | {"trafficPolicy": {"tls": {"mode": "DISABLE"}}}]
+    field.apply(policy("STRICT"), rule("ISTIO_MUTUAL", subsets=subsets))
+    field.await_row("OK", "mTLS", "mTLS")
+    (table,) = field.ask("server")
+    assert [row.columns[:2] for row in table.rows[1:]] == [
+        (f"server.{NAMESPACE}.svc.cluster.local:6379|plain", "CONFLICT")
+    ]
+
+
+def test_what_counts_is_what_istiod_made_of_it(field: Field) -> None:
+    """Names and modes; where Istio's own code and istiod disagreed, this would be drift."""
+    field.hold_precedence("a port of a workload")
+
+
 def test_a_proxy_that_refuses_a_change_is_drift(field: Field) -> None:
     # istiod hands it on as it is, and no Envoy has such a filter.
     config = {"@type": "type.googleapis.com/xds.type.v3.TypedStruct", "type_url": "nonsense"}
@@ -120,6 +147,24 @@ def test_a_rule_for_other_workloads_is_not_for_a_gateway(field: Field) -> None:
         )
     finally:
         field.delete("service/extra", "destinationrule/chosen", "destinationrule/wide")
+
+
+def test_a_header_before_tls_is_a_conflict_and_the_other_hosts_have_their_rows(
+    field: Field,
+) -> None:
+    headed = {"tls": {"mode": "ISTIO_MUTUAL"}, "proxyProtocol": {"version": "V1"}}
+    subset = {"name": "all", "labels": {"app": "server"}}
+    field.apply(policy("STRICT"), rule(None, trafficPolicy=headed, subsets=[subset]))
+    row = field.await_row("CONFLICT", "mTLS", "mTLS", f"default/{NAMESPACE}", f"server/{NAMESPACE}")
+    assert row.notes[-1].endswith("begins each connection with a PROXY header (V1)")
+    assert not field.answers()
+    assert [bool(table.rows) for table in field.ask("bare", "server")] == [True, True]
+
+
+def test_a_deployments_pods_are_those_that_it_made(field: Field) -> None:
+    """All of these select their pods by expressions, and other pods come before by name."""
+    row = field.look("server", client="server")
+    assert row.client.pod.name == field.pod("server")
 
 
 def test_a_proxy_that_does_not_answer_costs_the_other_hosts_nothing(

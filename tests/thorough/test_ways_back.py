@@ -1,4 +1,4 @@
-"""Ways back that lead further than the one of ``tests/live/test_stages.py``."""
+"""Ways back beside the one of ``tests/live/test_stages.py``."""
 
 from __future__ import annotations
 

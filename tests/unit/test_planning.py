@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from meshproof.plugin.environment import LANE_INPUT
 from meshproof.plugin.lanes import Lanes, LaneScheduling
-from meshproof.plugin.planning import Plan, Turn, Work
+from meshproof.plugin.planning import Plan, Turn, Work, work_of
 
 
 def scenario(name: str, seconds: float = 1.0, **settings: Any) -> Work:
@@ -33,6 +35,28 @@ def all_of(plan: Plan, lane: int) -> list[str]:
     while tests := plan.next(lane):
         taken += tests
     return taken
+
+
+def planned(file: str, root: Path) -> Work:
+    """A test of this file in a project at this folder."""
+    item = SimpleNamespace(
+        nodeid=f"{file}::test_it",
+        path=root / file,
+        config=SimpleNamespace(rootpath=root),
+        stash=pytest.Stash(),
+        get_closest_marker=lambda _: None,
+    )
+    return work_of(cast("pytest.Item", item), lambda _: 7.0)
+
+
+@pytest.mark.parametrize("folder", ["live", "thorough", "faults"])
+def test_tests_on_a_mesh_go_a_module_at_a_time_and_need_it(folder: str) -> None:
+    # The checkout's own place says nothing of its tests.
+    root = Path("/live")
+    file = f"tests/{folder}/test_a.py"
+    assert planned(file, root) == Work(f"{file}::test_it", Turn.LIVE, file, 7.0)
+    others = planned("tests/unit/test_a.py", root)
+    assert (others.turn, others.needs_environment) == (Turn.ANYWHERE, False)
 
 
 @given(

@@ -609,6 +609,7 @@ def asked_for(arguments: list[str], root: Path) -> Any:
     [
         (["features"], True),
         (["tests/live/test_stores.py"], True),
+        (["tests/thorough"], True),
         (["tests"], True),
         (["tests/unit"], False),
         (["tests/faults"], False),
@@ -618,7 +619,8 @@ def test_a_cluster_is_needed_where_tests_that_need_one_are(
     tmp_path: Path, arguments: list[str], runs: bool
 ) -> None:
     """There are no faults in this project: a folder that is not there needs nothing."""
-    (tmp_path / "tests" / "live").mkdir(parents=True)
+    for folder in ("live", "thorough"):
+        (tmp_path / "tests" / folder).mkdir(parents=True)
     assert runs_on_a_cluster(asked_for(arguments, tmp_path)) == runs
 
 

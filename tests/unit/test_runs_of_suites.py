@@ -27,7 +27,7 @@ def item(path: str) -> pytest.Item:
 
 
 def config() -> pytest.Config:
-    return cast("pytest.Config", SimpleNamespace(stash=pytest.Stash()))
+    return cast("pytest.Config", SimpleNamespace(stash=pytest.Stash(), rootpath=PROJECT))
 
 
 def of(*paths: str) -> list[str]:
