@@ -185,12 +185,19 @@ class Stranger:
 class StrangeRun(Stranger):
     """A run of somebody else's of one scenario on the same cluster, in a namespace of its own."""
 
-    def __init__(self, environment: Environment, namespace: str, folder: Path) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        namespace: str,
+        folder: Path,
+        *arguments: str,
+        **variables: str,
+    ) -> None:
         """Start it, and wait until it waits for its workloads itself."""
         self.cluster, self.namespace = environment.cluster, namespace
         self.where = [f"--cluster-name={self.cluster.name}", f"--namespace={namespace}"]
-        typed = run_of("features", folder / "reports", "-m", "D3", *self.where)
-        super().__init__([sys.executable, *typed], folder)
+        typed = run_of("features", folder / "reports", "-m", "D3", *self.where, *arguments)
+        super().__init__([sys.executable, *typed], folder, **variables)
         try:
             self.await_pods(self.cluster, namespace)
         except BaseException:
@@ -211,7 +218,6 @@ class StrangeRun(Stranger):
     def end(self) -> None:
         """End it where it has not ended, and take away what it left."""
         self.kill()
-        drop(
-            self.cluster, of_namespace(self.namespace)
-        )  # one that was killed holds it for a minute
+        # It would hold the namespace for a minute more, where it was killed.
+        drop(self.cluster, of_namespace(self.namespace))
         clean_up(replace(self.cluster, owner=None), self.namespace, Progress())

@@ -90,6 +90,11 @@ def test_an_option_that_there_is_not(accept: Accept, reports: Path) -> None:
             "--nodes: Input should be greater than or equal to 1 (given: '0').",
         ),
         (["--kube-context", "prod"], "--kube-context goes with --cluster existing."),
+        (
+            ["-n", "9"],
+            "-n 9 is more lanes than make sense: each runs ten pods of its own. "
+            "Ask for 8 at most; on 2 cores one lane is as fast as two.",
+        ),
     ],
 )
 def test_an_option_that_cannot_be_is_said_in_one_sentence(
