@@ -86,6 +86,11 @@ def test_each_lane_has_a_part_of_the_stages_that_is_as_long() -> None:
     assert [plan.next(lane) for lane in (0, 1, 2)] == [["b"], ["d"], ["f"]]
 
 
+def test_what_one_lane_does_alone_is_the_first_ones() -> None:
+    plan = Plan([scenario("a")], 3)
+    assert [plan.next(lane) for lane in (2, 1, 0)] == [[], [], ["a"]]
+
+
 def test_who_is_done_takes_over_from_the_end_of_the_longest_part() -> None:
     plan = plan_of([scenario("a"), scenario("b"), scenario("c"), scenario("d")], 2)
     assert all_of(plan, 1) == ["c", "d", "b", "a"]
