@@ -25,6 +25,7 @@ from meshproof.environment.options import Options
 from meshproof.paths import PROJECT
 from meshproof.process import Completed, run
 from meshproof.progress import Progress
+from meshproof.run.lanes import Lane
 from meshproof.waiting import ENVIRONMENT_UP, NAMESPACE_GONE, Timeout, converge
 
 #: Seconds; a run of one scenario takes some 15.
@@ -218,6 +219,23 @@ class StrangeRun(Stranger):
     def end(self) -> None:
         """End it where it has not ended, and take away what it left."""
         self.kill()
-        # It would hold the namespace for a minute more, where it was killed.
-        drop(self.cluster, of_namespace(self.namespace))
-        clean_up(replace(self.cluster, owner=None), self.namespace, Progress())
+        take_away(self.cluster, self.namespace)
+
+
+@contextmanager
+def strange_run(
+    environment: Environment, lane: Lane, folder: Path, *arguments: str, **variables: str
+) -> Iterator[StrangeRun]:
+    """Have such a run, in a namespace beside a lane's, and take away what it left."""
+    started = StrangeRun(environment, f"{lane.namespace}-ended", folder, *arguments, **variables)
+    try:
+        yield started
+    finally:
+        started.end()
+
+
+def take_away(cluster: Cluster, namespace: str) -> None:
+    """Take away a namespace with its lanes' that a run has left, and its Lease."""
+    # One that was killed would hold the namespace for a minute more.
+    drop(cluster, of_namespace(namespace))
+    clean_up(replace(cluster, owner=None), namespace, Progress())

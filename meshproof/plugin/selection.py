@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from meshproof.plugin.scenarios import ON_DEFAULT, OTHER_TAGS
+from meshproof.plugin.scenarios import OTHER_TAGS, folders_on_default
 from meshproof.suite.breakages import breakages_folders
 from meshproof.suite.registry import expectation_ids, sections, suites
 
@@ -19,7 +19,7 @@ def runs_features(config: pytest.Config) -> bool:
 
 def runs_on_a_cluster(config: pytest.Config) -> bool:
     """Whether what needs a cluster is among it: features, breakages, tests on the default suite."""
-    tests = [Path(config.rootpath, "tests", name).resolve() for name in sorted(ON_DEFAULT)]
+    tests = [folder.resolve() for folder in folders_on_default(config)]
     there = [folder for folder in (*breakages_folders(), *tests) if folder.is_dir()]
     return _runs(config, _features(config), *there)
 

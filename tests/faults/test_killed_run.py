@@ -15,7 +15,7 @@ from meshproof.environment.environment import Environment
 from meshproof.errors import ExitCode
 from meshproof.run.lanes import Lane
 from meshproof.waiting import Timeout, converge
-from tests.whole_runs import StrangeRun
+from tests.whole_runs import StrangeRun, strange_run
 
 #: Seconds; a run of some scenarios in two lanes takes about 40.
 ALL_OF_IT = 300.0
@@ -25,9 +25,8 @@ FORGOTTEN = Timeout("forgotten", 120, 2, "a killed run holds its namespace for a
 
 @pytest.fixture
 def stranger(environment: Environment, lane: Lane, tmp_path: Path) -> Iterator[StrangeRun]:
-    started = StrangeRun(environment, f"{lane.namespace}-ended", tmp_path)
-    yield started
-    started.end()
+    with strange_run(environment, lane, tmp_path) as started:
+        yield started
 
 
 def test_what_a_killed_run_left_is_cleaned_once_nobody_holds_it(stranger: StrangeRun) -> None:
@@ -60,9 +59,8 @@ def workers(process: int) -> list[int]:
 def in_lanes(environment: Environment, lane: Lane, tmp_path: Path) -> Iterator[StrangeRun]:
     # The first of several lanes does not begin without the way in for any host: this run's.
     lent = {RUN_VARIABLE: os.environ[RUN_VARIABLE]}
-    started = StrangeRun(environment, f"{lane.namespace}-ended", tmp_path, "-n2", **lent)
-    yield started
-    started.end()
+    with strange_run(environment, lane, tmp_path, "-n2", **lent) as started:
+        yield started
 
 
 def test_a_lane_that_is_killed_leaves_its_scenario_open_and_nothing_behind(

@@ -19,19 +19,16 @@ import pytest
 
 from meshproof.cluster.cluster import RUN_VARIABLE
 from meshproof.cluster.kind import LABEL
-from meshproof.cluster.lease import drop, of_namespace
 from meshproof.cluster.objects import namespaces_of
 from meshproof.environment.environment import Environment
-from meshproof.environment.leftovers import clean_up
 from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
 from meshproof.paths import PROJECT, state_dir
 from meshproof.process import run
-from meshproof.progress import Progress
 from meshproof.run.lanes import Lane
 from meshproof.signoff.reports_folder import mark
 from tests.tox_runs import acceptance
-from tests.whole_runs import MESHPROOF, Stranger, writing_to
+from tests.whole_runs import MESHPROOF, Stranger, take_away, writing_to
 
 pytestmark = pytest.mark.exclusive
 
@@ -152,9 +149,7 @@ class Started:
         """End what runs, and take away whatever is left."""
         for process in self.processes:
             process.kill()
-        # It would hold the namespace for a minute more.
-        drop(self.environment.cluster, of_namespace(self.namespace))
-        clean_up(replace(self.environment.cluster, owner=None), self.namespace, Progress())
+        take_away(self.environment.cluster, self.namespace)
         run(
             [PROGRAMS / "meshproof", "down", f"--cluster-name={self.own}"],
             check=False, cwd=PROJECT, timeout=ENDED,

@@ -18,7 +18,7 @@ from meshproof.environment.environment import Environment
 from meshproof.errors import ExitCode
 from meshproof.run.lanes import Lane
 from meshproof.waiting import NAMESPACE_GONE
-from tests.whole_runs import StrangeRun
+from tests.whole_runs import StrangeRun, strange_run
 
 #: Seconds until a verdict is there.
 REPORTED = 5.0
@@ -26,9 +26,8 @@ REPORTED = 5.0
 
 @pytest.fixture
 def stranger(environment: Environment, lane: Lane, tmp_path: Path) -> Iterator[StrangeRun]:
-    started = StrangeRun(environment, f"{lane.namespace}-ended", tmp_path)
-    yield started
-    started.end()
+    with strange_run(environment, lane, tmp_path) as started:
+        yield started
 
 
 def test_a_run_that_is_told_to_end_reports_and_leaves_nothing(stranger: StrangeRun) -> None:
