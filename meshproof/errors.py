@@ -51,6 +51,13 @@ class PromiseBroken(AssertionError):
     """
 
 
+class BrokenForGood(PromiseBroken):
+    """A promise that is broken by something that was made and stays, whatever else happened.
+
+    Nothing that strikes the ground meanwhile, a crowd or a lost node, explains it.
+    """
+
+
 class UsageFailure(MeshproofError):
     """The user asked for something that cannot be (exit code 2)."""
 

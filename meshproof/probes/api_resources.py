@@ -34,8 +34,8 @@ class Item:
 
     ``path`` is where the API server keeps it; ``owned`` says that it carries the harness's label,
     ``run`` is the run whose id it carries, if any, ``tutorial`` the namespace that this one
-    followed the tutorial in, and ``mending`` the JSON Patch that puts back what it changed. None
-    of these makes it another one.
+    followed the tutorial in, ``mending`` the JSON Patch that puts back what it changed, and
+    ``going`` says that it is being deleted. None of these makes it another one.
     """
 
     kind: str
@@ -47,6 +47,7 @@ class Item:
     run: str = field(compare=False, default="")
     tutorial: str = field(compare=False, default="")
     mending: str = field(compare=False, default="")
+    going: bool = field(compare=False, default=False)
 
     def __str__(self) -> str:
         """Return its kind, name and place."""
@@ -101,6 +102,7 @@ def items(resource: Resource, listed: Mapping[str, Any]) -> list[Item]:
                 run=annotations.get(RUN, ""),
                 tutorial=annotations.get(TUTORIAL, ""),
                 mending=annotations.get(MENDING, ""),
+                going="deletionTimestamp" in metadata,
             )
         )
     return found

@@ -23,6 +23,8 @@ ATTRIBUTABLE = (
     "id, and the volumes of its claims, {folders} their folders)"
 )
 WITHOUT = "but, as no engine here holds the nodes, not"
+#: What its provisioner takes away, some time after its claim.
+VOLUME = "PersistentVolume"
 
 
 @dataclass(frozen=True)
@@ -112,3 +114,16 @@ def left_behind(before: Inventory, after: Inventory) -> list[str]:
     lines = [f"left behind: {item}" for item in new] + [f"gone: {item}" for item in gone]
     lines += [f"left behind: {p} on {n}" for n, p in sorted(after.folders - before.folders)]
     return lines + [f"gone: {p} on {n}" for n, p in sorted(before.folders - after.folders)]
+
+
+def staying(before: Inventory, after: Inventory) -> frozenset[Item]:
+    """Return what came since and nobody takes away: the harness's, of the whole cluster, in place.
+
+    What is in a namespace goes with it, a volume goes after its claim, and what others made there
+    may go as it came.
+    """
+    return frozenset(
+        item
+        for item in after.items - before.items
+        if item.owned and not item.namespace and not item.going and item.kind != VOLUME
+    )

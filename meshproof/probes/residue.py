@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from meshproof.analysis.observation import Observation
-from meshproof.probes.inventory import Inventory, left_behind
+from meshproof.errors import BrokenForGood
+from meshproof.probes.api_resources import Item
+from meshproof.probes.inventory import Inventory, left_behind, staying
 from meshproof.probes.volumes import volumes
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import VOLUMES_GONE, converge
@@ -13,6 +16,8 @@ from meshproof.wording import listed
 
 #: The first stage with a claim for a volume.
 WITH_VOLUME = "canary"
+#: Looks in a row at which something that nobody takes away is there: some 10 s with the pauses.
+STAYED_LOOKS = 6
 
 
 def listed_before(before: Inventory, left_out: Sequence[str]) -> Observation:
@@ -31,18 +36,32 @@ def volumes_with(tutorial: Tutorial) -> dict[str, str]:
 
 
 def as_before(before: Inventory, now: Callable[[], Inventory]) -> Observation:
-    """Wait until there is again what there was before. Raises ``NotKept`` where there is not."""
+    """Wait until there is again what there was before, or until something stays that nobody takes.
+
+    Raises ``BrokenForGood`` then, and ``NotKept`` where what is left might yet go.
+    """
+    stayed: deque[frozenset[Item]] = deque(maxlen=STAYED_LOOKS)
+
+    def look() -> list[str]:
+        after = now()
+        stayed.append(staying(before, after))
+        return left_behind(before, after)
+
+    def decided(lines: Sequence[str]) -> bool:
+        return not lines or (len(stayed) == STAYED_LOOKS and bool(frozenset.intersection(*stayed)))
+
     seen = converge(
-        lambda: left_behind(before, now()),
-        until=lambda lines: not lines,
+        look,
+        until=decided,
         what="the cluster is as it was before",
         timeout=VOLUMES_GONE,
         promised=True,
     )
+    if seen.value:
+        raise BrokenForGood("; ".join(seen.value))
     return Observation(
         results=[
             f"{before.scope} is as it was before, {seen.seconds:.1f} s after the namespaces had "
             "gone."
         ],
-        problems=list(seen.value),
     )

@@ -51,10 +51,11 @@ def _own_environment(
 
 
 @pytest.fixture
-def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
     """Waits take no time, by a clock that their own pauses alone move: no stall can end one.
 
     For waits whose looks answer at once; one for another process or thread would give it no time.
+    Returns what tells the seconds on that clock.
     """
     passed = [0.0]
 
@@ -63,6 +64,7 @@ def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     defaults = cast("dict[str, Any]", converge.__kwdefaults__)
     monkeypatch.setitem(defaults, "clock", Clock(lambda: passed[0], sleep))
+    return lambda: passed[0]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pytest_bdd.parser import FeatureParser
 from meshproof.errors import ExitCode
 from meshproof.paths import PROJECT
 from meshproof.plugin.planning import Turn, Work, work_of
-from meshproof.plugin.quick import why_left_out
+from meshproof.plugin.quick import why_too_long
 from meshproof.plugin.scenarios import LEFT_OUT, LONG
 from meshproof.signoff.allure_report import RESULTS
 from meshproof.signoff.reading import read
@@ -70,8 +70,8 @@ def test_exactly_what_takes_longest_is_left_out(identifier: str) -> None:
 
 
 def test_the_reason_says_how_long_it_takes_where_that_is_known() -> None:
-    assert why_left_out(92.3) == "left out by --quick: it takes about 90 s in full"
-    assert why_left_out(None) == "left out by --quick: it is among those that take longest"
+    assert why_too_long(92.3) == "left out by --quick: it takes about 90 s in full"
+    assert why_too_long(None) == "left out by --quick: it is among those that take longest"
 
 
 def test_what_is_left_out_is_planned_as_nothing_whatever_its_tags_are() -> None:
@@ -100,6 +100,14 @@ Feature: Looks
 
   @canary @C1
   Scenario: Something else proves it, too
+    Then it is kept
+
+  @canary @C1 @full
+  Scenario: Something else stands for it
+    Then it is kept
+
+  @canary @C2 @finding
+  Scenario: It is not what the tutorial says
     Then it is kept
 
   @update @U5
@@ -219,7 +227,7 @@ RUNS = {
     "lanes": ["features", "-n2", "--quick"],
     "nothing left": ["features", "-n0", "--quick", "-m", "A1"],
     "nothing left in lanes": ["features", "-n2", "--quick", "-m", "A1"],
-    "nothing less": ["features", "-n0", "--quick", "-m", "C1 and not A1"],
+    "nothing less": ["features", "-n0", "--quick", "-m", "C1 and not A1 and not full"],
     "breakage": ["features", BREAKAGE, "-n0", "--quick"],
     # Of no folder here: nothing but its own argument leads to the settings of this one.
     "breakage alone": [LEFT_BEHIND, "-n0", "-p", "conftest"],
@@ -254,6 +262,10 @@ class Ran:
         return {one["name"]: one for row in rows for one in row["scenarios"]}
 
     @property
+    def findings(self) -> list[dict[str, Any]]:
+        return [one["scenario"] for one in self.document["findings"]]
+
+    @property
     def made(self) -> str | None:
         """What was brought up, and what was made in it; None where nothing was."""
         file = self.reports.with_suffix(".made")
@@ -280,6 +292,26 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
     }
     codes, printed = run_all(root, runs, timeout=300)
     return {name: Ran(code, root / "reports" / name, printed) for name, code in codes.items()}
+
+
+@pytest.mark.parametrize("name", ["quick", "lanes"])
+@pytest.mark.parametrize(
+    ("scenario", "why"),
+    [
+        ("Something else stands for it", "another scenario stands for C1"),
+        ("It is not what the tutorial says", "it is a finding, which has no vote"),
+    ],
+)
+def test_what_another_one_stands_for_and_findings_are_skipped_and_say_why(
+    ran: dict[str, Ran], name: str, scenario: str, why: str
+) -> None:
+    assert f"{scenario} (0.0 s): Skipped: left out by --quick: {why}" in ran[name].output
+    gone, full = (
+        {one["name"]: one for one in [*ran[run].scenarios.values(), *ran[run].findings]}
+        for run in (name, "full")
+    )
+    assert (gone[scenario]["outcome"], gone[scenario]["left_out"]) == ("skipped", True)
+    assert (full[scenario]["outcome"], full[scenario]["left_out"]) == ("passed", False)
 
 
 def test_what_takes_longest_is_skipped_and_says_why(ran: dict[str, Ran]) -> None:
@@ -355,7 +387,7 @@ def test_the_sign_off_says_what_was_left_out_and_what_was_weakened(
 ) -> None:
     quick = ran[name].document["scope"]["quick"]
     assert quick["left_out"] == [
-        {"id": "C1", "left_out": 1, "scenarios": 2},
+        {"id": "C1", "left_out": 2, "scenarios": 3},
         {"id": "A1", "left_out": 1, "scenarios": 1},
         {"id": "A3", "left_out": 1, "scenarios": 1},
     ]
@@ -381,9 +413,9 @@ def test_what_was_proved_as_in_a_full_run_is_accepted_by_itself(ran: dict[str, R
 
 def test_the_output_says_what_a_quick_run_is_worth(ran: dict[str, Ran]) -> None:
     output = ran["quick"].output
-    assert "Verdict: partial — scope: -m C1 and not A1 with --quick\n" in output
+    assert "Verdict: partial — scope: -m C1 and not A1 and not full with --quick\n" in output
     assert (
-        "Left out by --quick: C1 (1 of 2 scenarios), A1, A3. Proved by weaker samples: U2, U5, F1."
+        "Left out by --quick: C1 (2 of 3 scenarios), A1, A3. Proved by weaker samples: U2, U5, F1."
     ) in output
     assert "Left out by --quick: nothing. Proved by weaker samples: none." in output
 
@@ -395,7 +427,8 @@ def test_a_scenario_that_sampled_less_leaves_no_time_for_later_runs(ran: dict[st
     # In the full run, and in each quick one that had the scenario.
     assert by_runs == {
         "it_takes_long": 5, "something_else_proves_it_too": 4, "only_one_answers": 1,
-        "both_answer_evenly": 1,
+        "both_answer_evenly": 1, "something_else_stands_for_it": 1,
+        "it_is_not_what_the_tutorial_says": 1,
     }  # fmt: skip
 
 

@@ -82,6 +82,18 @@ def test_only_a_red_is_taken_back_and_whatever_went_wrong_is_told_what_struck_th
         assert (now, said) == (outcome, message)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "now"),
+    [(Outcome.FAILED, Outcome.FAILED), (Outcome.ERROR, Outcome.ERROR)],
+)
+def test_a_red_for_good_stays_one_whatever_struck_the_ground(
+    outcome: Outcome, now: Outcome
+) -> None:
+    found, said = judged(outcome, "left behind: PriorityClass first", ["a crowd"], for_good=True)
+    assert found is now
+    assert said.startswith("left behind: PriorityClass first")
+
+
 def pod(name: str, owner: str | None, *, ready: str = "True", of: str = "5") -> dict[str, Any]:
     """A pod; ``of`` is what its owner's name ends in, as a ReplicaSet's does."""
     workload, _, _ = name.rpartition("-")
