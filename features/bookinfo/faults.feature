@@ -13,7 +13,7 @@ Feature: Fault injection
     And every answer to everyone else takes 0 to 1.5 seconds
     And every answer to everyone else shows status 200
 
-  @bookinfo @B2
+  @bookinfo @B2 @full
   Scenario: While ratings are delayed for jason, reviews are missing only on jason's pages
     Given the namespace is at stage "ratings-delayed"
     And a sample size that detects 1 % wrong answers with a probability of 99.9 %
@@ -40,7 +40,7 @@ Feature: Fault injection
     And every answer to everyone else takes 0 to 1.5 seconds
     And every answer to everyone else shows status 200
 
-  @bookinfo @B2
+  @bookinfo @B2 @full
   Scenario: While ratings are aborted for jason, only jason's pages say that ratings are unavailable
     Given the namespace is at stage "ratings-aborted"
     And a sample size that detects 1 % wrong answers with a probability of 99.9 %
@@ -48,7 +48,7 @@ Feature: Fault injection
     Then every answer to jason shows no ratings
     And every answer to everyone else shows starless reviews
 
-  @bookinfo @B2 @needs-pod-log
+  @bookinfo @B2 @full @needs-pod-log
   Scenario: Aborted calls never reach ratings, according to the logs of the pods
     Given the namespace is at stage "ratings-aborted"
     When 20 product pages are viewed by jason and 20 by another user

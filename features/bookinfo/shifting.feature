@@ -19,13 +19,13 @@ Feature: Traffic shifting
     Then every answer to jason shows red stars
     And every answer to everyone else shows red stars
 
-  @bookinfo @B3
+  @bookinfo @B3 @full
   Scenario: After the shift every route of the sidecars to reviews leads to v3
     Given the namespace is at stage "all-v3"
     When the routes to "reviews" are read from all sidecars
     Then every route to "reviews" leads to version "v3"
 
-  @bookinfo @B1 @B2 @B3
+  @bookinfo @B1 @B2 @B3 @full
   Scenario: No product page request fails during routing, fault injection and traffic shifting
     Given the namespace is at stage "subsets"
     And readers and jason view the product page during the whole scenario
@@ -34,7 +34,7 @@ Feature: Traffic shifting
     And readers saw only starless reviews, from stage "all-v1" until stage "half-v3"
     And readers saw only red stars, from stage "all-v3" on
 
-  @bookinfo @B3 @baseline
+  @bookinfo @B3 @baseline @full
   Scenario: Before mutual TLS is enforced, tls-check shows that mutual TLS is automatic
     Given the namespace is at stage "all-v3"
     When tls-check is run for "productpage, details, reviews, ratings" with any workload as the client
@@ -56,7 +56,7 @@ Feature: Traffic shifting
       | reviews.{namespace}.svc.cluster.local:9080     | OK     | mTLS   | mTLS   | default/{namespace} | reviews/{namespace}     |
       | ratings.{namespace}.svc.cluster.local:9080     | OK     | mTLS   | mTLS   | default/{namespace} | ratings/{namespace}     |
 
-  @bookinfo @B3 @needs-pod-log
+  @bookinfo @B3 @full @needs-pod-log
   Scenario: Where mutual TLS is enforced, v3 is the only version of reviews in use, according to the logs of the pods
     Given the namespace is at stage "strict"
     When 20 product pages are viewed by jason and 20 by another user
@@ -68,7 +68,7 @@ Feature: Traffic shifting
       | reviews v3 | 20    | 20           |
       | ratings v1 | 20    | 20           |
 
-  @bookinfo @B3 @needs-access-log
+  @bookinfo @B3 @full @needs-access-log
   Scenario: Where mutual TLS is enforced, each call for a page carries its caller's own identity
     Given the namespace is at stage "strict"
     When 20 product pages are viewed by jason and 20 by another user
@@ -79,7 +79,7 @@ Feature: Traffic shifting
       | productpage v1       | reviews v3     | HTTP     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-productpage                  |
       | reviews v3           | ratings v1     | HTTP     | spiffe://{domain}/ns/{namespace}/sa/bookinfo-reviews                      |
 
-  @bookinfo @B3 @needs-request-counts @needs-refusal-counts
+  @bookinfo @B3 @full @needs-request-counts @needs-refusal-counts
   Scenario: Once mutual TLS is enforced, a client outside the mesh is refused by all of Bookinfo
     Given the namespace is at stage "all-v3"
     And a client outside the mesh is served in plain text by every pod and every Service

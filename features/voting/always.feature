@@ -7,7 +7,8 @@ Feature: At every step
     When istioctl analyzes the namespace
     Then istioctl finds no validation issue
 
-    Examples:
+    @full
+    Examples: On the way
       | stage         |
       | namespace     |
       | deployed      |
@@ -16,9 +17,12 @@ Feature: At every step
       | lock-down     |
       | canary        |
       | rolled-out    |
+
+    Examples: In the end
+      | stage         |
       | cleaned-up    |
 
-  @always @A2 @needs-listing
+  @always @A2 @full @needs-listing
   Scenario: Until the pods of 2.0 exist, istioctl analyze reports only what refers to them
     Given the namespace is at stage "canary-routed"
     When istioctl analyzes the namespace

@@ -1,6 +1,7 @@
 Feature: The page in a browser
   What a user sees who opens the page, at each stage from "exposed" on.
 
+  @full
   Scenario Outline: A desktop browser and a phone browser show the page of each stage
     Given the namespace is at stage "<stage>"
     When the page is opened in a desktop browser and in a phone browser
@@ -38,6 +39,7 @@ Feature: The page in a browser
       | rolled-out | 2.0     | mysql | 1.1       |
       | cleaned-up | 2.0     | mysql | 1.1       |
 
+  @full
   Scenario Outline: The page can be used by keyboard alone
     Given the namespace is at stage "<stage>"
     When the page is used by keyboard: Tab to move, Enter on "Cats", Space on "Feature flag"

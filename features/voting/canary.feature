@@ -11,7 +11,7 @@ Feature: Roll out a canary release
     Then every answer to users with the flag shows version "2.0"
     And every answer to users without the flag shows version "1.0"
 
-  @canary @C3
+  @canary @C3 @full
   Scenario: Nothing but the flag itself leads to 2.0, whatever else the Cookie header holds
     Given the namespace is at stage "canary"
     When 15 Cookie headers with and 15 without the flag are sent per near miss
@@ -19,7 +19,7 @@ Feature: Roll out a canary release
     And every answer to users without the flag shows version "1.0"
     And every answer to users with the flag shows version "2.0"
 
-  @canary @C3
+  @canary @C3 @full
   Scenario: The ingress gateway has one route to 2.0, which matches the header cookie alone
     Given the namespace is at stage "canary"
     When the routes to "voting-app" are read from the ingress gateway
@@ -47,13 +47,17 @@ Feature: Roll out a canary release
     And the browser sent the flag for every page of the site
     And version "<clears>" cleared the flag, and the browser no longer sent the flag
 
-    Examples:
+    @full
+    Examples: Before and after
       | stage      | sets | clears |
       | lock-down  | 1.0  | 1.0    |
-      | canary     | 1.0  | 2.0    |
       | rolled-out | 2.0  | 2.0    |
 
-  @canary @C2
+    Examples: Canary
+      | stage      | sets | clears |
+      | canary     | 1.0  | 2.0    |
+
+  @canary @C2 @full
   Scenario: Routing for 2.0 configures exactly what the tutorial lists
     Given the namespace is at stage "lock-down"
     When the tutorial goes on to stage "canary-routed"
@@ -67,7 +71,7 @@ Feature: Roll out a canary release
       virtualservice.networking.istio.io/voting-storage configured
       """
 
-  @canary @C1
+  @canary @C1 @full
   Scenario: Adding the routes for 2.0 before its pods changes nothing for users without the flag
     Given the namespace is at stage "lock-down"
     And users without the flag view the page and vote during the whole scenario
@@ -105,7 +109,7 @@ Feature: Roll out a canary release
       """
     And the namespace has no new objects but those printed as created
 
-  @canary @C2
+  @canary @C2 @full
   Scenario: All pods and endpoints that step 3 creates become ready
     Given the namespace is at stage "canary"
     When the pods are listed
@@ -155,7 +159,7 @@ Feature: Roll out a canary release
     And a MySQL pod other than the deleted one mounts the claim "mysql-pv-claim"
     And the page of version "2.0" counts the votes that MySQL holds
 
-  @canary @C6 @needs-access-log @needs-denial-counts
+  @canary @C6 @full @needs-access-log @needs-denial-counts
   Scenario: Every workload reaches exactly the workloads that the tutorial's diagram allows
     Given the namespace is at stage "canary"
     And users without the flag reach app 1.0, and users with the flag reach app 2.0
@@ -165,14 +169,14 @@ Feature: Roll out a canary release
     And each call that the tutorial's diagram allows is answered by a workload of the caller's stack
     And each call that the diagram does not show is denied by policy and counted by the server's proxy
 
-  @canary @C6 @needs-access-log @needs-denial-counts
+  @canary @C6 @full @needs-access-log @needs-denial-counts
   Scenario: Through the tutorial's Services every workload reaches its own stack and no other
     Given the namespace is at stage "canary"
     When each workload calls every port of each of the tutorial's Services
     Then each call that the tutorial's diagram allows is answered by a workload of the caller's stack
     And each call that the diagram does not show is denied and counted, or has no route or endpoint
 
-  @canary @C6 @needs-access-log @needs-denial-counts
+  @canary @C6 @full @needs-access-log @needs-denial-counts
   Scenario: Through the tutorial's Service, a workload that is not allowed to call MySQL receives no byte
     Given the namespace is at stage "canary"
     When each workload that is not allowed to call MySQL calls the tutorial's Service of MySQL
@@ -184,7 +188,7 @@ Feature: Roll out a canary release
     When the authorization policies that the sidecars have loaded are read
     Then the policies allow only callers of the diagram, and the ingress gateway to call "voting-app"
 
-  @canary @C6
+  @canary @C6 @full
   Scenario Outline: Every route to analytics in an app's sidecar leads to the analytics of the app's stack
     Given the namespace is at stage "canary"
     When the routes to "voting-analytics" are read from the sidecars of "<app>"

@@ -2,7 +2,7 @@ Feature: Deploy the application
   Version 1.0 of the voting app, its analytics and its storage run in a
   namespace of the mesh, and users reach the page through the ingress gateway.
 
-  @deploy @D1 @own
+  @deploy @D1 @own @full
   Scenario: Pods created after the namespace is labelled for injection have a proxy
     Given a pod in a separate namespace without the injection label has no proxy
     When the separate namespace gets the injection label
@@ -77,7 +77,7 @@ Feature: Deploy the application
     Then each vote added exactly one to its own category
     And every app pod and Redis count 3 cats and 2 dogs
 
-  @deploy @D8
+  @deploy @D8 @full
   Scenario: Reset sets all counts to zero
     Given the namespace is at stage "exposed"
     And 2 votes for cats and 2 votes for dogs are cast one after the other

@@ -9,7 +9,7 @@ Feature: Finalize the rollout
     Then every answer to users with the flag shows version "2.0"
     And every answer to users without the flag shows version "2.0"
 
-  @finalize @F1
+  @finalize @F1 @full
   Scenario: Every route of the ingress gateway leads to 2.0
     Given the namespace is at stage "rolled-out"
     When the routes to "voting-app" are read from the ingress gateway
@@ -51,7 +51,7 @@ Feature: Finalize the rollout
     When the tutorial goes on to stage "rolled-out"
     Then no old version's proxy counts a request of users with and without the flag
 
-  @finalize @F3
+  @finalize @F3 @full
   Scenario: No request fails while the old versions are deleted
     Given the namespace is at stage "rolled-out"
     And users without the flag view the page and vote during the whole scenario

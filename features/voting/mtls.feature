@@ -1,7 +1,7 @@
 Feature: Mutual TLS
   The proxies on both sides of every call have loaded a configuration with mutual TLS.
 
-  @mtls @T1 @baseline
+  @mtls @T1 @baseline @full
   Scenario: Before lock-down mutual TLS is automatic and not enforced
     Given the namespace is at stage "updated"
     When tls-check is run for "voting-app, voting-analytics, voting-storage" with any workload as the client
@@ -21,7 +21,7 @@ Feature: Mutual TLS
       | voting-analytics.{namespace}.svc.cluster.local:8080 | OK     | mTLS   | mTLS   | default/{namespace} | voting-analytics/{namespace} |
       | voting-storage.{namespace}.svc.cluster.local:6379   | OK     | mTLS   | mTLS   | default/{namespace} | voting-storage/{namespace}   |
 
-  @mtls @T1
+  @mtls @T1 @full
   Scenario Outline: During the canary tls-check shows mutual TLS on both sides of every port of a service
     Given the namespace is at stage "canary"
     When tls-check is run for "voting-app, voting-analytics, voting-storage" with "<client>" as the client
@@ -46,7 +46,7 @@ Feature: Mutual TLS
     Then every port accepts the TCP connection of the client outside the mesh and sends no byte
     And the servers' proxies count each attempt as refused by mutual TLS and forward no byte
 
-  @mtls @T2 @needs-request-counts @needs-refusal-counts
+  @mtls @T2 @full @needs-request-counts @needs-refusal-counts
   Scenario: A client outside the mesh is refused by version 2.0, including MySQL
     Given the namespace is at stage "canary"
     And a client outside the mesh reads the greeting of a MySQL server that has no proxy
@@ -54,7 +54,7 @@ Feature: Mutual TLS
     Then every port accepts the TCP connection of the client outside the mesh and sends no byte
     And the servers' proxies count each attempt as refused by mutual TLS and forward no byte
 
-  @mtls @T2 @needs-request-counts @needs-refusal-counts
+  @mtls @T2 @full @needs-request-counts @needs-refusal-counts
   Scenario Outline: A client outside the mesh that speaks TLS without a certificate of the mesh is refused
     Given the namespace is at stage "<stage>"
     And a client outside the mesh with a certificate of the mesh is answered in TLS by all ports
@@ -78,7 +78,7 @@ Feature: Mutual TLS
       | voting-app 1.0       | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
       | voting-analytics 1.1 | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-analytics-1-1                  |
 
-  @mtls @T3 @needs-access-log
+  @mtls @T3 @full @needs-access-log
   Scenario: In both stacks each call carries the caller's own identity, also each call to MySQL
     Given the namespace is at stage "canary"
     When 20 pages are viewed by users without the flag and users with the flag, and each client of a storage connects to it

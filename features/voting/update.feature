@@ -13,7 +13,7 @@ Feature: Update the application
       """
     And every listed pod is still there, Running and never restarted
 
-  @update @U2 @published @needs-address
+  @update @U2 @published @full @needs-address
   Scenario: The tutorial's own loop shows analytics in either format
     Given the namespace is at stage "updated"
     When the tutorial's loop of 5 requests is run
@@ -28,7 +28,7 @@ Feature: Update the application
     And every answer shows the same vote counts
     And analytics "1.0" and "1.1" each make up half of the answers
 
-  @update @U2
+  @update @U2 @full
   Scenario: Every app pod gets both versions of analytics evenly
     Given the namespace is at stage "updated"
     And a sequential hypothesis test that distinguishes even shares from 60/40
@@ -75,7 +75,7 @@ Feature: Update the application
       | 3    | 0    | Cats: 3/3 (100%) \| Dogs: 0/3 (0%)  |
       | 4    | 3    | Cats: 4/7 (57%) \| Dogs: 3/7 (43%)  |
 
-  @update @U5 @published @needs-address
+  @update @U5 @published @full @needs-address
   Scenario: After lock-down the tutorial's own loop shows only analytics 1.1
     Given the namespace is at stage "lock-down"
     When the tutorial's loop of 5 requests is run
@@ -88,13 +88,13 @@ Feature: Update the application
     When page views of users without the flag are sampled through the ingress
     Then every answer to users without the flag shows analytics "1.1"
 
-  @update @U5
+  @update @U5 @full
   Scenario: After lock-down every route of the sidecars to analytics leads to 1.1
     Given the namespace is at stage "lock-down"
     When the routes to "voting-analytics" are read from all sidecars
     Then every route to "voting-analytics" leads to version "1.1"
 
-  @update @U5
+  @update @U5 @full
   Scenario Outline: After lock-down every app pod reaches only analytics 1.1
     Given the namespace is at stage "lock-down"
     And a sample size that detects 1 % wrong answers with a probability of 99.9 %
@@ -106,7 +106,7 @@ Feature: Update the application
       | kept        |
       | fresh       |
 
-  @update @U6 @needs-request-counts @needs-denial-counts
+  @update @U6 @full @needs-request-counts @needs-denial-counts
   Scenario: After lock-down no traffic reaches analytics 1.0, or leaves it
     Given the namespace is at stage "updated"
     And a sample size that detects 1 % wrong answers with a probability of 99.9 %

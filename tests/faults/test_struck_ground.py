@@ -202,3 +202,17 @@ def test_a_green_of_that_time_stays_one_and_says_so(
     observations = [line for one in ended.row("D2")["scenarios"] for line in one["observations"]]
     said = [line for line in observations if line.startswith(STRUCK)]
     assert any(re.search(STRIKES[by], line) for line in said), observations
+
+
+def test_what_stays_is_left_behind_however_crowded_the_machine_was(
+    runs: WholeRuns, environment: Environment, tmp_path: Path
+) -> None:
+    by = the_machine_is_crowded
+    breakage = read_breakage(BREAKAGES / "a3-priority-class.yaml")
+    manifests = altered_manifests(breakage, MANIFESTS, tmp_path / "manifests")
+    with struck(by, runs, environment.engine):
+        ended = runs("-m", "A3", f"--manifests={manifests}")
+    assert ended.code == ExitCode.REJECTED, ended.printed
+    (scenario,) = ended.row("A3")["scenarios"]
+    assert scenario["message"].endswith("left behind: PriorityClass.scheduling.k8s.io voting-first")
+    assert any(re.search(STRIKES[by], line) for line in scenario["observations"]), scenario
