@@ -51,7 +51,7 @@ class PromiseBroken(AssertionError):
     """
 
 
-class BrokenForGood(PromiseBroken):
+class BrokenWhateverStruck(PromiseBroken):
     """A promise that is broken by something that was made and stays, whatever else happened.
 
     Nothing that strikes the ground meanwhile, a crowd or a lost node, explains it.

@@ -8,18 +8,18 @@ Feature: At every step
     Then istioctl finds no validation issue
 
     @full
-    Examples: On the way
+    Examples: Before the canary, and once it is all
       | stage         |
       | namespace     |
       | deployed      |
       | exposed       |
       | updated       |
       | lock-down     |
-      | canary        |
       | rolled-out    |
 
-    Examples: In the end
+    Examples: The most objects, and the last
       | stage         |
+      | canary        |
       | cleaned-up    |
 
   @always @A2 @full @needs-listing

@@ -19,7 +19,7 @@ Feature: Roll out a canary release
     And every answer to users without the flag shows version "1.0"
     And every answer to users with the flag shows version "2.0"
 
-  @canary @C3 @full
+  @canary @C3
   Scenario: The ingress gateway has one route to 2.0, which matches the header cookie alone
     Given the namespace is at stage "canary"
     When the routes to "voting-app" are read from the ingress gateway
@@ -109,7 +109,7 @@ Feature: Roll out a canary release
       """
     And the namespace has no new objects but those printed as created
 
-  @canary @C2 @full
+  @canary @C2
   Scenario: All pods and endpoints that step 3 creates become ready
     Given the namespace is at stage "canary"
     When the pods are listed
@@ -169,7 +169,7 @@ Feature: Roll out a canary release
     And each call that the tutorial's diagram allows is answered by a workload of the caller's stack
     And each call that the diagram does not show is denied by policy and counted by the server's proxy
 
-  @canary @C6 @full @needs-access-log @needs-denial-counts
+  @canary @C6 @needs-access-log @needs-denial-counts
   Scenario: Through the tutorial's Services every workload reaches its own stack and no other
     Given the namespace is at stage "canary"
     When each workload calls every port of each of the tutorial's Services

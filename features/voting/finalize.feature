@@ -15,7 +15,7 @@ Feature: Finalize the rollout
     When the routes to "voting-app" are read from the ingress gateway
     Then every route to "voting-app" leads to version "2.0"
 
-  @finalize @F2 @baseline
+  @finalize @F2 @baseline @full
   Scenario: During the canary, routing rules and proxies refer to the old and the new versions
     Given the namespace is at stage "canary"
     When the versions in routing rules and in the proxies' configuration are read

@@ -11,7 +11,7 @@ Feature: Mutual TLS
       | voting-analytics.{namespace}.svc.cluster.local:8080 | AUTO   | mTLS/HTTP | -      | -            | -                |
       | voting-storage.{namespace}.svc.cluster.local:6379   | AUTO   | mTLS/HTTP | -      | -            | -                |
 
-  @mtls @T1
+  @mtls @T1 @full
   Scenario: After lock-down tls-check shows mutual TLS on both sides of every service
     Given the namespace is at stage "lock-down"
     When tls-check is run for "voting-app, voting-analytics, voting-storage" with any workload as the client
@@ -21,7 +21,7 @@ Feature: Mutual TLS
       | voting-analytics.{namespace}.svc.cluster.local:8080 | OK     | mTLS   | mTLS   | default/{namespace} | voting-analytics/{namespace} |
       | voting-storage.{namespace}.svc.cluster.local:6379   | OK     | mTLS   | mTLS   | default/{namespace} | voting-storage/{namespace}   |
 
-  @mtls @T1 @full
+  @mtls @T1
   Scenario Outline: During the canary tls-check shows mutual TLS on both sides of every port of a service
     Given the namespace is at stage "canary"
     When tls-check is run for "voting-app, voting-analytics, voting-storage" with "<client>" as the client
@@ -32,12 +32,16 @@ Feature: Mutual TLS
       | voting-storage.{namespace}.svc.cluster.local:6379   | OK     | mTLS   | mTLS   | default/{namespace} | voting-storage/{namespace}   |
       | voting-storage.{namespace}.svc.cluster.local:3306   | OK     | mTLS   | mTLS   | default/{namespace} | voting-storage/{namespace}   |
 
-    Examples:
+    @full
+    Examples: The old version
       | client         |
       | voting-app-1-0 |
+
+    Examples: The new version
+      | client         |
       | voting-app-2-0 |
 
-  @mtls @T2 @needs-request-counts @needs-refusal-counts
+  @mtls @T2 @full @needs-request-counts @needs-refusal-counts
   Scenario: A client outside the mesh that speaks plain text is refused
     Given the namespace is at stage "updated"
     And a client outside the mesh is served in plain text by every pod and every Service
@@ -46,7 +50,7 @@ Feature: Mutual TLS
     Then every port accepts the TCP connection of the client outside the mesh and sends no byte
     And the servers' proxies count each attempt as refused by mutual TLS and forward no byte
 
-  @mtls @T2 @full @needs-request-counts @needs-refusal-counts
+  @mtls @T2 @needs-request-counts @needs-refusal-counts
   Scenario: A client outside the mesh is refused by version 2.0, including MySQL
     Given the namespace is at stage "canary"
     And a client outside the mesh reads the greeting of a MySQL server that has no proxy
@@ -67,7 +71,7 @@ Feature: Mutual TLS
       | lock-down |
       | canary    |
 
-  @mtls @T3 @needs-access-log
+  @mtls @T3 @full @needs-access-log
   Scenario: Each call carries the caller's own identity
     Given the namespace is at stage "lock-down"
     When 20 pages are viewed by users without the flag, and each client of a storage connects to it
@@ -78,7 +82,7 @@ Feature: Mutual TLS
       | voting-app 1.0       | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-app-1-0                        |
       | voting-analytics 1.1 | voting-storage 1.0   | TCP      | spiffe://{domain}/ns/{namespace}/sa/voting-analytics-1-1                  |
 
-  @mtls @T3 @full @needs-access-log
+  @mtls @T3 @needs-access-log
   Scenario: In both stacks each call carries the caller's own identity, also each call to MySQL
     Given the namespace is at stage "canary"
     When 20 pages are viewed by users without the flag and users with the flag, and each client of a storage connects to it

@@ -68,11 +68,15 @@ Feature: Update the application
     When <cats> votes for cats and <dogs> votes for dogs are cast one after the other
     Then the page shows the analytics "<text>"
 
-    Examples:
+    @full
+    Examples: Few votes
       | cats | dogs | text                                |
       | 0    | 0    | Cats: 0/0 (0%) \| Dogs: 0/0 (0%)    |
       | 2    | 4    | Cats: 2/6 (33%) \| Dogs: 4/6 (67%)  |
       | 3    | 0    | Cats: 3/3 (100%) \| Dogs: 0/3 (0%)  |
+
+    Examples: Rounded up and down
+      | cats | dogs | text                                |
       | 4    | 3    | Cats: 4/7 (57%) \| Dogs: 3/7 (43%)  |
 
   @update @U5 @published @full @needs-address

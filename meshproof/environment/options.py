@@ -101,8 +101,8 @@ class Options(BaseSettings):
     )
     quick: bool = Field(
         False,
-        description="a look before a merge: leave out what takes longest, and sample less; "
-        "the verdict is never accepted",
+        description="a look before a merge: leave out what takes longest and what another "
+        "scenario stands for, and sample less; the verdict is never accepted",
     )
     enforce: bool = Field(
         False, description="fail a scenario, instead of skipping it, where what it needs is lacking"

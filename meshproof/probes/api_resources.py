@@ -35,7 +35,8 @@ class Item:
     ``path`` is where the API server keeps it; ``owned`` says that it carries the harness's label,
     ``run`` is the run whose id it carries, if any, ``tutorial`` the namespace that this one
     followed the tutorial in, ``mending`` the JSON Patch that puts back what it changed, and
-    ``going`` says that it is being deleted. None of these makes it another one.
+    ``going`` says that it is being deleted, or will be with what owns it. None of these makes it
+    another one.
     """
 
     kind: str
@@ -102,7 +103,7 @@ def items(resource: Resource, listed: Mapping[str, Any]) -> list[Item]:
                 run=annotations.get(RUN, ""),
                 tutorial=annotations.get(TUTORIAL, ""),
                 mending=annotations.get(MENDING, ""),
-                going="deletionTimestamp" in metadata,
+                going="deletionTimestamp" in metadata or bool(metadata.get("ownerReferences")),
             )
         )
     return found

@@ -13,6 +13,8 @@ from meshproof.errors import EnvironmentBroken
 from meshproof.probes.api_resources import Item
 from meshproof.probes.volumes import volumes
 
+#: What outlives its claim's namespace, until its provisioner takes it away.
+VOLUME = "PersistentVolume"
 #: What Kubernetes keeps of a Service's address, outside of its namespace.
 ADDRESS, ADDRESSES = "IPAddress.networking.k8s.io", "/apis/networking.k8s.io/v1/ipaddresses"
 MISSING = 404
@@ -31,7 +33,7 @@ class Own:
         """Whether an object can be attributed to the run."""
         if item.kind == "Namespace":
             return item.name in self.namespaces
-        if item.kind == "PersistentVolume":
+        if item.kind == VOLUME:
             return item.name in self.volumes
         return item.namespace in self.namespaces or (item.owned and item.run == self.run)
 
@@ -71,7 +73,7 @@ class Others:
         """Whether an object is another run's."""
         if item.kind == "Namespace":
             return item.name in self.namespaces
-        if item.kind == "PersistentVolume":
+        if item.kind == VOLUME:
             return item.name in self.volumes
         if item.kind == ADDRESS:
             return item.name in self.addresses

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from meshproof.cluster.cluster import Cluster
 from meshproof.engine.engine import Engine
 from meshproof.probes.api_resources import Item, list_objects
-from meshproof.probes.attribution import of_others, of_this_run
+from meshproof.probes.attribution import VOLUME, of_others, of_this_run
 from meshproof.probes.volumes import STAYED, folders, in_nodes, nodes_of, volumes
 from meshproof.waiting import VOLUMES_GONE, converge
 
@@ -23,8 +23,6 @@ ATTRIBUTABLE = (
     "id, and the volumes of its claims, {folders} their folders)"
 )
 WITHOUT = "but, as no engine here holds the nodes, not"
-#: What its provisioner takes away, some time after its claim.
-VOLUME = "PersistentVolume"
 
 
 @dataclass(frozen=True)
@@ -119,8 +117,8 @@ def left_behind(before: Inventory, after: Inventory) -> list[str]:
 def staying(before: Inventory, after: Inventory) -> frozenset[Item]:
     """Return what came since and nobody takes away: the harness's, of the whole cluster, in place.
 
-    What is in a namespace goes with it, a volume goes after its claim, and what others made there
-    may go as it came.
+    What is in a namespace goes with it, a volume goes after its claim, what is owned goes with its
+    owner, and what others made there may go as it came.
     """
     return frozenset(
         item

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from meshproof.analysis.observation import Observation
-from meshproof.errors import BrokenForGood
+from meshproof.errors import BrokenWhateverStruck
 from meshproof.probes.api_resources import Item
 from meshproof.probes.inventory import Inventory, left_behind, staying
 from meshproof.probes.volumes import volumes
@@ -16,7 +16,7 @@ from meshproof.wording import listed
 
 #: The first stage with a claim for a volume.
 WITH_VOLUME = "canary"
-#: Looks in a row at which something that nobody takes away is there: some 10 s with the pauses.
+#: Looks in a row at which something that nobody takes away is there; each lists the whole cluster.
 STAYED_LOOKS = 6
 
 
@@ -38,27 +38,31 @@ def volumes_with(tutorial: Tutorial) -> dict[str, str]:
 def as_before(before: Inventory, now: Callable[[], Inventory]) -> Observation:
     """Wait until there is again what there was before, or until something stays that nobody takes.
 
-    Raises ``BrokenForGood`` then, and ``NotKept`` where what is left might yet go.
+    Raises ``BrokenWhateverStruck`` then, and ``NotKept`` where what is left might yet go.
     """
     stayed: deque[frozenset[Item]] = deque(maxlen=STAYED_LOOKS)
 
     def look() -> list[str]:
-        after = now()
+        try:
+            after = now()
+        except Exception:
+            stayed.clear()  # nobody knows what was there meanwhile
+            raise
         stayed.append(staying(before, after))
         return left_behind(before, after)
 
-    def decided(lines: Sequence[str]) -> bool:
-        return not lines or (len(stayed) == STAYED_LOOKS and bool(frozenset.intersection(*stayed)))
+    def throughout() -> frozenset[Item]:
+        return frozenset.intersection(*stayed) if len(stayed) == STAYED_LOOKS else frozenset()
 
     seen = converge(
         look,
-        until=decided,
+        until=lambda lines: not lines or bool(throughout()),
         what="the cluster is as it was before",
         timeout=VOLUMES_GONE,
         promised=True,
     )
     if seen.value:
-        raise BrokenForGood("; ".join(seen.value))
+        raise BrokenWhateverStruck(listed(f"left behind: {item}" for item in sorted(throughout())))
     return Observation(
         results=[
             f"{before.scope} is as it was before, {seen.seconds:.1f} s after the namespaces had "

@@ -119,20 +119,25 @@ def lines_of(document: SignOff) -> list[Line]:
 def line_of(row: ExpectationRow) -> Line:
     """Say in a sentence what became of an expectation: why it is not accepted, or what was found.
 
-    What findings saw is not told here, as it is no promise of the tutorial's.
+    What findings saw is not told here, as it is no promise of the tutorial's. Where --quick left
+    scenarios out, the others tell, and how many are left out is said behind it.
     """
+    told_by = [one for one in row.scenarios if not one.left_out] or row.scenarios
     for outcome in WORST_OUTCOMES:
-        several = [one for one in row.scenarios if one.outcome is outcome]
+        several = [one for one in told_by if one.outcome is outcome]
         if several:
             return Line(row, _complaint(several), _first_baseline(several))
     if not row.scenarios:
         unproved = row.verdict is Verdict.UNPROVED
         return Line(row, "No scenario proves it." if unproved else "Not in this run.", "")
-    found = _found(row.scenarios)
-    passed = number(len(row.scenarios), "scenario")
-    told = f"{found} ({passed})" if len(row.scenarios) > 1 else found
-    said = [told if found else f"{passed} passed.", *_strikes(row.scenarios)]
-    return Line(row, " ".join(said), _first_baseline(row.scenarios))
+    found, gone = _found(told_by), len(row.scenarios) - len(told_by)
+    passed = number(len(told_by), "scenario")
+    of_them = [passed] if len(row.scenarios) > 1 else []
+    of_them += [f"{gone} left out by --quick"] if gone else []
+    told = f"{found} ({', '.join(of_them)})" if of_them else found
+    otherwise = f"{passed} passed{f', {of_them[-1]}' if gone else ''}."
+    said = [told if found else otherwise, *_strikes(told_by)]
+    return Line(row, " ".join(said), _first_baseline(told_by))
 
 
 def findings_in_short(document: SignOff) -> str:

@@ -39,8 +39,8 @@ class Scope:
     """What the verdict is over: what the suite covers, or what was selected.
 
     ``sections`` are covered whole; ``also`` are single expectations of other sections. ``quick``
-    says that what takes longest was left out, and less was sampled. ``suites`` are the names of
-    those that the run is of.
+    says that what takes longest, and what others stand for, was left out, and less was sampled.
+    ``suites`` are the names of those that the run is of.
     """
 
     sections: tuple[str, ...]

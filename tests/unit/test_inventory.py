@@ -105,6 +105,11 @@ def test_objects_by_where_they_are_and_whose() -> None:
     (clusters,) = items(CLASS, {"items": [{"metadata": {"name": "standard", "uid": "2"}}]})
     assert clusters.path == "/apis/storage.k8s.io/v1/storageclasses/standard"
     assert not clusters.owned
+    on_their_way: list[dict[str, Any]] = [{"deletionTimestamp": "now"}, {"ownerReferences": [{}]}]
+    for metadata in on_their_way:
+        (going,) = items(CLASS, {"items": [{"metadata": {"name": "standard", **metadata}}]})
+        assert going.going
+    assert not clusters.going
     assert str(clusters) == "StorageClass.storage.k8s.io standard"
 
 

@@ -302,6 +302,17 @@ def line(*results: ScenarioResult) -> tuple[str, str]:
     return found.result, found.baseline
 
 
+def test_what_quick_left_out_hides_nothing_that_was_found() -> None:
+    kept = result("a", "D1", results=("9 of 9.",))
+    gone = result("b", "D1", outcome=Outcome.SKIPPED, message="too long", left_out=True)
+    assert line(gone, kept)[0] == "9 of 9. (1 scenario, 1 left out by --quick)"
+    bare = result("a", "D1")
+    assert line(bare, gone)[0] == "1 scenario passed, 1 left out by --quick."
+    broken = result("c", "D1", outcome=Outcome.FAILED, message="8 of 9")
+    assert line(gone, kept, broken)[0] == "c: 8 of 9"
+    assert line(gone)[0] == "b: too long"
+
+
 def test_an_accepted_expectation_says_its_result_and_its_baseline() -> None:
     kept = result("a", "D1", observations=("detail", "9 of 9."), results=("9 of 9.",),
                   baselines=("0 of 9.",))  # fmt: skip

@@ -17,7 +17,7 @@ from pytest_bdd.parser import FeatureParser
 from meshproof.errors import ExitCode
 from meshproof.paths import PROJECT
 from meshproof.plugin.planning import Turn, Work, work_of
-from meshproof.plugin.quick import why_too_long
+from meshproof.plugin.quick import why_stood_for, why_too_long
 from meshproof.plugin.scenarios import BASELINE, FINDING, FULL, LEFT_OUT, LONG
 from meshproof.signoff.allure_report import RESULTS
 from meshproof.signoff.reading import read
@@ -71,9 +71,9 @@ def test_every_other_promise_has_a_scenario_that_shows_that_it_is_kept(identifie
     assert any(not tags & {LONG, FULL, FINDING, BASELINE} for tags in proving)
 
 
-def test_what_takes_longest_is_left_out_for_that_alone() -> None:
-    assert not [name for name, tags in tagged() if {LONG, FULL} <= tags]
-    assert not [name for name, tags in tagged() if {FINDING, FULL} <= tags]
+@pytest.mark.parametrize("tag", [LONG, FINDING])
+def test_what_is_left_out_anyway_is_not_said_to_be_stood_for(tag: str) -> None:
+    assert not [name for name, tags in tagged() if {tag, FULL} <= tags]
 
 
 # The reason, and the plan.
@@ -82,6 +82,13 @@ def test_what_takes_longest_is_left_out_for_that_alone() -> None:
 def test_the_reason_says_how_long_it_takes_where_that_is_known() -> None:
     assert why_too_long(92.3) == "left out by --quick: it takes about 90 s in full"
     assert why_too_long(None) == "left out by --quick: it is among those that take longest"
+
+
+def test_the_reason_names_what_another_scenario_stands_for() -> None:
+    assert why_stood_for(["C1", "A1"]) == (
+        "left out by --quick: another scenario stands for C1 and A1"
+    )
+    assert why_stood_for([]) == "left out by --quick: it is for full runs alone"
 
 
 def test_what_is_left_out_is_planned_as_nothing_whatever_its_tags_are() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 
 import pytest
 
-from meshproof.errors import BrokenForGood
+from meshproof.errors import BrokenWhateverStruck
 from meshproof.probes.api_resources import Item
 from meshproof.probes.inventory import Inventory, staying
 from meshproof.probes.residue import STAYED_LOOKS, as_before
@@ -46,11 +48,41 @@ def test_what_nobody_takes_away_is_told_once_it_was_seen_often_enough(
     no_time_passes: Callable[[], float],
 ) -> None:
     looks = Looks(holding(CLASS, VOLUME), holding(CLASS))
-    with pytest.raises(BrokenForGood) as raised:
+    with pytest.raises(BrokenWhateverStruck) as raised:
         as_before(NOTHING, looks)
     assert str(raised.value) == "left behind: PriorityClass first"
     assert looks.taken == STAYED_LOOKS
     assert no_time_passes() < VOLUMES_GONE.seconds / 2
+
+
+def test_only_what_stays_is_told_then(no_time_passes: Callable[[], float]) -> None:
+    before = holding(replace(CLASS, name="node", uid="6"))
+    with pytest.raises(BrokenWhateverStruck) as raised:
+        as_before(before, Looks(holding(CLASS, VOLUME, OTHERS, IN_NAMESPACE)))
+    assert str(raised.value) == "left behind: PriorityClass first"
+
+
+def test_it_has_to_be_there_at_each_look_and_not_another_one_each_time(
+    no_time_passes: Callable[[], float],
+) -> None:
+    others = [holding(replace(CLASS, uid=f"{number}")) for number in range(40)]
+    looks = Looks(*others, NOTHING)
+    assert as_before(NOTHING, looks).results
+    assert looks.taken == len(others) + 1
+
+
+def test_looks_that_fail_in_between_begin_the_count_anew(
+    no_time_passes: Callable[[], float],
+) -> None:
+    looks, asked = Looks(holding(CLASS)), count(1)
+
+    def now() -> Inventory:
+        if next(asked) % STAYED_LOOKS == 0:
+            raise OSError("nobody answers")
+        return looks()
+
+    with pytest.raises(NotKept):
+        as_before(NOTHING, now)
 
 
 def test_what_is_gone_before_it_was_seen_so_often_is_as_promised(

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshproof.cluster.cluster import Cluster
+from meshproof.errors import BrokenWhateverStruck, PromiseBroken
 from meshproof.plugin.outcomes import judged
 from meshproof.run import witness
 from meshproof.run.witness import Heartbeat, Part, Witness, strikes
@@ -82,16 +83,21 @@ def test_only_a_red_is_taken_back_and_whatever_went_wrong_is_told_what_struck_th
         assert (now, said) == (outcome, message)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "now"),
-    [(Outcome.FAILED, Outcome.FAILED), (Outcome.ERROR, Outcome.ERROR)],
-)
-def test_a_red_for_good_stays_one_whatever_struck_the_ground(
-    outcome: Outcome, now: Outcome
-) -> None:
-    found, said = judged(outcome, "left behind: PriorityClass first", ["a crowd"], for_good=True)
-    assert found is now
-    assert said.startswith("left behind: PriorityClass first")
+def test_what_is_broken_whatever_struck_stays_a_red() -> None:
+    stays = BrokenWhateverStruck("left behind: PriorityClass first")
+    assert judged(Outcome.FAILED, "left behind", ["a crowd"], stays) == (
+        Outcome.FAILED,
+        "left behind",
+    )
+    outcome, said = judged(Outcome.FAILED, "left behind", ["a crowd"], PromiseBroken("it is there"))
+    assert outcome is Outcome.ERROR
+    assert said.endswith("a crowd")
+
+
+def test_whatever_else_goes_wrong_is_told_what_struck_the_ground() -> None:
+    stays = BrokenWhateverStruck("left behind: PriorityClass first")
+    _, said = judged(Outcome.ERROR, "the clean-up failed", ["a crowd"], stays)
+    assert said.endswith("a crowd")
 
 
 def pod(name: str, owner: str | None, *, ready: str = "True", of: str = "5") -> dict[str, Any]:
