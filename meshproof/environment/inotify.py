@@ -12,6 +12,8 @@ INSTANCES_NEEDED, WATCHES_NEEDED = 64, 4096
 INSTANCES_ADVISED, WATCHES_ADVISED = 512, 524288
 #: Instances that the proxies of a run hold: 23 proxies had 68 while both suites ran in one process.
 PROXIES_NEED = 70
+#: Instances that those of each further lane hold: twelve proxies at once, and three each.
+LANE_NEEDS = 36
 
 
 def inotify_finding(machine: Machine, nodes: int) -> Finding:
@@ -32,15 +34,25 @@ def inotify_finding(machine: Machine, nodes: int) -> Finding:
     return proxies_finding(machine)
 
 
-def proxies_finding(machine: Machine) -> Finding:
-    """Say whether proxies that run here leave enough for a run's, which else end as they start."""
+def proxies_finding(machine: Machine, *, lanes: int = 1) -> Finding:
+    """Say whether proxies that run here leave enough for a run's, which else end as they start.
+
+    The run is one in so many ``lanes``.
+    """
     limit, held = machine.inotify_instances, machine.inotify_held
-    if 0 <= limit < held + PROXIES_NEED:
+    needed = PROXIES_NEED + LANE_NEEDS * (lanes - 1)
+    if 0 <= limit < held + needed:
+        run, ways = "a run", "or end other runs and clusters"
+        if lanes > 1:
+            run, ways = (
+                f"a run in {lanes} lanes",
+                "end other runs and clusters, or ask for fewer lanes",
+            )
         return Finding(
             "inotify",
             f"proxies that run here hold {held} of the {limit} instances of inotify that "
-            f"fs.inotify.max_user_instances gives their user, and those of a run need up to "
-            f"{PROXIES_NEED}: {_advice(2)}, or end other runs and clusters",
+            f"fs.inotify.max_user_instances gives their user, and those of {run} need up to "
+            f"{needed}: {_advice(2)}, {ways}",
             doubtful=True,
         )
     return Finding("inotify", "enough")

@@ -1,7 +1,8 @@
 """Proxies that end as they start, for want of what the kernel of their node gives them.
 
 All proxies of a machine run as one user, whatever cluster they are of, and the kernel gives each
-user so many instances of inotify. Envoy aborts where it gets none, and says so in its log alone.
+user so many instances of inotify. Envoy aborts where it gets none, and Istio's agent ends before
+it starts Envoy; both say so in the container's log alone.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.pods import PROXY, PodState
 from meshproof.errors import EnvironmentBroken
 
-#: What Envoy says of it as it aborts.
-NO_INSTANCE = re.compile(r"assert failure: inotify_fd_ >= 0|fs\.inotify\.max_user_instances")
+#: What Envoy says of it as it aborts, and Istio's agent, which starts it.
+NO_INSTANCE = re.compile(
+    r"assert failure: inotify_fd_ >= 0|fs\.inotify\.max_user_instances"
+    r"|inotify[^\n]*: too many open files"
+)
 #: Lines of a log: a stack trace and a dump of what Envoy did follow what is looked for.
 LINES = 200
 

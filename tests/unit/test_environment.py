@@ -24,7 +24,7 @@ from meshproof.environment import existing as foreign
 from meshproof.environment import status as asking
 from meshproof.environment.doctor import doctor
 from meshproof.environment.finding import Finding
-from meshproof.environment.inotify import PROXIES_NEED
+from meshproof.environment.inotify import PROXIES_NEED, proxies_finding
 from meshproof.environment.options import Options, read_options
 from meshproof.environment.status import status
 from meshproof.errors import EnvironmentBroken, ExitCode, UsageFailure
@@ -159,6 +159,18 @@ def test_what_doctor_advises_is_enough_for_all_nodes(
 ) -> None:
     text = examine(replace(machine, inotify_instances=128), monkeypatch, nodes=9)["inotify"].text
     assert "and 576 are needed: run `sysctl -w fs.inotify.max_user_instances=576 " in text
+
+
+@pytest.mark.parametrize(("lanes", "needed"), [(1, 70), (2, 106), (3, 142), (4, 178)])
+def test_each_lane_needs_more_inotify_and_is_what_can_be_done_without(
+    machine: Machine, lanes: int, needed: int
+) -> None:
+    enough = replace(machine, inotify_instances=needed, inotify_held=0)
+    assert not proxies_finding(enough, lanes=lanes).doubtful
+    found = proxies_finding(replace(enough, inotify_instances=needed - 1), lanes=lanes)
+    assert found.doubtful
+    assert f"need up to {needed}: " in found.text
+    assert ("ask for fewer lanes" in found.text) is (lanes > 1)
 
 
 @pytest.mark.parametrize(

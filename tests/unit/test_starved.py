@@ -18,6 +18,11 @@ ABORTED = (
     "inotify_fd_ >= 0. Details: Consider increasing value of fs.inotify.max_user_watches and/or "
     "fs.inotify.max_user_instances via sysctl\tthread=17\nerror\tEnvoy exited with error\n"
 )
+#: As the agent of Istio 1.31 says it.
+ENDED = (
+    "Error: failed to start default Istio SDS server: failed to start workload secret manager "
+    "couldn't initialize inotify: too many open files\n"
+)
 OTHER = "error\tEnvoy exited with error: signal: killed\n"
 POD = PodState(
     "app-1", "voting-app", "1.0", "Running", ready=1, containers=2, restarts=1, proxied=True,
@@ -25,8 +30,10 @@ POD = PodState(
 )  # fmt: skip
 
 
-def test_what_envoy_says_where_it_gets_no_instance() -> None:
+def test_what_envoy_and_its_agent_say_where_they_get_no_instance() -> None:
     assert starved(ABORTED)
+    assert starved(ENDED)
+    assert not starved("inotify works\nerror\taccept: too many open files\n")
     assert not starved(OTHER)
     assert not starved("")
 
@@ -48,9 +55,10 @@ class Logs:
         return self.said
 
 
-def test_a_proxy_that_ended_for_want_of_it_says_nothing_of_a_promise() -> None:
+@pytest.mark.parametrize("said", [ABORTED, ENDED])
+def test_a_proxy_that_ended_for_want_of_it_says_nothing_of_a_promise(said: str) -> None:
     with pytest.raises(EnvironmentBroken, match=r"app-1 in voting.*max_user_instances=512"):
-        Logs(ABORTED).proxies.refuse([POD])
+        Logs(said).proxies.refuse([POD])
 
 
 @pytest.mark.parametrize("said", [OTHER, None])
