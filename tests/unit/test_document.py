@@ -114,12 +114,14 @@ def test_a_failure_that_was_edited_away_contradicts_the_rest(outcomes: list[Outc
     assert contradictions(SignOff.model_validate(content))
 
 
+WEAKER = Weakening("a leak of 1 %", "a leak of 3 %", "37 of 100 runs")
+
+
 def quick_document(*outcomes: Outcome) -> dict[str, Any]:
     """One of a run with --quick: the first scenario is left out, the second sampled less."""
-    weaker = Weakening("a leak of 1 %", "a leak of 3 %", "37 of 100 runs")
     whole = run(*outcomes, quick=True)
     first = replace(whole.results[0], outcome=Outcome.SKIPPED, left_out=True)
-    second = replace(whole.results[1], weakened=(weaker,))
+    second = replace(whole.results[1], weakened=(WEAKER,))
     whole = replace(whole, results=(first, second, *whole.results[2:]))
     return sign_off(whole).model_dump(mode="json")
 
@@ -156,6 +158,20 @@ def test_a_quick_run_that_was_edited_contradicts_itself(
 ) -> None:
     content = quick_document(Outcome.PASSED, Outcome.PASSED)
     edit(content)
+    assert "what it says of --quick is not what its scenarios say" in contradictions(
+        SignOff.model_validate(content)
+    )
+
+
+@pytest.mark.parametrize(
+    "less", [{"outcome": Outcome.SKIPPED, "left_out": True}, {"weakened": (WEAKER,)}]
+)
+def test_a_quick_run_that_made_less_in_one_way_alone_cannot_hide_it(less: dict[str, Any]) -> None:
+    whole = run(Outcome.PASSED, Outcome.PASSED, quick=True)
+    whole = replace(whole, results=(replace(whole.results[0], **less), *whole.results[1:]))
+    content = sign_off(whole).model_dump(mode="json")
+    assert not contradictions(SignOff.model_validate(content))
+    hide_quick(content)
     assert "what it says of --quick is not what its scenarios say" in contradictions(
         SignOff.model_validate(content)
     )

@@ -134,6 +134,13 @@ def test_one_that_fails_and_then_cannot_be_cleaned_up_has_two_cases(reports: Pat
     assert held(NODES, RESULTS, reports) == Reconciliation(3, 3, ())
 
 
+def test_a_case_that_failed_has_failed_though_another_of_its_name_passed(reports: Path) -> None:
+    cases = [case(r.node, r.outcome) for r in RESULTS]
+    write_junit(reports, case(NODES[0], Outcome.FAILED), *cases)
+    found = held(NODES, RESULTS, reports)
+    assert found.differences == (f"Ended otherwise than junit.xml says: {NODES[0]}",)
+
+
 @pytest.mark.parametrize("content", ["", "<testsuites><testcase", "no xml", "\0"])
 def test_a_junit_report_that_is_cut_off(reports: Path, content: str) -> None:
     (reports / "junit.xml").write_text(content)

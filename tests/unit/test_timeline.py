@@ -6,8 +6,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from meshproof.analysis.lived_through import during, saw_alone
+from meshproof.analysis.lived_through import all_served, during, lived_through, saw_alone
 from meshproof.analysis.timeline import BETWEEN, Request, Step, Timeline
+from meshproof.wording import NAMED
 
 APPLY = Step("kubectl apply -f step-2a.yaml", 1.0, 1.5)
 LOAD = Step("the proxies load it", 1.5, 2.0)
@@ -122,15 +123,15 @@ def test_without_steps_or_requests() -> None:
 
 SPANS = Timeline(
     [Step("one: x", 1, 2), Step("two: y", 5, 6)],
-    [replace(VIEW, at=at) for at in (0.0, 1.5, 3.0, 7.0)],
+    [replace(VIEW, at=at) for at in (0.0, 1.5, 3.0, 5.2, 7.0)],
 )
 
 
 @pytest.mark.parametrize(
     ("span", "seen"),
     [
-        ("during the whole scenario", [0.0, 1.5, 3.0, 7.0]),
-        ('from stage "one" on', [3.0, 7.0]),
+        ("during the whole scenario", [0.0, 1.5, 3.0, 5.2, 7.0]),
+        ('from stage "one" on', [3.0, 5.2, 7.0]),
         ('until stage "two"', [0.0, 1.5, 3.0]),
         ('from stage "one" until stage "two"', [3.0]),
     ],
@@ -149,9 +150,41 @@ def test_users_saw_one_kind_alone() -> None:
     seen = saw_alone(SPANS, "Ada", 'version "1.0"', "during the whole scenario")
     assert not seen.problem
     assert seen.results == [
-        '0 of 4 answers to Ada during the whole scenario were other than version "1.0".'
+        '0 of 5 answers to Ada during the whole scenario were other than version "1.0".'
     ]
     assert saw_alone(SPANS, "Ada", 'version "2.0"', "during the whole scenario").problem.startswith(
-        "during the whole scenario 4 of 4 were other: 0.00 s, Ada"
+        "during the whole scenario 5 of 5 were other: 0.00 s, Ada"
     )
     assert saw_alone(SPANS, "Bob", 'version "1.0"', "during the whole scenario").problem
+
+
+def test_what_users_lived_through_is_said_with_what_failed_of_how_many() -> None:
+    served = all_served(Timeline([APPLY, LOAD], [VIEW, VOTE]))
+    assert not served.problem
+    assert served.results == ["0 of 2 requests failed, in 2 steps."]
+    assert all_served(Timeline([APPLY], [VIEW])).results == ["0 of 1 requests failed, in 1 step."]
+    broken = all_served(TIMELINE)
+    assert broken.results == ["1 of 3 requests failed, in 2 steps."]
+    assert broken.problem == f"1 of 3 requests failed: {TIMELINE.failures()[0]}"
+
+
+@pytest.mark.parametrize("empty", [Timeline([APPLY], []), Timeline([], [VIEW])])
+def test_without_a_request_or_a_step_nothing_is_proved(empty: Timeline) -> None:
+    assert all_served(empty).problem.startswith("0 of ")
+
+
+def test_of_many_that_failed_the_first_are_named() -> None:
+    many = Timeline([APPLY], [replace(REFUSED, at=1.0 + n / 100) for n in range(NAMED + 2)])
+    assert all_served(many).problem.endswith(" more")
+    assert saw_alone(many, "Ada", 'version "1.0"', "during the whole scenario").problem.endswith(
+        " more"
+    )
+
+
+def test_every_request_is_kept_with_what_failed_of_them() -> None:
+    kept = lived_through(TIMELINE)
+    assert kept.details == TIMELINE.summary()
+    assert kept.texts == {
+        "timeline": TIMELINE.table(),
+        "requests that failed": f"{TIMELINE.failures()[0]}\n",
+    }

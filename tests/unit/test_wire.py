@@ -232,6 +232,13 @@ def test_a_gap_says_that_nothing_can_be_said() -> None:
         wire([packets[0], *packets[2:]])
 
 
+def test_a_gap_is_one_whichever_way_it_is_and_both_add_up() -> None:
+    packets = begun_before([DATA, DATA, DATA], [DATA, DATA, DATA])
+    kept = [packets[0], packets[2], packets[3], packets[5]]
+    with pytest.raises(EnvironmentBroken, match=f"lacks {2 * len(DATA)} bytes"):
+        wire(kept)
+
+
 def test_a_first_packet_that_is_missing_after_the_beginning_is_a_gap() -> None:
     packets = conversation(*TLS)
     with pytest.raises(EnvironmentBroken, match=f"lacks {len(CLIENT_HELLO)} bytes"):
