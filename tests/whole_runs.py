@@ -112,6 +112,19 @@ class WholeRuns:
         clean_up(replace(self.cluster, owner=None), self.namespace, Progress())
 
 
+@contextmanager
+def runs_beside(
+    environment: Environment, lane: Lane, options: Options, name: str, reports: Path
+) -> Iterator[WholeRuns]:
+    """Have such runs in a namespace beside a lane's, where nothing is before and after."""
+    runs = WholeRuns(environment, options, f"{lane.namespace}-{name}", reports)
+    runs.clean_up()  # what a run that was killed has left
+    try:
+        yield runs
+    finally:
+        runs.clean_up()
+
+
 class Stranger:
     """A process of somebody else's, which nothing says that this run's tests have started.
 

@@ -44,10 +44,8 @@ def proxies_finding(machine: Machine, *, lanes: int = 1) -> Finding:
     if 0 <= limit < held + needed:
         run, ways = "a run", "or end other runs and clusters"
         if lanes > 1:
-            run, ways = (
-                f"a run in {lanes} lanes",
-                "end other runs and clusters, or ask for fewer lanes",
-            )
+            run = f"a run in {lanes} lanes"
+            ways = "end other runs and clusters, or ask for fewer lanes"
         return Finding(
             "inotify",
             f"proxies that run here hold {held} of the {limit} instances of inotify that "

@@ -130,13 +130,11 @@ def line_of(row: ExpectationRow) -> Line:
     if not row.scenarios:
         unproved = row.verdict is Verdict.UNPROVED
         return Line(row, "No scenario proves it." if unproved else "Not in this run.", "")
-    found, gone = _found(told_by), len(row.scenarios) - len(told_by)
-    passed = number(len(told_by), "scenario")
-    of_them = [passed] if len(row.scenarios) > 1 else []
-    of_them += [f"{gone} left out by --quick"] if gone else []
-    told = f"{found} ({', '.join(of_them)})" if of_them else found
-    otherwise = f"{passed} passed{f', {of_them[-1]}' if gone else ''}."
-    said = [told if found else otherwise, *_strikes(told_by)]
+    found, passed = _found(told_by), number(len(told_by), "scenario")
+    gone = len(row.scenarios) - len(told_by)
+    less = f", {gone} left out by --quick" if gone else ""
+    told = f"{found} ({passed}{less})" if len(row.scenarios) > 1 else found
+    said = [told if found else f"{passed} passed{less}.", *_strikes(told_by)]
     return Line(row, " ".join(said), _first_baseline(told_by))
 
 

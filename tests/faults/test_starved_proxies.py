@@ -16,7 +16,7 @@ from meshproof.environment.environment import Environment
 from meshproof.environment.options import Options
 from meshproof.errors import ExitCode
 from meshproof.run.lanes import Lane
-from tests.whole_runs import WholeRuns
+from tests.whole_runs import WholeRuns, runs_beside
 
 pytestmark = pytest.mark.exclusive
 
@@ -40,10 +40,8 @@ sys.stdin.read()
 def runs(
     environment: Environment, lane: Lane, options: Options, tmp_path: Path
 ) -> Iterator[WholeRuns]:
-    runs = WholeRuns(environment, options, f"{lane.namespace}-starved", tmp_path / "reports")
-    runs.clean_up()
-    yield runs
-    runs.clean_up()
+    with runs_beside(environment, lane, options, "starved", tmp_path / "reports") as runs:
+        yield runs
 
 
 @contextmanager

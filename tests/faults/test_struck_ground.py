@@ -35,7 +35,7 @@ from meshproof.suite.breakages import altered_manifests, read_breakage
 from meshproof.waiting import SYSTEM_READY, converge
 from meshproof.wording import STRUCK
 from tests.suites import BREAKAGES, MANIFESTS
-from tests.whole_runs import WholeRuns
+from tests.whole_runs import WholeRuns, runs_beside
 
 pytestmark = pytest.mark.exclusive
 
@@ -150,11 +150,9 @@ STRIKES: dict[Callable[[Place], None], str] = {
 def runs(
     environment: Environment, lane: Lane, options: Options, tmp_path: Path
 ) -> Iterator[WholeRuns]:
-    runs = WholeRuns(environment, options, f"{lane.namespace}-struck", tmp_path / "reports")
-    runs.clean_up()
-    yield runs
-    heal(environment, options)
-    runs.clean_up()
+    with runs_beside(environment, lane, options, "struck", tmp_path / "reports") as runs:
+        yield runs
+        heal(environment, options)
 
 
 def heal(environment: Environment, options: Options) -> None:

@@ -24,7 +24,7 @@ from meshproof.suite.breakages import altered_manifests, read_breakage
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import SYSTEM_READY, converge
 from tests.suites import BREAKAGES, MANIFESTS, SUITE
-from tests.whole_runs import WholeRuns
+from tests.whole_runs import WholeRuns, runs_beside
 
 
 @pytest.fixture
@@ -36,9 +36,8 @@ def reports(tmp_path: Path) -> Path:
 def accept(
     environment: Environment, lane: Lane, options: Options, reports: Path
 ) -> Iterator[WholeRuns]:
-    runs = WholeRuns(environment, options, f"{lane.namespace}-whole", reports)
-    yield runs
-    runs.clean_up()
+    with runs_beside(environment, lane, options, "whole", reports) as runs:
+        yield runs
 
 
 def test_what_was_proved_is_accepted(accept: WholeRuns) -> None:
