@@ -7,12 +7,25 @@ from concurrent.futures import ThreadPoolExecutor
 from meshproof.analysis.wire import Pair
 from meshproof.cluster.shape import INGRESS_GATEWAY
 from meshproof.errors import PromiseBroken
+from meshproof.suite.breakages import Files
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
 from meshproof.wording import quoted
 from steps.voting.inside import answer_of_redis
 from steps.voting.voting_app import Response, VotingApp
 
+#: A change of the manifests: every way between workloads is there with one pod of the app, too,
+#: and pods are what a scenario's time goes to.
+ONE_APP_POD: Files = {
+    "kubernetes/step-1-create-voting-app.yaml": {
+        "patch": [
+            {
+                "object": "Deployment/voting-app-1-0",
+                "operations": [{"op": "add", "path": "/spec/replicas", "value": 1}],
+            }
+        ]
+    }
+}
 PLAIN_TEXT = "istio/plain-text.yaml"
 #: The name by which the ingress leads to a namespace without mutual TLS, as in that file.
 PLAIN_HOST = "plain-text.example"

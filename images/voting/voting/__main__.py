@@ -4,25 +4,46 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Final
 
-from voting.analytics import AnalyticsService
-from voting.analytics_client import AnalyticsClient
-from voting.app import AppService
 from voting.logs import configure
-from voting.page import Page
 from voting.server import Service, create_application, serve
 from voting.settings import Component, Settings, SettingsError
 from voting.store import Store
-from voting.store.mysql import MySqlStore
-from voting.store.redis import RedisStore
 
-STORES: Final[Mapping[str, Callable[[Settings], Store]]] = {
-    "redis": lambda settings: RedisStore(settings.redis, settings.store_timeout),
-    "mysql": lambda settings: MySqlStore(settings.mysql, settings.store_timeout),
-}
+# Imports are most of what the start of a pod costs, so each process has only those of the
+# component that it is and of the store that its version has.
+
+
+def store_of(settings: Settings) -> Store:
+    """The store of the version that `settings` name."""
+    match settings.release.store:
+        case "redis":
+            from voting.store.redis import RedisStore  # noqa: PLC0415
+
+            return RedisStore(settings.redis, settings.store_timeout)
+        case "mysql":
+            from voting.store.mysql import MySqlStore  # noqa: PLC0415
+
+            return MySqlStore(settings.mysql, settings.store_timeout)
+
+
+def service_of(settings: Settings, store: Store, resources: AsyncExitStack) -> Service:
+    """The component that `settings` name; what it holds open is closed with `resources`."""
+    match settings.component:
+        case Component.APP:
+            from voting.analytics_client import AnalyticsClient  # noqa: PLC0415
+            from voting.app import AppService  # noqa: PLC0415
+            from voting.page import Page  # noqa: PLC0415
+
+            analytics = AnalyticsClient(settings.analytics_url, settings.analytics_timeout)
+            resources.push_async_callback(analytics.close)
+            page = Page(settings.version, settings.host, settings.release.store)
+            return AppService(store, analytics, page)
+        case Component.ANALYTICS:
+            from voting.analytics import AnalyticsService  # noqa: PLC0415
+
+            return AnalyticsService(store, settings.release.text)
 
 
 async def run(settings: Settings) -> None:
@@ -36,19 +57,10 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(number, stopping.set)
 
     async with AsyncExitStack() as resources:
-        release = settings.release
-        store = STORES[release.store](settings)
+        store = store_of(settings)
         resources.push_async_callback(store.close)
-        match settings.component:
-            case Component.APP:
-                analytics = AnalyticsClient(settings.analytics_url, settings.analytics_timeout)
-                resources.push_async_callback(analytics.close)
-                page = Page(settings.version, settings.host, release.store)
-                service: Service = AppService(store, analytics, page)
-            case Component.ANALYTICS:
-                service = AnalyticsService(store, release.text)
         await serve(
-            create_application(service, store, stopping),
+            create_application(service_of(settings, store, resources), store, stopping),
             settings.listen,
             stopping,
             lambda: asyncio.sleep(settings.drain),

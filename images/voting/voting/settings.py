@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from voting.counts import Counts, share_text, simple_text
@@ -28,7 +28,7 @@ class Component(StrEnum):
 class Release:
     """What a version does in its own way."""
 
-    store: str
+    store: Literal["redis", "mysql"]
     """The kind of store that votes are kept in; the foot of the page says it too."""
     text: Callable[[Counts], str]
     """The sentence that analytics makes of the counts."""

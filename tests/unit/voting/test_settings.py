@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from voting.__main__ import STORES, main
+from voting.__main__ import main, store_of
 from voting.settings import RELEASES, Address, Component, MySql, Settings, SettingsError
+from voting.store import Store
+from voting.store.mysql import MySqlStore
+from voting.store.redis import RedisStore
 
 APP = {"VOTING_COMPONENT": "app", "VOTING_VERSION": "1.0"}
 
@@ -57,8 +60,18 @@ def test_wrong_setting_ends_the_process_with_one_sentence(monkeypatch: pytest.Mo
         main()
 
 
-def test_every_release_has_a_store() -> None:
-    assert {release.store for release in RELEASES.values()} <= STORES.keys()
+@pytest.mark.parametrize(
+    ("version", "kind"), [("1.0", RedisStore), ("1.1", RedisStore), ("2.0", MySqlStore)]
+)
+def test_every_version_has_its_store(version: str, kind: type[Store]) -> None:
+    assert version in RELEASES
+    mysql = {
+        "VOTING_MYSQL_DATABASE": "d",
+        "VOTING_MYSQL_USER": "u",
+        "VOTING_MYSQL_PASSWORD": "p",
+    }
+    settings = Settings.from_environment(APP | {"VOTING_VERSION": version} | mysql)
+    assert type(store_of(settings)) is kind
 
 
 def test_version_2_keeps_votes_in_mysql_and_never_shows_the_password() -> None:
