@@ -1,13 +1,14 @@
 """Asking a proxy, or istiod, itself: a port that is open to the pod only, through the API server.
 
-A port-forward made by the Kubernetes client costs some tens of milliseconds;
-starting istioctl or kubectl for each question takes ten times that.
+A port-forward made by the Kubernetes client costs some tens of milliseconds, so that it is kept
+for the next question; starting istioctl or kubectl for each takes ten times that.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
@@ -16,6 +17,7 @@ from kubernetes.stream import ws_client
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken
+from meshproof.mesh.kept_forwards import KEPT, Forwarded
 from meshproof.timeouts import stretched
 
 #: Envoy's admin port, open to the pod itself only.
@@ -81,6 +83,26 @@ def _ask(
     *,
     read: Callable[[str], Any] = json.loads,
 ) -> list[Any]:
+    place = (cluster.kubeconfig, namespace, pod, port)
+    kept = KEPT.take(place)
+    forwarded = kept or _opened(cluster, namespace, pod, port, sentence)
+    with ExitStack() as unless_kept:
+        unless_kept.callback(forwarded.connection.close)
+        try:
+            said = [read(_answer(forwarded.connection, query)) for query in queries]
+        except (OSError, HTTPException, ValueError) as error:
+            if kept and isinstance(error, ConnectionError):
+                # The other side closed it since, as a proxy does that is started anew.
+                return _ask(cluster, namespace, pod, port, queries, sentence, read=read)
+            reason = forwarded.forward.error(port) or f"{type(error).__name__} {error}"
+            raise EnvironmentBroken(sentence, reason.strip()) from error
+        unless_kept.pop_all()
+    KEPT.keep(place, forwarded)
+    return said
+
+
+def _opened(cluster: Cluster, namespace: str, pod: str, port: int, sentence: str) -> Forwarded:
+    """Connect to a port of a pod. Raises ``EnvironmentBroken``, with the sentence."""
     try:
         forward = port_forward(cluster, namespace, pod, port)
     except ApiException as error:
@@ -88,13 +110,7 @@ def _ask(
     connection = HTTPConnection("127.0.0.1", port)
     connection.sock = forward.socket(port)
     connection.sock.settimeout(stretched(ANSWER_TIMEOUT))
-    try:
-        return [read(_answer(connection, query)) for query in queries]
-    except (OSError, HTTPException, ValueError) as error:
-        reason = forward.error(port) or f"{type(error).__name__} {error}"
-        raise EnvironmentBroken(sentence, reason.strip()) from error
-    finally:
-        connection.close()
+    return Forwarded(connection, forward)
 
 
 def _answer(connection: HTTPConnection, query: str) -> str:

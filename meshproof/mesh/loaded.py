@@ -13,8 +13,18 @@ from typing import Any, TypeAlias
 from meshproof.cluster.cluster import Cluster
 from meshproof.mesh.admin import ask_proxy
 
-#: Proxies asked at once; each takes some 60 ms.
+#: Proxies asked at once; each takes some 15 ms.
 AT_ONCE = 8
+#: What a proxy is asked for. Of its whole configuration, which takes twice as long, the clusters
+#: are listed by the last one with their endpoints, and the rest leads nowhere.
+QUERIES = (
+    "/config_dump?resource=dynamic_listeners",
+    "/config_dump?resource=dynamic_route_configs",
+    "/clusters?format=json",
+)
+#: What a proxy says of a listener or of routes beside what it uses now: what is replaced, what is
+#: to come, and what it has refused.
+NOT_IN_FORCE = ("draining_state", "warming_state", "error_state")
 GATEWAY = "gateway"
 SIDECARS = "sidecars"
 #: What follows a Service's name in Envoy's names of clusters.
@@ -74,21 +84,19 @@ def not_loaded(
     ]
 
 
-def in_force(config: Mapping[str, Any], clusters: Mapping[str, Any]) -> str:
-    """Put what a proxy uses now into one text: its configuration, warm clusters, endpoints.
+def in_force(
+    listeners: Mapping[str, Any], routes: Mapping[str, Any], clusters: Mapping[str, Any]
+) -> str:
+    """Put what a proxy uses now into one text: its listeners, routes, warm clusters, endpoints.
 
     A listener that was replaced is listed as draining for another 45 s, and one that is
     to come as warming; neither takes new connections.
     """
-    lines = []
-    for section in config["configs"]:
-        active = {k: v for k, v in section.items() if k != "dynamic_warming_clusters"}
-        if "dynamic_listeners" in active:
-            active["dynamic_listeners"] = [
-                {k: v for k, v in listener.items() if k not in ("draining_state", "warming_state")}
-                for listener in active["dynamic_listeners"]
-            ]
-        lines.append(json.dumps(active))
+    lines = [
+        json.dumps({key: value for key, value in one.items() if key not in NOT_IN_FORCE})
+        for dump in (listeners, routes)
+        for one in dump.get("configs", ())
+    ]
     for status in clusters["cluster_statuses"]:
         lines.append(f"{status['name']}::warm")
         for host in status.get("host_statuses", []):
@@ -107,10 +115,7 @@ def configuration_dumps(
 
     def ask(pod: tuple[str, str, str]) -> tuple[tuple[str, str], str]:
         workload, namespace, name = pod
-        config, clusters = ask_proxy(
-            cluster, namespace, name, ["/config_dump", "/clusters?format=json"]
-        )
-        return (workload, name), in_force(config, clusters)
+        return (workload, name), in_force(*ask_proxy(cluster, namespace, name, QUERIES))
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         return dict(pool.map(ask, pods))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +18,7 @@ from kubernetes.stream import ws_client
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh import admin
 from meshproof.mesh.admin import ask_istiod, ask_proxy
+from meshproof.mesh.kept_forwards import KEPT, Forwarded, KeptForwards
 
 #: Gets a request's first line, returns the whole answer.
 Proxy = Callable[[str], bytes]
@@ -67,6 +70,7 @@ def forwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Forward]]:
 
     monkeypatch.setattr(ws_client, "portforward_call", portforward)
     yield waiting
+    KEPT.close()
     for forward in given:
         assert forward.near.fileno() == -1, "left open"
         forward.thread.join(5)
@@ -78,7 +82,8 @@ def answer(body: str, status: str = "200 OK") -> bytes:
 
 @pytest.fixture
 def cluster() -> Any:
-    return SimpleNamespace(api=ApiClient(Configuration(host="https://cluster")))
+    api = ApiClient(Configuration(host="https://cluster"))
+    return SimpleNamespace(api=api, kubeconfig=Path("kubeconfig"))
 
 
 def test_all_queries_go_over_one_connection(forwards: list[Forward], cluster: Any) -> None:
@@ -92,6 +97,95 @@ def test_all_queries_go_over_one_connection(forwards: list[Forward], cluster: An
     said = ask_proxy(cluster, "voting", "app-1", ["/config_dump?a", "/config_dump?b"])
     assert said == [{"configs": [1]}, {"configs": [2]}]
     assert heard == ["/config_dump?a", "/config_dump?b"]
+
+
+def said(what: str) -> bytes:
+    return answer(f'{{"said": "{what}"}}')
+
+
+def said_by(name: str, _: str) -> bytes:
+    return said(name)
+
+
+def ask(cluster: Any, *queries: str) -> list[str]:
+    return [one["said"] for one in ask_proxy(cluster, "voting", "app-1", queries)]
+
+
+def test_the_next_question_goes_over_the_same_connection(
+    forwards: list[Forward], cluster: Any
+) -> None:
+    forwards.append(Forward(lambda line: said(line.split()[1])))
+    assert ask(cluster, "/a") == ["/a"]
+    assert ask(cluster, "/b", "/c") == ["/b", "/c"]
+
+
+def test_a_connection_of_another_port_or_kubeconfig_is_another(
+    forwards: list[Forward], cluster: Any
+) -> None:
+    forwards += [Forward(partial(said_by, name)) for name in ("proxy", "istiod", "other")]
+    other: Any = SimpleNamespace(api=cluster.api, kubeconfig=Path("other"))
+    for _ in range(2):
+        assert ask(cluster, "/a") == ["proxy"]
+        assert ask_istiod(cluster, "voting", "istiod-1", ["/a"]) == [{"said": "istiod"}]
+        assert ask(other, "/a") == ["other"]
+
+
+def test_a_connection_that_was_closed_since_is_opened_anew(
+    forwards: list[Forward], cluster: Any
+) -> None:
+    heard: list[str] = []
+
+    def once(line: str) -> bytes:
+        heard.append(line.split()[1])
+        return said("first") if len(heard) == 1 else b""
+
+    forwards += [Forward(once), Forward(lambda line: said(line.split()[1]))]
+    assert ask(cluster, "/a") == ["first"]
+    # What it is asked for comes from the new one from the first to the last.
+    assert ask(cluster, "/b", "/c") == ["/b", "/c"]
+    assert heard == ["/a", "/b"]
+
+
+def test_what_a_kept_connection_says_is_not_asked_for_twice(
+    forwards: list[Forward], cluster: Any
+) -> None:
+    heard: list[str] = []
+
+    def once(line: str) -> bytes:
+        heard.append(line)
+        return said("first") if len(heard) == 1 else answer("off", "404 Not Found")
+
+    forwards += [Forward(once), Forward(lambda _: said("second"))]
+    ask(cluster, "/a")
+    with pytest.raises(EnvironmentBroken):
+        ask(cluster, "/b")
+    # Nor is a connection kept that is not read to its end.
+    assert ask(cluster, "/c") == ["second"]
+
+
+def test_the_connections_that_were_used_last_are_kept() -> None:
+    kept = KeptForwards(most=2)
+    closed: list[str] = []
+
+    def forwarded(name: str) -> Any:
+        return SimpleNamespace(connection=SimpleNamespace(close=lambda: closed.append(name)))
+
+    def place(pod: str) -> tuple[Path, str, str, int]:
+        return Path("kubeconfig"), "voting", pod, 15000
+
+    first: Forwarded = forwarded("a")
+    kept.keep(place("a"), first)
+    kept.keep(place("b"), forwarded("b"))
+    taken = kept.take(place("a"))
+    assert taken is first and kept.take(place("a")) is None
+    kept.keep(place("a"), first)
+    kept.keep(place("c"), forwarded("c"))
+    assert closed == ["b"]
+    kept.keep(place("c"), forwarded("another c"))
+    assert closed == ["b", "c"]
+    kept.close()
+    assert closed == ["b", "c", "a", "another c"]
+    assert kept.take(place("a")) is None
 
 
 @pytest.mark.parametrize(

@@ -153,15 +153,14 @@ def test_only_what_takes_new_connections_is_in_force() -> None:
         "draining_state": {"chain": "old"},
         "warming_state": {"chain": "next"},
     }
-    config = {
-        "configs": [
-            {"dynamic_listeners": [listener]},
-            {"dynamic_warming_clusters": [{"name": "cold"}]},
-        ]
-    }
-    text = in_force(config, {"cluster_statuses": [{"name": CLUSTER}]})
-    assert "new" in text and f"{CLUSTER}::warm" in text
-    assert not any(word in text for word in ("old", "next", "cold"))
+    routes = {"route_config": {"name": "here"}, "error_state": {"failed_configuration": "lost"}}
+    text = in_force(
+        {"configs": [listener | {"error_state": {"failed_configuration": "refused"}}]},
+        {"configs": [routes]},
+        {"cluster_statuses": [{"name": CLUSTER}]},
+    )
+    assert "new" in text and "here" in text and f"{CLUSTER}::warm" in text
+    assert not any(word in text for word in ("old", "next", "refused", "lost"))
     assert "draining_state" in listener
 
 
@@ -174,7 +173,8 @@ def test_where_a_proxy_sends_to_is_in_force() -> None:
         {"name": CLUSTER, "host_statuses": [host("10.0.0.7"), pipe]},
         {"name": "inbound|8080||", "host_statuses": [host("10.0.0.8")]},
     ]
-    text = in_force({"configs": [{}]}, {"cluster_statuses": clusters})
+    # Envoy says nothing at all where it has no routes.
+    text = in_force({"configs": [{}]}, {}, {"cluster_statuses": clusters})
     assert not without_endpoint("10.0.0.7").holds(text, "voting")
     for elsewhere in ("10.0.0.70", "0.0.0.7", "10.0.0.8", "10.0.0.9"):
         assert without_endpoint(elsewhere).holds(text, "voting")
