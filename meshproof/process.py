@@ -205,9 +205,11 @@ def _session(words: Sequence[str], **how: Any) -> Iterator[subprocess.Popen[Any]
 
     A signal to this process's group, such as Ctrl-C, does not reach it: it is given up in order.
     """
-    with subprocess.Popen(words, start_new_session=True, **how) as child:
-        with _running_lock:
-            _running.add(child)
+    # Started under the lock: whoever ends what runs would miss what runs and is not known yet.
+    with _running_lock:
+        started = subprocess.Popen(words, start_new_session=True, **how)
+        _running.add(started)
+    with started as child:
         try:
             yield child
         except BaseException:

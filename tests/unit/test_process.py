@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,7 +189,9 @@ def test_an_interrupt_ends_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     await_gone(await_pid(file))
 
 
-def test_commands_of_other_threads_can_be_ended(tmp_path: Path) -> None:
+def test_commands_of_other_threads_can_be_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, raised = tmp_path / "pid", list[BaseException]()
 
     def command() -> None:
@@ -196,6 +200,15 @@ def test_commands_of_other_threads_can_be_ended(tmp_path: Path) -> None:
         except CommandFailed as error:
             raised.append(error)
 
+    class SlowlyKnown(subprocess.Popen[str]):
+        """It runs for a while before whoever started it gets on."""
+
+        def __init__(self, *words: Any, **how: Any) -> None:
+            super().__init__(*words, **how)
+            await_pid(file)
+            time.sleep(0.2)
+
+    monkeypatch.setattr(subprocess, "Popen", SlowlyKnown)
     thread = threading.Thread(target=command)
     thread.start()
     pid = await_pid(file)
