@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
@@ -17,7 +17,7 @@ from kubernetes.stream import ws_client
 
 from meshproof.cluster.cluster import Cluster
 from meshproof.errors import EnvironmentBroken
-from meshproof.mesh.kept_forwards import KEPT, Forwarded
+from meshproof.mesh.kept_forwards import KEPT, Forwarded, Place
 from meshproof.timeouts import stretched
 
 #: Envoy's admin port, open to the pod itself only.
@@ -84,30 +84,42 @@ def _ask(
     read: Callable[[str], Any] = json.loads,
 ) -> list[Any]:
     place = (cluster.kubeconfig, namespace, pod, port)
-    kept = KEPT.take(place)
-    forwarded = kept or _opened(cluster, namespace, pod, port, sentence)
+    forwarded = KEPT.take(place)
+    try:
+        if forwarded:
+            # The other side may have closed it since, as a proxy does that is started anew; and a
+            # cluster that was stopped for a while is waited for where one is opened, not here.
+            with suppress(OSError, HTTPException):
+                return _said(place, forwarded, queries, read)
+        forwarded = _opened(cluster, namespace, pod, port)
+        return _said(place, forwarded, queries, read)
+    except ApiException as error:
+        raise EnvironmentBroken(sentence, str(error.reason).strip()) from error
+    except (OSError, HTTPException, ValueError) as error:
+        told = forwarded.forward.error(port) if forwarded else None
+        reason = told or f"{type(error).__name__} {error}"
+        raise EnvironmentBroken(sentence, reason.strip()) from error
+
+
+def _said(
+    place: Place, forwarded: Forwarded, queries: Sequence[str], read: Callable[[str], Any]
+) -> list[Any]:
+    """What is answered over a connection, which is kept where it answers all and stays open."""
     with ExitStack() as unless_kept:
         unless_kept.callback(forwarded.connection.close)
-        try:
-            said = [read(_answer(forwarded.connection, query)) for query in queries]
-        except (OSError, HTTPException, ValueError) as error:
-            if kept and isinstance(error, ConnectionError):
-                # The other side closed it since, as a proxy does that is started anew.
-                return _ask(cluster, namespace, pod, port, queries, sentence, read=read)
-            reason = forwarded.forward.error(port) or f"{type(error).__name__} {error}"
-            raise EnvironmentBroken(sentence, reason.strip()) from error
-        unless_kept.pop_all()
-    KEPT.keep(place, forwarded)
+        said = [read(_answer(forwarded.connection, query)) for query in queries]
+        if forwarded.connection.sock is not None:
+            unless_kept.pop_all()
+            KEPT.keep(place, forwarded)
     return said
 
 
-def _opened(cluster: Cluster, namespace: str, pod: str, port: int, sentence: str) -> Forwarded:
-    """Connect to a port of a pod. Raises ``EnvironmentBroken``, with the sentence."""
-    try:
-        forward = port_forward(cluster, namespace, pod, port)
-    except ApiException as error:
-        raise EnvironmentBroken(sentence, str(error.reason).strip()) from error
+def _opened(cluster: Cluster, namespace: str, pod: str, port: int) -> Forwarded:
+    """Connect to a port of a pod. Raises ``ApiException``."""
+    forward = port_forward(cluster, namespace, pod, port)
     connection = HTTPConnection("127.0.0.1", port)
+    # Once closed, it would connect to that port of this machine.
+    connection.auto_open = 0
     connection.sock = forward.socket(port)
     connection.sock.settimeout(stretched(ANSWER_TIMEOUT))
     return Forwarded(connection, forward)

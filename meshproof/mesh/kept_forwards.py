@@ -1,12 +1,11 @@
 """Port-forwards that are kept from one question to the next.
 
-To open one takes the API server, the kubelet and this process twice as long as a proxy takes for
-its answer (docs/speed.md).
+To open one takes as much of the processors as a proxy's answer (docs/speed.md). What comes over a
+kept one is as new: it leads to the same process in the same pod, and ends with either.
 """
 
 from __future__ import annotations
 
-import atexit
 from collections import OrderedDict
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -65,4 +64,3 @@ class KeptForwards:
 
 
 KEPT = KeptForwards()
-atexit.register(KEPT.close)

@@ -29,8 +29,6 @@ SERVER_SIDE = ("metadata", "status")
 
 #: JSON Patch (RFC 6902).
 Operations = list[Any]
-#: Changes of manifests, by the name of the file: objects patched, removed and added.
-Files = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Breakage:
     expectation: str
     breaks: str
     because: str
-    files: Files = field(repr=False)
+    files: Mapping[str, Mapping[str, Any]] = field(repr=False)
     object: Mapping[str, Any] | None = field(repr=False)
     scenario: str = ""
 
@@ -122,16 +120,8 @@ def altered(documents: Sequence[Mapping[str, Any]], change: Mapping[str, Any]) -
 
 def altered_manifests(breakage: Breakage, source: Path, target: Path) -> Path:
     """Copy the manifests with a breakage's changes in them. Returns the copy."""
-    return altered_copy(breakage.files, source, target)
-
-
-def altered_copy(files: Files, source: Path, target: Path) -> Path:
-    """Copy manifests with a change of some of their files, by name, in them. Returns the copy.
-
-    Raises ``KeyError`` where a change names an object that its file does not have.
-    """
     shutil.copytree(source, target)
-    for name, change in files.items():
+    for name, change in breakage.files.items():
         documents = read_all((source / name).read_text())
         (target / name).write_text(written(altered(documents, change)))
     return target

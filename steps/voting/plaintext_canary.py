@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from meshproof.analysis.wire import Pair
 from meshproof.cluster.shape import INGRESS_GATEWAY
+from meshproof.documents import read_all, written
 from meshproof.errors import PromiseBroken
-from meshproof.suite.breakages import Files
+from meshproof.suite.breakages import manifests_below
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
 from meshproof.wording import quoted
 from steps.voting.inside import answer_of_redis
 from steps.voting.voting_app import Response, VotingApp
 
-#: A change of the manifests: every way between workloads is there with one pod of the app, too,
-#: and pods are what a scenario's time goes to.
-ONE_APP_POD: Files = {
-    "kubernetes/step-1-create-voting-app.yaml": {
-        "patch": [
-            {
-                "object": "Deployment/voting-app-1-0",
-                "operations": [{"op": "add", "path": "/spec/replicas", "value": 1}],
-            }
-        ]
-    }
-}
 PLAIN_TEXT = "istio/plain-text.yaml"
 #: The name by which the ingress leads to a namespace without mutual TLS, as in that file.
 PLAIN_HOST = "plain-text.example"
@@ -33,6 +23,25 @@ PLAIN_HOST = "plain-text.example"
 VOTES = 10
 #: A header of tracing that the app passes on to analytics, and that no proxy reads or changes.
 HEADER = "x-ot-span-context"
+
+
+def one_app_pod(manifests: Path) -> None:
+    """Have manifests ask for one pod of the app, by its label, where the tutorial has three.
+
+    Every way between workloads is there with one, too, and pods are what such a namespace costs.
+    """
+    for file in manifests_below(manifests):
+        documents = read_all(file.read_text())
+        apps = [
+            document
+            for document in documents
+            if document["kind"] == "Deployment"
+            and document["spec"]["template"]["metadata"]["labels"].get("app") == "voting-app"
+        ]
+        for deployment in apps:
+            deployment["spec"]["replicas"] = 1
+        if apps:
+            file.write_text(written(documents))
 
 
 def follow_in_plain_text(tutorial: Tutorial) -> None:

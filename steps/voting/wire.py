@@ -8,14 +8,14 @@ from meshproof.engine.engine import Engine
 from meshproof.plugin.tutorial import Beside
 from meshproof.signoff.evidence import Evidence
 from meshproof.suite.tutorial import Tutorial
-from steps.voting.plaintext_canary import ONE_APP_POD
+from steps.voting.plaintext_canary import one_app_pod
 from steps.voting.wire_capture import Observed, captured_in_plain_text, observe
 
 
 @given("in a separate namespace without mutual TLS, captured packets show a vote's marker string")
 def packets_show_the_marker(beside: Beside, node_engine: Engine | None, evidence: Evidence) -> None:
     """With mutual TLS off, the same capture shows the marker on every connection: the baseline."""
-    seen = captured_in_plain_text(beside("plain", ONE_APP_POD), node_engine, evidence)
+    seen = captured_in_plain_text(beside("plain", one_app_pod), node_engine, evidence)
     assert not seen.problem, seen.problem
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -27,9 +28,10 @@ Proxy = Callable[[str], bytes]
 class Forward:
     """A connection to a proxy that answers as it is told to."""
 
-    def __init__(self, proxy: Proxy, error: str | None = None) -> None:
+    def __init__(self, proxy: Proxy, error: str | None = None, closes: bool = False) -> None:
         self.near, self.far = socket.socketpair()
         self._error = error
+        self._closes = closes
         self.thread = threading.Thread(target=self._serve, args=(proxy,), daemon=True)
         self.thread.start()
 
@@ -50,6 +52,8 @@ class Forward:
                 if not answer:
                     return
                 self.far.sendall(answer)
+                if self._closes and b" /a " not in line:
+                    return
 
 
 @pytest.fixture
@@ -59,10 +63,12 @@ def forwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Forward]]:
     given: list[Forward] = []
 
     def portforward(_: object, method: str, url: str, *, headers: object) -> Forward:
-        pods = "https://cluster/api/v1/namespaces/voting/pods/"
-        known = (f"{pods}app-1/portforward?ports=15000", f"{pods}istiod-1/portforward?ports=15014")
         assert method == "GET"
-        assert url in known
+        assert re.fullmatch(
+            r"https://cluster/api/v1/namespaces/(voting|other)/pods/"
+            r"((app-1|app-2)/portforward\?ports=15000|istiod-1/portforward\?ports=15014)",
+            url,
+        )
         if not waiting:
             raise ApiException(status=0, reason="Handshake status 404 Not Found")
         given.append(waiting.pop(0))
@@ -119,31 +125,74 @@ def test_the_next_question_goes_over_the_same_connection(
     assert ask(cluster, "/b", "/c") == ["/b", "/c"]
 
 
-def test_a_connection_of_another_port_or_kubeconfig_is_another(
+def test_a_connection_leads_to_one_port_of_one_pod_of_one_cluster(
     forwards: list[Forward], cluster: Any
 ) -> None:
-    forwards += [Forward(partial(said_by, name)) for name in ("proxy", "istiod", "other")]
     other: Any = SimpleNamespace(api=cluster.api, kubeconfig=Path("other"))
+    places: list[tuple[Callable[..., list[Any]], Any, str, str]] = [
+        (ask_proxy, cluster, "voting", "app-1"),
+        (ask_proxy, cluster, "voting", "app-2"),
+        (ask_proxy, cluster, "other", "app-1"),
+        (ask_proxy, other, "voting", "app-1"),
+        (ask_istiod, cluster, "voting", "istiod-1"),
+    ]
+    forwards += [Forward(partial(said_by, str(number))) for number, _ in enumerate(places)]
     for _ in range(2):
-        assert ask(cluster, "/a") == ["proxy"]
-        assert ask_istiod(cluster, "voting", "istiod-1", ["/a"]) == [{"said": "istiod"}]
-        assert ask(other, "/a") == ["other"]
+        for number, (ask_one, where, namespace, pod) in enumerate(places):
+            assert ask_one(where, namespace, pod, ["/a"]) == [{"said": str(number)}]
 
 
+def stale(line: str) -> bytes:
+    """Answers the first question whole, and none after it."""
+    return said("first") if line.split()[1] == "/a" else b""
+
+
+def cut(line: str) -> bytes:
+    """Answers the first question whole, and half of those after it."""
+    return said("first") if line.split()[1] == "/a" else said("never")[:-4]
+
+
+@pytest.mark.parametrize("proxy", [stale, cut])
 def test_a_connection_that_was_closed_since_is_opened_anew(
-    forwards: list[Forward], cluster: Any
+    forwards: list[Forward], cluster: Any, proxy: Proxy
 ) -> None:
-    heard: list[str] = []
-
-    def once(line: str) -> bytes:
-        heard.append(line.split()[1])
-        return said("first") if len(heard) == 1 else b""
-
-    forwards += [Forward(once), Forward(lambda line: said(line.split()[1]))]
+    forwards += [Forward(proxy, closes=True), Forward(lambda line: said(line.split()[1]))]
     assert ask(cluster, "/a") == ["first"]
     # What it is asked for comes from the new one from the first to the last.
     assert ask(cluster, "/b", "/c") == ["/b", "/c"]
-    assert heard == ["/a", "/b"]
+
+
+def test_a_kept_connection_that_hangs_is_opened_anew(
+    forwards: list[Forward], cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "ANSWER_TIMEOUT", 0.05)
+    done = threading.Event()
+
+    def hang(line: str) -> bytes:
+        if line.split()[1] == "/a":
+            return said("first")
+        done.wait(5)
+        return b""
+
+    forwards += [Forward(hang), Forward(lambda line: said(line.split()[1]))]
+    assert ask(cluster, "/a") == ["first"]
+    assert ask(cluster, "/b") == ["/b"]
+    done.set()
+
+
+def test_nobody_else_is_asked_once_a_proxy_says_that_it_closes(
+    forwards: list[Forward], cluster: Any
+) -> None:
+    body = '{"said": "last"}'
+    last = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    for _ in range(2):
+        forwards.append(Forward(lambda _: last.encode()))
+    assert ask(cluster, "/a") == ["last"]
+    assert ask(cluster, "/a") == ["last"]
+    forwards.append(Forward(lambda _: last.encode()))
+    with pytest.raises(EnvironmentBroken) as caught:
+        ask(cluster, "/a", "/b")
+    assert "NotConnected" in caught.value.details
 
 
 def test_what_a_kept_connection_says_is_not_asked_for_twice(
@@ -159,7 +208,7 @@ def test_what_a_kept_connection_says_is_not_asked_for_twice(
     ask(cluster, "/a")
     with pytest.raises(EnvironmentBroken):
         ask(cluster, "/b")
-    # Nor is a connection kept that is not read to its end.
+    # Nor is it kept.
     assert ask(cluster, "/c") == ["second"]
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import copytree, ignore_patterns
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,7 +12,9 @@ import yaml
 from meshproof.cluster.cluster import OWNED
 from meshproof.cluster.objects import PROBE
 from meshproof.cluster.pods import PodState
+from meshproof.documents import read_all
 from meshproof.errors import PromiseBroken
+from meshproof.suite.breakages import manifests_below
 from meshproof.suite.tutorial import Tutorial
 from steps.voting import plaintext_canary as module
 from steps.voting.plaintext_canary import (
@@ -20,6 +24,7 @@ from steps.voting.plaintext_canary import (
     VOTES,
     cast_marked,
     marked_ways,
+    one_app_pod,
 )
 from steps.voting.voting_app import Response
 from tests.suites import MANIFESTS
@@ -117,3 +122,17 @@ def test_what_switches_mutual_tls_off_is_the_harness_own_and_of_no_stage() -> No
     assert modes == ["DISABLE"] * 3
     hosts = [d["spec"]["hosts"] for d in documents if d["kind"] == "VirtualService"]
     assert hosts == [[PLAIN_HOST]]
+
+
+def test_the_app_has_one_pod_in_plain_text_and_all_else_is_as_published(tmp_path: Path) -> None:
+    changed = Path(copytree(MANIFESTS, tmp_path / "manifests", ignore=ignore_patterns("breakages")))
+    one_app_pod(changed)
+    seen = []
+    for file in manifests_below(changed):
+        published = read_all((MANIFESTS / file.relative_to(changed)).read_text())
+        for before, after in zip(published, read_all(file.read_text()), strict=True):
+            if before != after:
+                seen.append((before["metadata"]["name"], before["spec"]["replicas"]))
+                before["spec"]["replicas"] = 1
+                assert before == after
+    assert sorted(seen) == [("voting-app-1-0", 3), ("voting-app-2-0", 3)]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from websocket import ABNF, WebSocket
 
 from meshproof.cluster import websockets
 from meshproof.cluster.cluster import Cluster
 from meshproof.cluster.execution import execute
+from meshproof.cluster.websockets import WholePortForward
 from meshproof.errors import EnvironmentBroken
 from meshproof.mesh.admin import ask_proxy
 
@@ -73,3 +76,38 @@ def test_no_proxy_of_the_environment_is_asked_for_this_machine(
     connection, _ = server.accept()
     with connection:
         assert connection.recv(4096).startswith(b"GET /api/v1/namespaces/voting/pods/app-1/")
+
+
+def closed(far: socket.socket) -> None:
+    far.sendall(ABNF.create_frame(struct.pack("!H", 1000), ABNF.OPCODE_CLOSE).format())
+    far.close()
+
+
+def reset(far: socket.socket) -> None:
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    far.close()
+
+
+@pytest.mark.parametrize("end", [closed, reset, socket.socket.close])
+def test_a_port_forward_ends_whole_where_the_other_side_ends_it(
+    end: Callable[[socket.socket], None], server: socket.socket
+) -> None:
+    opened = WebSocket()
+    opened.sock = socket.create_connection(server.getsockname())
+    opened.connected = True
+    far, _ = server.accept()
+    before = {*threading.enumerate()}
+    forward = WholePortForward(opened, [15000])
+    (thread,) = {*threading.enumerate()} - before
+    for channel in (b"\0", b"\1"):
+        frame = ABNF.create_frame(channel + struct.pack("<H", 15000), ABNF.OPCODE_BINARY)
+        far.sendall(frame.format())
+    far.sendall(ABNF.create_frame(b"\0said", ABNF.OPCODE_BINARY).format())
+    near = forward.socket(15000)
+    near.settimeout(5)
+    assert near.recv(100) == b"said"
+    end(far)
+    assert near.recv(100) == b""
+    thread.join(5)
+    assert not thread.is_alive() and opened.sock is None
+    near.close()

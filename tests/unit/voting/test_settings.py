@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from voting.__main__ import main, store_of
 from voting.settings import RELEASES, Address, Component, MySql, Settings, SettingsError
 from voting.store import Store
 from voting.store.mysql import MySqlStore
 from voting.store.redis import RedisStore
+
+from meshproof.paths import PROJECT
 
 APP = {"VOTING_COMPONENT": "app", "VOTING_VERSION": "1.0"}
 
@@ -60,18 +65,38 @@ def test_wrong_setting_ends_the_process_with_one_sentence(monkeypatch: pytest.Mo
         main()
 
 
+STORES: dict[str, type[Store]] = {"1.0": RedisStore, "1.1": RedisStore, "2.0": MySqlStore}
+DATABASE = {
+    "VOTING_MYSQL_DATABASE": "d",
+    "VOTING_MYSQL_USER": "u",
+    "VOTING_MYSQL_PASSWORD": "p",
+}
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_every_version_has_its_store(version: str) -> None:
+    settings = Settings.from_environment(APP | {"VOTING_VERSION": version} | DATABASE)
+    assert type(store_of(settings)) is STORES[version]
+
+
 @pytest.mark.parametrize(
-    ("version", "kind"), [("1.0", RedisStore), ("1.1", RedisStore), ("2.0", MySqlStore)]
+    ("version", "here", "not_here"), [("1.1", "redis", "aiomysql"), ("2.0", "aiomysql", "redis")]
 )
-def test_every_version_has_its_store(version: str, kind: type[Store]) -> None:
-    assert version in RELEASES
-    mysql = {
-        "VOTING_MYSQL_DATABASE": "d",
-        "VOTING_MYSQL_USER": "u",
-        "VOTING_MYSQL_PASSWORD": "p",
-    }
-    settings = Settings.from_environment(APP | {"VOTING_VERSION": version} | mysql)
-    assert type(store_of(settings)) is kind
+def test_a_process_has_the_client_of_its_own_store_alone(
+    version: str, here: str, not_here: str
+) -> None:
+    code = (
+        "import os, sys; from voting.__main__ import store_of;"
+        "from voting.settings import Settings;"
+        "store_of(Settings.from_environment(os.environ)); print(*sys.modules)"
+    )
+    environment = APP | {"VOTING_VERSION": version} | DATABASE
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "PYTHONPATH": str(PROJECT / "images" / "voting")},
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    assert here in ran.stdout.split() and not_here not in ran.stdout.split()
 
 
 def test_version_2_keeps_votes_in_mysql_and_never_shows_the_password() -> None:
