@@ -108,8 +108,11 @@ class WholeRuns:
             acting.result()
 
     def clean_up(self) -> None:
-        """Take away what they left, whoever made it."""
-        clean_up(replace(self.cluster, owner=None), self.namespace, Progress())
+        """Take away what they left, whoever made it.
+
+        They have ended, and one whose ground was struck could not give its Lease back.
+        """
+        take_away(self.cluster, self.namespace)
 
 
 @contextmanager
