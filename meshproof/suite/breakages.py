@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,19 +138,32 @@ def manifests_below(folder: Path) -> list[Path]:
     return [file for file in files if FOLDER not in file.relative_to(folder).parts]
 
 
+def change_manifests(
+    folder: Path,
+    chosen: Callable[[Mapping[str, Any]], bool],
+    change: Callable[[dict[str, Any]], None],
+) -> None:
+    """Change the chosen objects of a folder's manifests; other files stay as they are."""
+    for file in manifests_below(folder):
+        documents = read_all(file.read_text())
+        found = [document for document in documents if chosen(document)]
+        for document in found:
+            change(document)
+        if found:
+            file.write_text(written(documents))
+
+
 def attribute(manifests: Path, annotations: Mapping[str, str]) -> None:
     """Have the manifests' objects that lie outside of the tutorial's namespace say whose they are.
 
     The namespace says it of what is in it; nobody could tell who left these.
     """
-    for file in manifests_below(manifests):
-        documents = read_all(file.read_text())
-        outside = [document for document in documents if is_outside(document)]
-        for document in outside:
-            own = document["metadata"].get("annotations") or {}
-            document["metadata"]["annotations"] = {**own, **annotations}
-        if outside:
-            file.write_text(written(documents))
+
+    def mark(document: dict[str, Any]) -> None:
+        own = document["metadata"].get("annotations") or {}
+        document["metadata"]["annotations"] = {**own, **annotations}
+
+    change_manifests(manifests, is_outside, mark)
 
 
 def marking(live: Mapping[str, Any], marks: Mapping[str, str]) -> Operations:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from meshproof.analysis.wire import Pair
 from meshproof.cluster.shape import INGRESS_GATEWAY
-from meshproof.documents import read_all, written
 from meshproof.errors import PromiseBroken
-from meshproof.suite.breakages import manifests_below
+from meshproof.suite.breakages import change_manifests
 from meshproof.suite.tutorial import Tutorial
 from meshproof.waiting import ROUTE_IN_FORCE, converge
 from meshproof.wording import quoted
@@ -30,18 +31,13 @@ def one_app_pod(manifests: Path) -> None:
 
     Every way between workloads is there with one, too, and pods are what such a namespace costs.
     """
-    for file in manifests_below(manifests):
-        documents = read_all(file.read_text())
-        apps = [
-            document
-            for document in documents
-            if document["kind"] == "Deployment"
-            and document["spec"]["template"]["metadata"]["labels"].get("app") == "voting-app"
-        ]
-        for deployment in apps:
-            deployment["spec"]["replicas"] = 1
-        if apps:
-            file.write_text(written(documents))
+
+    def is_app(document: Mapping[str, Any]) -> bool:
+        if document["kind"] != "Deployment":
+            return False
+        return bool(document["spec"]["template"]["metadata"]["labels"].get("app") == "voting-app")
+
+    change_manifests(manifests, is_app, lambda app: app["spec"].update(replicas=1))
 
 
 def follow_in_plain_text(tutorial: Tutorial) -> None:

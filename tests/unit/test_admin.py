@@ -82,6 +82,21 @@ def forwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Forward]]:
         forward.thread.join(5)
 
 
+@pytest.fixture
+def hang(forwards: list[Forward], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy that says nothing until the test ends, and is not waited for as long as others."""
+    assert not forwards  # which are closed after it
+    monkeypatch.setattr(admin, "ANSWER_TIMEOUT", 0.05)
+    done = threading.Event()
+
+    def hang(_: str) -> bytes:
+        done.wait(5)
+        return b""
+
+    yield hang
+    done.set()
+
+
 def answer(body: str, status: str = "200 OK") -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
@@ -163,21 +178,14 @@ def test_a_connection_that_was_closed_since_is_opened_anew(
 
 
 def test_a_kept_connection_that_hangs_is_opened_anew(
-    forwards: list[Forward], cluster: Any, monkeypatch: pytest.MonkeyPatch
+    forwards: list[Forward], cluster: Any, hang: Proxy
 ) -> None:
-    monkeypatch.setattr(admin, "ANSWER_TIMEOUT", 0.05)
-    done = threading.Event()
+    def first(line: str) -> bytes:
+        return said("first") if line.split()[1] == "/a" else hang(line)
 
-    def hang(line: str) -> bytes:
-        if line.split()[1] == "/a":
-            return said("first")
-        done.wait(5)
-        return b""
-
-    forwards += [Forward(hang), Forward(lambda line: said(line.split()[1]))]
+    forwards += [Forward(first), Forward(lambda line: said(line.split()[1]))]
     assert ask(cluster, "/a") == ["first"]
     assert ask(cluster, "/b") == ["/b"]
-    done.set()
 
 
 def test_nobody_else_is_asked_once_a_proxy_says_that_it_closes(
@@ -259,19 +267,11 @@ def test_a_proxy_that_does_not_answer_is_a_broken_environment(
 
 
 def test_a_proxy_that_hangs_is_not_waited_for(
-    forwards: list[Forward], cluster: Any, monkeypatch: pytest.MonkeyPatch
+    forwards: list[Forward], cluster: Any, hang: Proxy
 ) -> None:
-    monkeypatch.setattr(admin, "ANSWER_TIMEOUT", 0.05)
-    done = threading.Event()
-
-    def hang(_: str) -> bytes:
-        done.wait(5)
-        return b""
-
     forwards.append(Forward(hang))
     with pytest.raises(EnvironmentBroken) as caught:
         ask_proxy(cluster, "voting", "app-1", ["/config_dump"])
-    done.set()
     assert caught.value.details == "TimeoutError timed out"
 
 
