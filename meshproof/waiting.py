@@ -1,7 +1,7 @@
 """Waiting, in one function: poll until it holds k times in a row, or a deadline passes.
 
-There is no fixed sleep anywhere else. Every deadline is in the table below,
-with its reason.
+There is no fixed sleep anywhere else, and here only before a first look that could see nothing
+yet. Every deadline is in the table below, with its reason.
 """
 
 from __future__ import annotations
@@ -24,12 +24,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Timeout:
-    """A deadline in seconds, how often to look (seconds), and why it is what it is."""
+    """A deadline in seconds, how often to look (seconds), and why it is what it is.
+
+    ``first`` is how many seconds pass before the first look, where one could see nothing earlier.
+    """
 
     name: str
     seconds: float
     interval: float
     reason: str
+    first: float = 0.0
 
 
 ENVIRONMENT_UP = Timeout(
@@ -61,6 +65,13 @@ WORKLOADS_READY = Timeout(
     "step 1 is ready in 9 s on an idle machine; a busy one takes 4 times that",
 )
 PROXIES_SYNCED = Timeout("proxies-synced", 60, 0.2, "istiod pushes within a second of a change")
+CHANGE_LOADED = Timeout(
+    "change-loaded",
+    60,
+    0.1,
+    "istiod pushes a change within a second, and not before it was quiet for 0.1 s",
+    first=0.15,
+)
 ISTIOD_QUIET = Timeout(
     "istiod-quiet", 30, 0.5, "istiod pushes 0.1 s after a change; a mesh of many changes has pauses"
 )
@@ -117,6 +128,7 @@ TIMEOUTS: tuple[Timeout, ...] = (
     LABEL_IN_FORCE,
     WORKLOADS_READY,
     PROXIES_SYNCED,
+    CHANGE_LOADED,
     ISTIOD_QUIET,
     LOGS_WRITTEN,
     ROUTE_IN_FORCE,
@@ -229,6 +241,8 @@ def _converge(
     begun = clock.now()
     in_a_row = 0
     last = "nothing"
+    if timeout.first:
+        clock.sleep(timeout.first)
 
     def attempt() -> T | None:
         nonlocal in_a_row, last

@@ -6,8 +6,10 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
+
+import aiohttp
 
 Address = tuple[str, int]
 
@@ -33,8 +35,10 @@ async def listening(address: Address, server: asyncio.Task[None]) -> None:
     await server
 
 
-def end_by_signal(serving: Coroutine[Any, Any, None], address: Address) -> None:
-    """Serve until SIGTERM, which comes as soon as the server listens.
+def end_by_signal(
+    serving: Coroutine[Any, Any, None], address: Address, *, asked: Sequence[str] = ()
+) -> None:
+    """Serve until SIGTERM, which comes once the server listens and has answered for these paths.
 
     Raises ``TimeoutError`` where it has not ended five seconds later.
     """
@@ -42,6 +46,10 @@ def end_by_signal(serving: Coroutine[Any, Any, None], address: Address) -> None:
     async def scenario() -> None:
         server = asyncio.create_task(serving)
         await listening(address, server)
+        async with aiohttp.ClientSession() as session:
+            for path in asked:
+                async with session.get(f"http://{address[0]}:{address[1]}{path}"):
+                    pass
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(server, 5)
 

@@ -16,7 +16,7 @@ from meshproof.mesh.loaded import GATEWAY, Loaded, not_loaded, without_endpoint
 from meshproof.mesh.starved import StarvedProxies
 from meshproof.suite.model import Served
 from meshproof.waiting import (
-    PROXIES_SYNCED,
+    CHANGE_LOADED,
     ROUTE_IN_FORCE,
     WORKLOADS_READY,
     NotConverged,
@@ -144,7 +144,7 @@ def await_loaded(
             look,
             until=lambda missing: not missing,
             what="the proxies have loaded the change",
-            timeout=PROXIES_SYNCED,
+            timeout=CHANGE_LOADED,
             promised=True,
         )
     except NotConverged:

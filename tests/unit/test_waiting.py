@@ -137,6 +137,20 @@ def test_looks_are_an_interval_apart() -> None:
     assert looks == [100.0, 100.5, 101.0, 101.5]
 
 
+def test_the_first_look_waits_for_when_there_can_be_something_to_see() -> None:
+    time = FakeTime()
+    looks: list[float] = []
+
+    def look() -> bool:
+        looks.append(time.seconds)
+        return len(looks) == 2
+
+    timeout = Timeout("late", 2, 0.5, "long enough for a test", first=0.25)
+    found = converge(look, until=bool, what="it", timeout=timeout, clock=time.clock)
+    assert looks == [100.25, 100.75]
+    assert (found.attempts, found.seconds) == (2, 0.75)
+
+
 @given(
     seconds=st.integers(1, 50),
     interval=st.integers(1, 10),
@@ -184,6 +198,7 @@ def test_what_never_holds_ends_at_the_deadline(sight: object) -> None:
 def test_every_deadline_has_a_reason_and_room_for_more_than_one_look(timeout: Timeout) -> None:
     assert len(timeout.reason.split()) >= 5
     assert 0 < timeout.interval < timeout.seconds
+    assert 0 <= timeout.first < timeout.seconds
 
 
 def test_every_deadline_is_in_the_table_under_a_name_of_its_own() -> None:

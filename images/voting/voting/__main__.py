@@ -7,7 +7,7 @@ import sys
 from contextlib import AsyncExitStack
 
 from voting.logs import configure
-from voting.server import Service, create_application, serve
+from voting.server import Drain, Service, create_application, serve
 from voting.settings import Component, Settings, SettingsError
 from voting.store import Store
 
@@ -59,12 +59,10 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as resources:
         store = store_of(settings)
         resources.push_async_callback(store.close)
-        await serve(
-            create_application(service_of(settings, store, resources), store, stopping),
-            settings.listen,
-            stopping,
-            lambda: asyncio.sleep(settings.drain),
-        )
+        application = create_application(service_of(settings, store, resources), store, stopping)
+        drain = Drain(settings.drain)
+        application.on_response_prepare.append(drain.note)
+        await serve(application, settings.listen, stopping, drain.over)
 
 
 def main() -> None:

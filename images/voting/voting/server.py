@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
@@ -9,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from voting.errors import RequestError, UnavailableError
-from voting.logs import AccessLogger
+from voting.logs import PROBES, AccessLogger
 from voting.settings import Address
 from voting.store import Store
 
@@ -21,6 +23,8 @@ LARGEST_HEADER: Final = 60 * 1024
 KEEPALIVE_SECONDS: Final = 3660.0
 # More than the slowest answer takes: the store's and analytics' default timeouts together.
 FINISH_SECONDS: Final = 5.0
+# Proxies know of a pod's going within half a second; four times that.
+QUIET_SECONDS: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -77,9 +81,9 @@ def create_application(service: Service, store: Store, stopping: asyncio.Event) 
     application.add_routes(
         [
             *service.routes(),
-            web.get("/healthz/live", live),
-            web.get("/healthz/ready", ready),
-            web.get("/healthz/store", store_health),
+            web.get(f"{PROBES}live", live),
+            web.get(f"{PROBES}ready", ready),
+            web.get(f"{PROBES}store", store_health),
         ]
     )
     return application
@@ -104,6 +108,35 @@ def _as_error(error: web.HTTPException) -> RequestError:
         case _:
             sentence = f"{error.reason}."
     return RequestError(error.status, sentence)
+
+
+class Drain:
+    """How long a pod that was told to stop serves on: while anybody still sends it requests."""
+
+    def __init__(
+        self,
+        most: float,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """It is over QUIET_SECONDS after it began and after the last request, or after `most`."""
+        self._most, self._now, self._sleep = most, now, sleep
+        self._latest = -math.inf
+
+    async def note(self, request: web.Request, _: web.StreamResponse) -> None:
+        """Take notice of a request that is answered; the kubelet's probes are nobody's."""
+        if not request.path.startswith(PROBES):
+            self._latest = self._now()
+
+    async def over(self) -> None:
+        """Begin, and return when it is over."""
+        begun = self._now()
+        while (left := self._end(begun) - self._now()) > 0:
+            await self._sleep(left)
+
+    def _end(self, begun: float) -> float:
+        return min(begun + self._most, max(begun, self._latest) + QUIET_SECONDS)
 
 
 async def serve(

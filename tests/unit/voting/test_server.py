@@ -7,10 +7,14 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+import voting.__main__
+from aiohttp.test_utils import make_mocked_request
+from aiohttp.web import Request, Response, StreamResponse
 from voting.__main__ import run
 from voting.counts import Category
 from voting.errors import UnavailableError
 from voting.logs import JsonFormatter
+from voting.server import Drain
 from voting.settings import Address, Settings
 from voting.store.redis import RedisStore
 
@@ -77,6 +81,47 @@ def test_stopping_pod_finishes_what_it_has(voting: Voting) -> None:
     assert voting.store.votes == {"last": Category.CATS}
 
 
+@pytest.mark.parametrize(
+    ("asked", "ended"),
+    [
+        ({}, 12),
+        ({9.5: "/"}, 12),
+        ({11.5: "/"}, 13.5),
+        ({11.5: "/healthz/ready"}, 12),
+        ({11.5: "/", 13: "/analytics", 14.5: "/"}, 15),
+        ({12.5: "/"}, 12),
+    ],
+    ids=[
+        "nobody asks", "somebody asked before", "somebody asks", "a probe asks",
+        "somebody never stops asking", "somebody asks when it is over",
+    ],
+)  # fmt: skip
+def test_stopping_pod_serves_on_for_two_seconds_after_a_request_and_for_five_at_most(
+    asked: dict[float, str], ended: float
+) -> None:
+    clock = 9.0
+    drain = Drain(5, now=lambda: clock, sleep=lambda seconds: pass_to(clock + seconds))
+
+    async def pass_to(end: float) -> None:
+        nonlocal clock
+        for at, path in asked.items():
+            if clock <= at < end:
+                clock = at
+                await drain.note(make_mocked_request("GET", path), Response())
+        clock = end
+
+    async def scenario() -> None:
+        await pass_to(10)
+        await drain.over()
+
+    asyncio.run(scenario())
+    assert clock == ended
+
+
+def test_told_not_to_drain_it_stops_at_once() -> None:
+    asyncio.run(Drain(0, sleep=lambda _: pytest.fail("it waits")).over())
+
+
 @pytest.mark.parametrize("component", ["app", "analytics"])
 def test_sigterm_ends_the_process_in_order(
     component: str,
@@ -94,6 +139,30 @@ def test_sigterm_ends_the_process_in_order(
     with caplog.at_level(logging.INFO, "voting"):
         end_by_signal(run(settings), settings.listen)
     assert [record.message for record in caplog.records] == ["serving", "stopping", "stopped"]
+
+
+def test_the_end_of_the_process_depends_on_what_it_was_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noted = []
+
+    class Noting(Drain):
+        async def note(self, request: Request, answer: StreamResponse) -> None:
+            noted.append((request.path, answer.status))
+
+        async def over(self) -> None:
+            noted.append(("the end", 0))
+
+    monkeypatch.setattr(voting.__main__, "Drain", Noting)
+    settings = Settings.from_environment(
+        {
+            "VOTING_COMPONENT": "analytics",
+            "VOTING_VERSION": "1.0",
+            "VOTING_LISTEN": f"127.0.0.1:{free_port()}",
+        }
+    )
+    end_by_signal(run(settings), settings.listen, asked=["/nothing", "/healthz/live"])
+    assert noted == [("/nothing", 404), ("/healthz/live", 200), ("the end", 0)]
 
 
 def test_requests_are_logged_and_probes_are_not(
