@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from meshproof.paths import PROJECT
+from tests.forked import ran
 
 DRIVER = """
 import json, sys
@@ -28,16 +27,13 @@ def run_all(
     seconds. Raises ``AssertionError`` where not all came to their ends.
     """
     (root / "runs.json").write_text(json.dumps(runs))
+    (root / "driver.py").write_text(DRIVER)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")}
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, "runs.json", "codes.json"],
+    done = ran(
+        ["driver.py", "runs.json", "codes.json"],
         cwd=root,
         env={**environment, "PYTHONPATH": str(PROJECT), "MESHPROOF_STATE": str(root / "state")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
         timeout=timeout,
-        check=False,
     )
     assert done.returncode == 0, done.stdout
     codes: dict[str, int] = json.loads((root / "codes.json").read_text())

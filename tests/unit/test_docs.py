@@ -186,7 +186,8 @@ def test_every_table_that_is_made_stands_in_a_document_once() -> None:
 @pytest.mark.parametrize("timeout", TIMEOUTS, ids=lambda timeout: timeout.name)
 def test_every_timeout_is_documented(timeout: Timeout) -> None:
     found = rows_of(DOCS / "architecture.md", f"`{timeout.name}`")
-    assert [row[1:3] for row in found] == [[f"{timeout.seconds:g}", f"{timeout.interval:g}"]]
+    looks = f"{timeout.interval:g}" + (f", first after {timeout.first:g}" if timeout.first else "")
+    assert [row[1:3] for row in found] == [[f"{timeout.seconds:g}", looks]]
     assert found[0][3]
 
 

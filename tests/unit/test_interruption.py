@@ -20,6 +20,7 @@ from meshproof.errors import EnvironmentBroken, ExitCode
 from meshproof.interruption import Interrupted, Interruption, _is_tox, interruption
 from meshproof.paths import PROJECT
 from meshproof.waiting import Timeout, converge
+from tests.forked import Forked
 from tests.tox_runs import acceptance
 
 #: Seconds until there is a verdict and its reports; and how long each test may take at most.
@@ -173,7 +174,7 @@ class Run:
     """A run of one scenario, once its step has begun."""
 
     root: Path
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     told: float = 0.0
 
     def tell(self, number: signal.Signals) -> None:
@@ -194,7 +195,7 @@ class Run:
     def end(self) -> tuple[int, str]:
         """Its exit code and what it said, once it has ended."""
         said, _ = self.process.communicate(timeout=AT_MOST)
-        return self.process.returncode, said
+        return self.process.wait(), said
 
     @property
     def was_put_back(self) -> bool:
@@ -206,22 +207,25 @@ class Suite:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[subprocess.Popen[str] | Forked] = []
 
     def start(
         self, scenario: str, *more: str, put_back: float = 0.0, by: Sequence[str] = ()
     ) -> Run:
         typed = ["features", "-k", scenario, "--no-allure-report", *more]
-        process = subprocess.Popen(
-            [*(by or [sys.executable, ENTRY]), *typed],
-            cwd=self.root,
-            env={
-                **{k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")},
-                "PYTHONPATH": f"{PROJECT}{os.pathsep}{self.root}",
-                "MESHPROOF_STATE": str(self.root / "state"),
-                "PUT_BACK": str(put_back),
-            },
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("MESHPROOF_")},
+            "PYTHONPATH": f"{PROJECT}{os.pathsep}{self.root}",
+            "MESHPROOF_STATE": str(self.root / "state"),
+            "PUT_BACK": str(put_back),
+        }
+        process = (
+            subprocess.Popen(
+                [*by, *typed], cwd=self.root, env=env,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            )
+            if by
+            else Forked([ENTRY, *typed], cwd=self.root, env=env)
         )  # fmt: skip
         self.started.append(process)
         converge(

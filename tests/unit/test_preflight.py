@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -38,6 +36,7 @@ from meshproof.probes.preflight import (
     missing_in_logs,
 )
 from meshproof.waiting import NotConverged
+from tests.forked import ran
 
 HTTP, REDIS, DENIED_HTTP, DENIED_MYSQL = CALLS
 OK, FORBIDDEN = b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 403 Forbidden\r\n\r\n"
@@ -419,15 +418,11 @@ def test_scenarios_carry_the_tags_of_what_their_steps_read_and_no_others(
 ) -> None:
     folder = tmp_path_factory.mktemp("plugin")
     (folder / "tells_needs.py").write_text(PLUGIN)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "features", "--collect-only", "-q", "-p", "tells_needs",
+    done = ran(
+        ["-m", "pytest", "features", "--collect-only", "-q", "-p", "tells_needs",
          "-p", "no:cacheprovider"],
         cwd=PROJECT,
         env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{PROJECT}"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
     )  # fmt: skip
     (told,) = (line for line in done.stdout.splitlines() if line.startswith("TOLD"))
     scenarios: dict[str, tuple[list[str], list[str]]] = json.loads(told.removeprefix("TOLD"))

@@ -19,6 +19,7 @@ from meshproof.paths import PROJECT, state_dir
 from meshproof.plugin.outcomes import REASON_LENGTH, ending_of, reason_of
 from meshproof.run.durations import Durations
 from meshproof.run.overview import Ending
+from tests.forked import ran
 
 FEATURE = """\
 Feature: Ways to end
@@ -179,15 +180,8 @@ def environment(suite: Path, **more: str) -> dict[str, str]:
 def log(suite: Path, *arguments: str, **more: str) -> str:
     """What a run prints where nobody looks on."""
     (suite / "go").touch()
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments],
-        cwd=suite,
-        env=environment(suite, **more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
+    done = ran(
+        ["-m", "pytest", *arguments], cwd=suite, env=environment(suite, **more), timeout=TIMEOUT
     )
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
     return done.stdout

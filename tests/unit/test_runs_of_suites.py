@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,6 +15,7 @@ from meshproof.plugin import suites as refusing
 from meshproof.plugin.scenarios import manifests_of_suite, note_suites, suite_of, suites_of
 from meshproof.plugin.suites import anothers_ids
 from meshproof.suite.registry import suite_named, suites
+from tests.forked import ran
 from tests.whole_runs import MESHPROOF
 
 NAMES = [suite.name for suite in suites()]
@@ -67,14 +66,12 @@ def test_manifests_that_are_named_are_the_first_suites(tmp_path: Path) -> None:
 
 def collected(*arguments: str) -> list[str]:
     """What is collected, in its order, by pytest's ids."""
-    done = subprocess.run(
-        [sys.executable, *MESHPROOF, "run", "--collect-only", "-q", "-n0", *arguments],
+    done = ran(
+        [*MESHPROOF, "run", "--collect-only", "-q", "-n0", *arguments],
         cwd=PROJECT,
-        env={**os.environ},
-        capture_output=True,
-        text=True,
-        check=True,
+        env=os.environ,
     )
+    assert done.returncode == 0, done.stdout
     return [line for line in done.stdout.splitlines() if "::" in line]
 
 

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -40,6 +39,7 @@ from meshproof.suite.breakages import (
     read_breakage,
 )
 from meshproof.suite.registry import suites
+from tests.forked import ran
 from tests.suites import BREAKAGES
 
 MANIFESTS = PROJECT / "manifests" / "voting"
@@ -475,10 +475,10 @@ def test_a_scenario_with_a_vote_must_notice_each_breakage(breakage: Breakage) ->
 
 def test_breakages_come_by_the_stages_of_their_scenarios() -> None:
     folders = map(str, breakages_folders())
-    collected = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", *folders],
-        cwd=PROJECT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    collected = ran(
+        ["-m", "pytest", "--collect-only", "-q", "-n0", *folders], cwd=PROJECT, env=os.environ
+    )
+    assert collected.returncode == 0, collected.stdout
     names = [line.rpartition("::")[2] for line in collected.stdout.splitlines() if "::" in line]
     assert sorted(names) == sorted(breakage.name for breakage in COMMITTED)
     order = [

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from meshproof.suite.coverage import declared_expectations, declared_sections
 from meshproof.suite.features import proving, scenarios_in
 from meshproof.suite.listing import listing
 from meshproof.suite.registry import default_suite, suite_named, suites
+from tests.forked import ran
 from tests.suites import IDS, SUITE
 
 CONFTEST = """\
@@ -53,15 +52,11 @@ def run(folder: Path, feature: str) -> str:
     (folder / "shop.feature").write_text(feature)
     scenarios = "from pytest_bdd import scenarios\nscenarios('.')\n"
     (folder / "test_shop.py").write_text(scenarios)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "."],
+    return ran(
+        ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "."],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout + done.stderr
+    ).stdout
 
 
 def test_a_step_that_nobody_wrote_is_told_before_anything_runs(tmp_path: Path) -> None:
