@@ -18,9 +18,10 @@ from typing import Any
 import jsonpatch
 
 from meshproof.cluster.cluster import MENDING, Cluster
-from meshproof.cluster.objects import KINDS, get, patch
+from meshproof.cluster.objects import KINDS, Manifest, Objects, get, patch
 from meshproof.documents import read, read_all, written
 from meshproof.suite.registry import expectation_ids, suites
+from meshproof.suite.transitions import exchangeable
 
 #: The folder of a suite's breakages, below that of its manifests.
 FOLDER = "breakages"
@@ -116,6 +117,23 @@ def altered(documents: Sequence[Mapping[str, Any]], change: Mapping[str, Any]) -
         del result[names.index(name)]
         names.remove(name)
     return [*result, *change.get("add", [])]
+
+
+def changes_in_place(breakage: Breakage, source: Path) -> bool:
+    """Whether a namespace comes to the manifests with a breakage, and back, as it is.
+
+    Otherwise the tutorial has to start over, both times.
+    """
+    for name, change in breakage.files.items():
+        documents = read_all((source / name).read_text())
+        before, after = _by_name(documents), _by_name(altered(documents, change))
+        if not (exchangeable(after, before) and exchangeable(before, after)):
+            return False
+    return True
+
+
+def _by_name(documents: Iterable[Manifest]) -> Objects:
+    return {(document["kind"], document["metadata"]["name"]): document for document in documents}
 
 
 def altered_manifests(breakage: Breakage, source: Path, target: Path) -> Path:

@@ -33,6 +33,7 @@ from meshproof.suite.breakages import (
     attribute,
     breakages_folders,
     broken,
+    changes_in_place,
     changes_of,
     chosen,
     is_outside,
@@ -473,6 +474,19 @@ def test_a_scenario_with_a_vote_must_notice_each_breakage(breakage: Breakage) ->
     assert any(all(word.lower().strip("[]") in name for word in words) for name in votes)
 
 
+def test_the_tutorial_starts_over_for_what_cannot_be_put_back_or_bound_again() -> None:
+    starting_over = {
+        breakage.name
+        for suite in suites()
+        for breakage in all_breakages([suite.manifests / breakages.FOLDER])
+        if not changes_in_place(breakage, suite.manifests)
+    }
+    assert starting_over == {
+        "a3-priority-class", "a4-never-unchanged", "a4-no-way-back", "c2-unused-claim",
+        "c7-no-claim",
+    }  # fmt: skip
+
+
 def test_breakages_come_by_the_stages_of_their_scenarios() -> None:
     folders = map(str, breakages_folders())
     collected = ran(
@@ -484,7 +498,7 @@ def test_breakages_come_by_the_stages_of_their_scenarios() -> None:
     order = [
         "d3-two-app-pods", "d2-fourth-service", "a2-gateway-of-nobody", "u1-second-object",
         "t1-permissive", "u6-app-too-wide", "c6-app-2.0-cut-off", "c2-another-object",
-        "f2-old-route", "f4-votes-lost", "a1-stops-at-once",
+        "c7-no-claim", "f2-old-route", "f4-votes-lost", "a4-no-way-back", "a1-stops-at-once",
     ]  # fmt: skip
     assert [name for name in names if name in order] == order
 
