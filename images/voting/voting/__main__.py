@@ -61,7 +61,7 @@ async def run(settings: Settings) -> None:
         resources.push_async_callback(store.close)
         application = create_application(service_of(settings, store, resources), store, stopping)
         drain = Drain(settings.drain)
-        application.on_response_prepare.append(drain.note)
+        application.middlewares.append(drain.notice)
         await serve(application, settings.listen, stopping, drain.over)
 
 

@@ -122,11 +122,18 @@ class Drain:
     ) -> None:
         """It is over QUIET_SECONDS after it began and after the last request, or after `most`."""
         self._most, self._now, self._sleep = most, now, sleep
-        self._latest = -math.inf
+        self._latest, self._under_way = -math.inf, 0
 
-    async def note(self, request: web.Request, _: web.StreamResponse) -> None:
-        """Take notice of a request that is answered; the kubelet's probes are nobody's."""
-        if not request.path.startswith(PROBES):
+    @web.middleware
+    async def notice(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Take notice of a request until it is answered; the kubelet's probes are nobody's."""
+        if request.path.startswith(PROBES):
+            return await handler(request)
+        self._under_way += 1
+        try:
+            return await handler(request)
+        finally:
+            self._under_way -= 1
             self._latest = self._now()
 
     async def over(self) -> None:
@@ -136,7 +143,8 @@ class Drain:
             await self._sleep(left)
 
     def _end(self, begun: float) -> float:
-        return min(begun + self._most, max(begun, self._latest) + QUIET_SECONDS)
+        latest = self._now() if self._under_way else max(begun, self._latest)
+        return min(begun + self._most, latest + QUIET_SECONDS)
 
 
 async def serve(

@@ -4,12 +4,15 @@ import asyncio
 import json
 import logging
 import socket
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import pytest
 import voting.__main__
+import voting.server
 from aiohttp.test_utils import make_mocked_request
-from aiohttp.web import Request, Response, StreamResponse
+from aiohttp.typedefs import Handler
+from aiohttp.web import Request, Response, StreamResponse, middleware
 from voting.__main__ import run
 from voting.counts import Category
 from voting.errors import UnavailableError
@@ -81,38 +84,66 @@ def test_stopping_pod_finishes_what_it_has(voting: Voting) -> None:
     assert voting.store.votes == {"last": Category.CATS}
 
 
+#: A request under way: when it comes, when it is answered, and its path.
+Asked = tuple[float, float, str]
+
+
 @pytest.mark.parametrize(
     ("asked", "ended"),
     [
-        ({}, 12),
-        ({9.5: "/"}, 12),
-        ({11.5: "/"}, 13.5),
-        ({11.5: "/healthz/ready"}, 12),
-        ({11.5: "/", 13: "/analytics", 14.5: "/"}, 15),
-        ({12.5: "/"}, 12),
+        ([], 12),
+        ([(9.5, 9.5, "/")], 12),
+        ([(11.5, 11.5, "/")], 13.5),
+        ([(11.5, 12.5, "/")], 14.5),
+        ([(9.5, 11, "/")], 13),
+        ([(11.5, 99, "/")], 15),
+        ([(11.5, 11.5, "/healthz/ready")], 12),
+        ([(11.5, 11.5, "/"), (13, 13, "/analytics"), (14.5, 14.5, "/")], 15),
+        ([(12.5, 12.5, "/")], 12),
     ],
     ids=[
-        "nobody asks", "somebody asked before", "somebody asks", "a probe asks",
+        "nobody asks", "somebody asked before", "somebody asks", "somebody waits for the answer",
+        "somebody waits from before", "somebody waits for ever", "a probe asks",
         "somebody never stops asking", "somebody asks when it is over",
     ],
 )  # fmt: skip
 def test_stopping_pod_serves_on_for_two_seconds_after_a_request_and_for_five_at_most(
-    asked: dict[float, str], ended: float
+    asked: list[Asked], ended: float
 ) -> None:
     clock = 9.0
     drain = Drain(5, now=lambda: clock, sleep=lambda seconds: pass_to(clock + seconds))
+    answered = [asyncio.Event() for _ in asked]
+    tasks = []
+
+    def comes(number: int) -> None:
+        async def handler(_: Request) -> Response:
+            await answered[number].wait()
+            return Response()
+
+        request = make_mocked_request("GET", asked[number][2])
+        tasks.append(asyncio.create_task(drain.notice(request, handler)))
+
+    def is_answered(number: int) -> None:
+        answered[number].set()
 
     async def pass_to(end: float) -> None:
         nonlocal clock
-        for at, path in asked.items():
-            if clock <= at < end:
+        begun, clock = clock, end
+        happens = [(at, comes, number) for number, (at, _, _) in enumerate(asked)]
+        happens += [(at, is_answered, number) for number, (_, at, _) in enumerate(asked)]
+        for at, what, number in sorted(happens, key=itemgetter(0)):
+            if begun <= at < end:
                 clock = at
-                await drain.note(make_mocked_request("GET", path), Response())
+                what(number)
+                for _ in range(3):  # until the request has come to its handler, or to its end
+                    await asyncio.sleep(0)
         clock = end
 
     async def scenario() -> None:
         await pass_to(10)
         await drain.over()
+        for task in tasks:
+            task.cancel()
 
     asyncio.run(scenario())
     assert clock == ended
@@ -122,47 +153,49 @@ def test_told_not_to_drain_it_stops_at_once() -> None:
     asyncio.run(Drain(0, sleep=lambda _: pytest.fail("it waits")).over())
 
 
+def process(component: str, **more: str) -> Settings:
+    """The settings of a process that listens on a port of its own."""
+    variables = {
+        "VOTING_COMPONENT": component,
+        "VOTING_VERSION": "1.0",
+        "VOTING_LISTEN": f"127.0.0.1:{free_port()}",
+    }
+    return Settings.from_environment({**variables, **more})
+
+
 @pytest.mark.parametrize("component", ["app", "analytics"])
 def test_sigterm_ends_the_process_in_order(
     component: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    settings = Settings.from_environment(
-        {
-            "VOTING_COMPONENT": component,
-            "VOTING_VERSION": "1.0",
-            "VOTING_LISTEN": f"127.0.0.1:{free_port()}",
-            "VOTING_DRAIN_SECONDS": "0.05",
-        }
-    )
-
+    settings = process(component, VOTING_DRAIN_SECONDS="0.05")
     with caplog.at_level(logging.INFO, "voting"):
         end_by_signal(run(settings), settings.listen)
     assert [record.message for record in caplog.records] == ["serving", "stopping", "stopped"]
 
 
-def test_the_end_of_the_process_depends_on_what_it_was_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    noted = []
+def test_the_process_ends_once_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voting.server, "QUIET_SECONDS", 0.05)
+    settings = process("analytics", VOTING_DRAIN_SECONDS="300")
+    end_by_signal(run(settings), settings.listen, asked=["/nothing"])
 
-    class Noting(Drain):
-        async def note(self, request: Request, answer: StreamResponse) -> None:
-            noted.append((request.path, answer.status))
+
+def test_a_drain_is_told_of_each_request_and_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    class Telling(Drain):
+        @middleware
+        async def notice(self, request: Request, handler: Handler) -> StreamResponse:
+            told.append(request.path)
+            return await handler(request)
 
         async def over(self) -> None:
-            noted.append(("the end", 0))
+            told.append("the end")
 
-    monkeypatch.setattr(voting.__main__, "Drain", Noting)
-    settings = Settings.from_environment(
-        {
-            "VOTING_COMPONENT": "analytics",
-            "VOTING_VERSION": "1.0",
-            "VOTING_LISTEN": f"127.0.0.1:{free_port()}",
-        }
-    )
+    monkeypatch.setattr(voting.__main__, "Drain", Telling)
+    settings = process("analytics")
     end_by_signal(run(settings), settings.listen, asked=["/nothing", "/healthz/live"])
-    assert noted == [("/nothing", 404), ("/healthz/live", 200), ("the end", 0)]
+    assert told == ["/nothing", "/healthz/live", "the end"]
 
 
 def test_requests_are_logged_and_probes_are_not(
