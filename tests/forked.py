@@ -96,12 +96,21 @@ class Forked:
         said, end = b"", time.monotonic() + timeout
         with selectors.DefaultSelector() as ready, self.stdout:
             ready.register(self.stdout, selectors.EVENT_READ)
-            while ready.select(end - time.monotonic()):
+            while ready.select(max(0.0, end - time.monotonic())):
                 if not (more := self.stdout.read(65536)):
                     break
                 said += more
-        self.wait(max(0.0, end - time.monotonic()))
+        try:
+            self.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise subprocess.TimeoutExpired("python", timeout, said) from error
         return said.decode(errors="replace"), None
+
+    def kill(self) -> None:
+        """End it with all that it has started."""
+        if self.returncode is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.wait()
 
 
 def _be(typed: Sequence[str], cwd: str, env: Mapping[str, str], said: Connection) -> None:
@@ -136,5 +145,8 @@ def ran(
     ``timeout`` is in seconds. Raises ``TimeoutExpired``.
     """
     program = Forked(typed, cwd=cwd, env=env)
-    said, _ = program.communicate(timeout)
+    try:
+        said, _ = program.communicate(timeout)
+    finally:
+        program.kill()
     return subprocess.CompletedProcess([*typed], program.wait(), said)

@@ -163,7 +163,8 @@ pytest_plugins = [
 """
 SETTINGS = """\
 [pytest]
-addopts = --strict-markers --strict-config --import-mode=importlib -p no:cacheprovider
+addopts = --strict-markers --strict-config --import-mode=importlib
+    -p no:cacheprovider -p no:hypothesispytest
 bdd_features_base_dir = features
 filterwarnings = error
 """

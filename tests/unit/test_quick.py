@@ -231,7 +231,8 @@ def _(evidence):
 MODULE = 'from pytest_bdd import scenarios\n\nscenarios("deploy.feature")\n'
 SETTINGS = """\
 [pytest]
-addopts = --strict-markers --strict-config --import-mode=importlib -p no:cacheprovider -ra
+addopts = --strict-markers --strict-config --import-mode=importlib
+    -p no:cacheprovider -p no:hypothesispytest -ra
 bdd_features_base_dir = features
 filterwarnings = error
 """

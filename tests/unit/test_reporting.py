@@ -491,7 +491,8 @@ def test_that_has_a_parameter(manifest):
 """
 SETTINGS = """\
 [pytest]
-addopts = --strict-markers --strict-config --import-mode=importlib -p no:cacheprovider
+addopts = --strict-markers --strict-config --import-mode=importlib
+    -p no:cacheprovider -p no:hypothesispytest
 bdd_features_base_dir = features
 filterwarnings = error
 """

@@ -144,7 +144,8 @@ def _():
 """
 SETTINGS = """\
 [pytest]
-addopts = --strict-markers --strict-config --import-mode=importlib -p no:cacheprovider -ra
+addopts = --strict-markers --strict-config --import-mode=importlib
+    -p no:cacheprovider -p no:hypothesispytest -ra
 bdd_features_base_dir = features
 filterwarnings = error
 """

@@ -53,7 +53,7 @@ def run(folder: Path, feature: str) -> str:
     scenarios = "from pytest_bdd import scenarios\nscenarios('.')\n"
     (folder / "test_shop.py").write_text(scenarios)
     return ran(
-        ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "."],
+        ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "."],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
     ).stdout
