@@ -122,7 +122,8 @@ def altered(documents: Sequence[Mapping[str, Any]], change: Mapping[str, Any]) -
 def changes_in_place(breakage: Breakage, source: Path) -> bool:
     """Whether a namespace comes to the manifests with a breakage, and back, as it is.
 
-    Otherwise the tutorial has to start over, both times.
+    Otherwise the tutorial may have to start over, both times. Raises ``OSError``, ``KeyError`` or
+    ``JsonPatchException`` where what is changed is not there.
     """
     for name, change in breakage.files.items():
         documents = read_all((source / name).read_text())

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import jsonpatch
 import pytest
@@ -18,10 +19,11 @@ from pytest_bdd.scenario import make_python_name
 from meshproof.analysis.sampling import chance_to_notice, samples_to_exclude
 from meshproof.cluster.cluster import MENDING, OWNED, RUN, TUTORIAL, Cluster, Owner
 from meshproof.cluster.objects import owned
-from meshproof.documents import read_all
+from meshproof.documents import read_all, written
 from meshproof.environment import leftovers
 from meshproof.environment.leftovers import mend
 from meshproof.paths import PROJECT
+from meshproof.plugin.breakages import BreakageItem, _starts_over
 from meshproof.probes.api_resources import Item
 from meshproof.signoff.secrets import pattern_of, secrets_of
 from meshproof.suite import breakages
@@ -485,6 +487,22 @@ def test_the_tutorial_starts_over_for_what_cannot_be_put_back_or_bound_again() -
         "a3-priority-class", "a4-never-unchanged", "a4-no-way-back", "c2-unused-claim",
         "c7-no-claim",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "target"),
+    [("away.yaml", "Secret/one"), ("a.yaml", "Secret/away"), ("a.yaml", "Secret/one")],
+    ids=["file", "object", "field"],
+)
+def test_a_breakage_whose_target_is_away_has_its_turn_and_says_so_then(
+    tmp_path: Path, file: str, target: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(written([{"kind": "Secret", "metadata": {"name": "one"}}]))
+    operations = [{"op": "replace", "path": "/data/away", "value": ""}]
+    change = {file: {"patch": [{"object": target, "operations": operations}]}}
+    breakage = Breakage("stale", "D3", "", "", change, None)
+    item = SimpleNamespace(breakage=breakage, suite=SimpleNamespace(manifests=tmp_path))
+    assert not _starts_over(cast("BreakageItem", item))
 
 
 def test_breakages_come_by_the_stages_of_their_scenarios() -> None:
