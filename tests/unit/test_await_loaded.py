@@ -65,7 +65,8 @@ def test_one_that_answers_and_lacks_it_has_not_loaded_it(
     tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told(tutorial, monkeypatch, SILENT, "")
-    with pytest.raises(NotConverged, match="the proxies have loaded the change"):
+    # By the deadline that has the first look wait for istiod.
+    with pytest.raises(NotConverged, match=r"the proxies have loaded the change.*“change-loaded”"):
         tutorial.await_loaded([Loaded("route")])
 
 
