@@ -73,7 +73,7 @@ class Settings:
     analytics_timeout: float
     store_timeout: float
     drain: float
-    """For how long a pod that was told to stop is asked on, at most."""
+    """How long a pod that was told to stop serves on, at most."""
     log_level: str
 
     @property
