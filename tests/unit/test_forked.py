@@ -13,7 +13,8 @@ from tests.forked import LIBRARIES, ran
 
 SHOW = """
 import os, sys
-print(sys.argv, os.environ["GIVEN"], os.getcwd(), __name__, os.getsid(0) == os.getpid())
+print(sys.argv, os.environ["GIVEN"], os.getcwd(), __name__, os.getsid(0) == os.getpid(),
+      flush=True)
 print("an error", file=sys.stderr)
 sys.exit(3)
 """
