@@ -19,7 +19,7 @@ from meshproof.paths import PROJECT, state_dir
 from meshproof.plugin.outcomes import REASON_LENGTH, ending_of, reason_of
 from meshproof.run.durations import Durations
 from meshproof.run.overview import Ending
-from tests.forked import ran
+from tests.forked import AT_MOST, ran
 
 FEATURE = """\
 Feature: Ways to end
@@ -150,8 +150,6 @@ bdd_features_base_dir = features
 filterwarnings = error
 """
 KEPT = "features/test_deploy.py::test_a_promise_is_kept"
-#: Seconds; a run takes 3 of them on an idle machine, and a busy one is no failure.
-TIMEOUT = 600
 #: How pytest ends its own lines of a test module.
 SHARE = re.compile(r"\[ *\d+%\]")
 CODES = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
@@ -181,9 +179,7 @@ def environment(suite: Path, **more: str) -> dict[str, str]:
 def log(suite: Path, *arguments: str, **more: str) -> str:
     """What a run prints where nobody looks on."""
     (suite / "go").touch()
-    done = ran(
-        ["-m", "pytest", *arguments], cwd=suite, env=environment(suite, **more), timeout=TIMEOUT
-    )
+    done = ran(["-m", "pytest", *arguments], cwd=suite, env=environment(suite, **more))
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
     return done.stdout
 
@@ -284,7 +280,7 @@ def test_a_terminal_shows_in_place_what_runs_and_what_is_waited_for(
         if "waiting until" in printed:
             (suite / "go").touch()
     os.close(master)
-    assert process.wait(TIMEOUT) == pytest.ExitCode.TESTS_FAILED, printed
+    assert process.wait(AT_MOST) == pytest.ExitCode.TESTS_FAILED, printed
     told = before_summary(CODES.sub("", printed).replace("\r", "\n"))
     assert re.search(r"D1 A promise is kept +\d+ s waiting until the test ", told)
     assert re.search(r"━ \d/4 done · \d failed · \d+ s", told)

@@ -125,30 +125,25 @@ def test_a_look_that_began_before_the_deadline_counts() -> None:
     assert found.seconds == 10
 
 
-def test_looks_are_an_interval_apart() -> None:
+LATE = Timeout("late", 2, 0.5, "there is nothing to see at once", first=0.25)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "expected"),
+    [(TWO_SECONDS, [100.0, 100.5, 101.0, 101.5]), (LATE, [100.25, 100.75])],
+    ids=["at once", "once there can be something to see"],
+)
+def test_looks_are_an_interval_apart(timeout: Timeout, expected: list[float]) -> None:
     time = FakeTime()
     looks: list[float] = []
 
     def look() -> bool:
         looks.append(time.seconds)
-        return len(looks) == 4
+        return len(looks) == len(expected)
 
-    converge(look, until=bool, what="it", timeout=TWO_SECONDS, clock=time.clock)
-    assert looks == [100.0, 100.5, 101.0, 101.5]
-
-
-def test_the_first_look_waits_for_when_there_can_be_something_to_see() -> None:
-    time = FakeTime()
-    looks: list[float] = []
-
-    def look() -> bool:
-        looks.append(time.seconds)
-        return len(looks) == 2
-
-    timeout = Timeout("late", 2, 0.5, "long enough for a test", first=0.25)
     found = converge(look, until=bool, what="it", timeout=timeout, clock=time.clock)
-    assert looks == [100.25, 100.75]
-    assert (found.attempts, found.seconds) == (2, 0.75)
+    assert looks == expected
+    assert (found.attempts, found.seconds) == (len(expected), expected[-1] - 100)
 
 
 @given(
