@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from meshproof.mesh.ingress import REQUEST_TIMEOUT
 from meshproof.timeouts import stretched
-from steps.voting.cookie_corpus import Headers, Seen
+from steps.voting.cookie_gate import Headers, Seen
 from steps.voting.voting_app import Response
 
 

@@ -6,7 +6,7 @@ from playwright.sync_api import Page as Tab
 from pytest_bdd import given, parsers, then, when
 
 from meshproof.signoff.evidence import Evidence
-from steps.voting.cookie_corpus import Gate, by_kinds, generate
+from steps.voting.cookie_gate import Gate
 from steps.voting.cookies import seen_with
 from steps.voting.flag_cookie import WITH, WITHOUT
 from steps.voting.flag_switch import (
@@ -36,6 +36,8 @@ def users_reach_both_apps(voting_app: VotingApp, evidence: Evidence) -> None:
 )
 def page_is_viewed_with_near_misses(voting_app: VotingApp, each: int) -> Gate:
     """View the page with generated headers: of each kind so many with the flag and without it."""
+    from steps.voting.cookie_corpus import generate  # noqa: PLC0415 - Hypothesis takes 0.1 s
+
     return Gate(seen_with(voting_app.url, generate(each), voting_app.host))
 
 
@@ -46,6 +48,8 @@ def page_is_viewed_with_near_misses(voting_app: VotingApp, each: int) -> Gate:
 )
 def each_kind_held_the_flag(answered: Gate, evidence: Evidence, least: int) -> None:
     """The generated headers do hold the flag, and miss it, often enough to tell: the baseline."""
+    from steps.voting.cookie_corpus import by_kinds  # noqa: PLC0415
+
     seen = evidence.tell(by_kinds(answered.seen, least))
     assert not seen.problem, seen.problem
 

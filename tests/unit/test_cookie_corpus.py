@@ -16,15 +16,11 @@ from steps.voting.cookie_corpus import (
     KINDS,
     OTHER_HEADER,
     TWO_LINES,
-    Gate,
-    Headers,
-    Seen,
     generate,
     headers,
     lacking,
-    summary,
-    table,
 )
+from steps.voting.cookie_gate import Gate, Headers, Seen, summary, table
 from steps.voting.flag_cookie import WITH, WITHOUT
 
 sys.path.insert(0, str(PROJECT / "images" / "voting"))

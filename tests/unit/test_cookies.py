@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from steps.voting.cookie_corpus import Headers, Seen
+from steps.voting.cookie_gate import Headers, Seen
 from steps.voting.cookies import seen_with, view_with
 
 PAGE = (

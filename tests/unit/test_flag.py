@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from meshproof.errors import PromiseBroken
 from meshproof.paths import PROJECT
-from steps.voting.cookie_corpus import KINDS, Headers, headers
+from steps.voting.cookie_corpus import KINDS, headers
+from steps.voting.cookie_gate import Headers
 from steps.voting.flag_cookie import (
     holds_flag,
     read_set_cookie,
