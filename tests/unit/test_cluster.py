@@ -25,6 +25,15 @@ def test_a_command_means_this_cluster_and_its_own_programs(cluster: Cluster) -> 
     assert cluster.command("sh", "-c", "command -v kubectl").stdout == f"{cluster.tools}/kubectl\n"
 
 
+def test_programs_collect_garbage_seldom_unless_told_otherwise(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOGC", raising=False)
+    assert cluster.command("sh", "-c", "echo $GOGC").stdout == "400\n"
+    monkeypatch.setenv("GOGC", "50")
+    assert cluster.command("sh", "-c", "echo $GOGC").stdout == "50\n"
+
+
 def test_evidence_shows_a_command_as_it_is_published(cluster: Cluster) -> None:
     assert cluster.command("kubectl", "get", "pods").command_line == "kubectl get pods"
 
