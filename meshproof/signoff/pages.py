@@ -6,10 +6,9 @@ Both say only what the document says; nothing is decided here.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -36,7 +35,7 @@ from meshproof.signoff.lines import (
     title_of,
     whole_suites,
 )
-from meshproof.signoff.templating import template
+from meshproof.signoff.templating import Filters, template
 from meshproof.signoff.verdict import Outcome, Verdict
 from meshproof.suite.registry import sections
 
@@ -136,10 +135,11 @@ def shown_with_cost(file: EvidenceFile, reports: Path) -> tuple[Shown, int]:
 
 
 #: What the pages' templates can do with a value, beside Jinja's own.
-FILTERS: Mapping[str, Callable[[Any], Any]] = {
-    "cell": cell, "seconds": seconds, "size": size, "title_of": title_of, "how_much": how_much,
-    "sign": lambda word: SIGNS[str(word)], "kind": lambda word: str(word).replace(" ", "-"),
-}  # fmt: skip
+FILTERS: Filters = (
+    ("cell", cell), ("seconds", seconds), ("size", size), ("title_of", title_of),
+    ("how_much", how_much), ("sign", lambda word: SIGNS[str(word)]),
+    ("kind", lambda word: str(word).replace(" ", "-")),
+)  # fmt: skip
 
 
 def page(document: SignOff, reports: Path) -> str:

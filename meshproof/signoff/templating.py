@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
-NO_FILTERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
+#: Filters by their names, beside Jinja's own.
+Filters = tuple[tuple[str, Callable[[Any], Any]], ...]
 
 
-def template(name: str, filters: Mapping[str, Callable[[Any], Any]] = NO_FILTERS) -> Template:
-    """Return a template by its file's name, with filters beside Jinja's own.
+@cache
+def template(name: str, filters: Filters = ()) -> Template:
+    """Return a template by its file's name, compiled once in a process.
 
     HTML and SVG are escaped. Raises ``TemplateNotFound`` where there is none of that name.
     """
@@ -23,5 +25,5 @@ def template(name: str, filters: Mapping[str, Callable[[Any], Any]] = NO_FILTERS
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters
+    environment.filters |= dict(filters)
     return environment.get_template(name)

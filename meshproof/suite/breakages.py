@@ -138,8 +138,8 @@ def _by_name(documents: Iterable[Manifest]) -> Objects:
 
 
 def altered_manifests(breakage: Breakage, source: Path, target: Path) -> Path:
-    """Copy the manifests with a breakage's changes in them. Returns the copy."""
-    shutil.copytree(source, target)
+    """Copy the manifests with a breakage's changes in them, breakages not. Returns the copy."""
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(FOLDER))
     for name, change in breakage.files.items():
         documents = read_all((source / name).read_text())
         (target / name).write_text(written(altered(documents, change)))

@@ -12,7 +12,6 @@ from functools import partial
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 from meshproof.analysis.sampling import (
     ALPHA,
@@ -29,6 +28,7 @@ from meshproof.analysis.sampling import (
 )
 from meshproof.analysis.sequential import even_test
 from meshproof.paths import PROJECT
+from tests.distributions import binomial_distribution
 
 DOCUMENT = PROJECT / "docs" / "sampling.md"
 #: What floating point may differ from exact sums, relatively.
@@ -114,6 +114,7 @@ def test_the_upper_bound_is_the_leak_that_rarely_shows_so_few(
 ) -> None:
     deviations = data.draw(st.integers(0, observed - 1))
     claim = AlwaysClaim(observed, deviations, 0.01, confidence)
+    binom = binomial_distribution()
     bound = claim.leak_at_most
     assert deviations / observed < bound
     assert binom.cdf(deviations, observed, bound) == pytest.approx(1 - confidence, rel=1e-6)
@@ -284,6 +285,7 @@ def test_an_alternative_of_its_own_is_told_beside_the_others() -> None:
 
 def plausible(hits: int, runs: int, chance: float) -> bool:
     """Whether so many hits are within what all but one in a million simulations show."""
+    binom = binomial_distribution()
     return bool(binom.ppf(5e-7, runs, chance) <= hits <= binom.isf(5e-7, runs, chance))
 
 
@@ -296,6 +298,7 @@ def test_simulated_leaks_are_noticed_as_often_as_computed() -> None:
 
 def test_the_best_of_ten_tries_hides_a_wrong_split() -> None:
     # The gateway-api suite asks for 70/30, ±5 points, of 500 requests, and tries ten times.
+    binom = binomial_distribution()
     once = float(binom.cdf(375, 500, 0.64) - binom.cdf(324, 500, 0.64))
     assert 1 - (1 - once) ** 10 == pytest.approx(0.984, abs=0.0005)
 

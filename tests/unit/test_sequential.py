@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 from meshproof.analysis.sampling import ALPHA
 from meshproof.analysis.sequential import SequentialTest, even_test, split
+from tests.distributions import binomial_distribution
 
 #: The test that the tutorial's claims are made by.
 TUTORIAL = even_test(0.6, 0.999, ALPHA)
@@ -221,6 +221,7 @@ def test_simulated_runs_end_as_computed(share: float) -> None:
     course = test.course(share)
     found = Counter(decision for decision, _ in ended)["even"]
     # Within what all but one in a million simulations show.
+    binom = binomial_distribution()
     low, high = binom.ppf(5e-7, runs, course.missed), binom.isf(5e-7, runs, course.missed)
     assert low <= found <= high
     mean = sum(samples for _, samples in ended) / runs
