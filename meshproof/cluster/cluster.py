@@ -141,10 +141,13 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment in which a published command means this cluster and these programs."""
+        """The environment in which a published command means this cluster and these programs.
+
+        They collect garbage seldom, unless ``GOGC`` says how often.
+        """
         path = f"{self.tools}{os.pathsep}{os.environ['PATH']}"
-        # A third of what `kubectl apply` takes of a processor is the collection of garbage that it
-        # has no time to make much of (docs/speed.md).
+        # They live for a fifth of a second: by Go's default, up to a third of what `kubectl apply`
+        # takes of a processor is the collection of garbage (docs/speed.md).
         collection = os.environ.get("GOGC") or "400"
         return {"KUBECONFIG": str(self.kubeconfig), "PATH": path, "GOGC": collection}
 

@@ -14,7 +14,7 @@ Filters = tuple[tuple[str, Callable[[Any], Any]], ...]
 
 @cache
 def template(name: str, filters: Filters = ()) -> Template:
-    """Return a template by its file's name, compiled once in a process.
+    """Return a template by its file's name, with such filters; each is compiled once in a process.
 
     HTML and SVG are escaped. Raises ``TemplateNotFound`` where there is none of that name.
     """

@@ -1,7 +1,7 @@
 """Cookie headers that nearly hold the flag, or hold it among others that nearly do (C3).
 
 Made by Hypothesis from one seed, so that every run sends the same: as many with the flag as
-without it, for each kind of near miss. What came of them is told in `steps.voting.cookie_gate`.
+without it, for each kind of near miss. What they get is told in `steps.voting.cookie_gate`.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def _generate(
     look()
 
 
-def by_kinds(seen: Sequence[Seen], least: int) -> Observation:
+def enough_of_each_kind(seen: Sequence[Seen], least: int) -> Observation:
     """Say how many requests of each kind held the flag; of each, and without it, at least so many.
 
     What was generated depends on Hypothesis' version, which is told.

@@ -43,7 +43,6 @@ from meshproof.suite.breakages import (
 )
 from meshproof.suite.registry import suites
 from tests.forked import ran
-from tests.suites import BREAKAGES
 
 MANIFESTS = PROJECT / "manifests" / "voting"
 COMMITTED = all_breakages()
@@ -182,6 +181,8 @@ def test_manifests_are_changed_in_a_copy(tmp_path: Path) -> None:
     source = tmp_path / "manifests"
     (source / "istio").mkdir(parents=True)
     (source / "istio" / "other.yaml").write_text("kind: Gateway\n")
+    (source / "breakages").mkdir()
+    (source / "breakages" / "x.yaml").write_text("expectation: D3\n")
     original = yaml.safe_dump_all(DOCUMENTS)
     (source / "a.yaml").write_text(original)
     breakage = Breakage("x", "D3", "…", "…", {
@@ -191,6 +192,7 @@ def test_manifests_are_changed_in_a_copy(tmp_path: Path) -> None:
     first, second = yaml.safe_load_all((copied / "a.yaml").read_text())
     assert (first["spec"], second) == ({"replicas": 2}, DOCUMENTS[1])
     assert (copied / "istio" / "other.yaml").read_text() == "kind: Gateway\n"
+    assert not (copied / "breakages").exists()
     assert (source / "a.yaml").read_text() == original
 
 
@@ -339,6 +341,9 @@ def test_what_lies_outside_says_whose_it_is_and_nothing_else_does(tmp_path: Path
     folder.mkdir()
     (folder / "inside.yaml").write_text("kind: Service\nmetadata: {name:  app}\n")
     (folder / "outside.yaml").write_text(OUTSIDE)
+    # Breakages lie among manifests and are none.
+    (tmp_path / "breakages").mkdir()
+    (tmp_path / "breakages" / "x.yaml").write_text("expectation: D3\n")
     for _ in range(2):
         attribute(tmp_path, Owner("mine", "voting").annotations)
     documents = yaml.safe_load_all((folder / "outside.yaml").read_text())
@@ -426,7 +431,7 @@ def test_a_committed_breakage_changes_what_is_committed(breakage: Breakage, tmp_
     manifests = manifests_for(breakage)
     copied = altered_manifests(breakage, manifests, tmp_path / "manifests")
     changed = set()
-    for file in (file for file in copied.rglob("*.yaml") if file.parent.name != BREAKAGES.name):
+    for file in copied.rglob("*.yaml"):
         name = file.relative_to(copied).as_posix()
         was, now = (manifests / name).read_text(), file.read_text()
         if now != was and read_all(now) != read_all(was):
