@@ -8,7 +8,6 @@ as it imports them.
 from __future__ import annotations
 
 import atexit
-import gc
 import multiprocessing
 import os
 import runpy
@@ -35,7 +34,6 @@ LIBRARIES = (
     "playwright.sync_api",
     "pydantic.fields",
     "pydantic_settings",
-    "pytest",
     "requests",
     "rich.console",
     "securesystemslib.signer",
@@ -117,8 +115,6 @@ class Forked:
 
 def _be(typed: Sequence[str], cwd: str, env: Mapping[str, str], said: Connection) -> None:
     """Become the program. This is in the process that was forked for it."""
-    # What was imported beforehand is no garbage, and a run looks for some half a dozen times.
-    gc.freeze()
     os.setsid()
     # As `nohup` may have it around the tests.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

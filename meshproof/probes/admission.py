@@ -21,11 +21,10 @@ from meshproof.cluster.shape import REVISION_LABEL, MeshShape
 from meshproof.documents import manifests_in
 from meshproof.errors import EnvironmentBroken
 from meshproof.paths import DATA
+from meshproof.suite.breakages import manifests_below
 from meshproof.suite.differences import differences
 
 PROBES = DATA / "manifests" / "probes"
-#: Where a suite keeps manifests that break something on purpose.
-BREAKAGES = "breakages"
 NAMESPACES = "/api/v1/namespaces"
 PODS = "/api/v1/namespaces/{namespace}/pods"
 #: Asks for a sidecar in a namespace that does not.
@@ -72,9 +71,8 @@ def documents(folders: Iterable[Path]) -> list[Manifest]:
     """
     found: list[Manifest] = []
     for folder in folders:
-        for file in sorted(folder.rglob("*.yaml")):
-            if BREAKAGES not in file.relative_to(folder).parts:
-                found += [one for one in manifests_in(file) if one not in found]
+        for file in manifests_below(folder):
+            found += [one for one in manifests_in(file) if one not in found]
     return found
 
 

@@ -18,6 +18,7 @@ from meshproof.cluster.images import Images
 from meshproof.cluster.manifests import as_applied
 from meshproof.cluster.shape import DEFAULT, MeshShape
 from meshproof.documents import read_all, written
+from meshproof.suite.breakages import FOLDER as BREAKAGES
 
 #: Every name below it is this machine itself, for browsers without being told so (RFC 6761).
 DOMAIN = "localhost"
@@ -87,7 +88,7 @@ def manifests_of(
         target = target.with_name(f"{target.name}-for-any-host")
     if not target.exists():
         partial = target.with_name(f"{target.name}.partial")
-        shutil.copytree(source, partial, ignore=shutil.ignore_patterns("breakages"))
+        shutil.copytree(source, partial, ignore=shutil.ignore_patterns(BREAKAGES))
         for file in partial.rglob("*.yaml"):
             documents = _objects_in(file)
             here = [_led_to(as_applied(one, mesh, images), lane.host) for one in documents]

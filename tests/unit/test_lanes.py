@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from meshproof.cluster.observability import with_statistics
-from meshproof.documents import read_all
+from meshproof.documents import manifests_in, read_all
 from meshproof.run.lanes import (
     Lane,
     further_lane,
@@ -20,7 +19,12 @@ from meshproof.run.lanes import (
     namespaces_of_suites,
     other_namespaces,
 )
-from meshproof.suite.breakages import Breakage, all_breakages, altered_manifests
+from meshproof.suite.breakages import (
+    Breakage,
+    all_breakages,
+    altered_manifests,
+    manifests_below,
+)
 from meshproof.suite.registry import suites
 from tests.suites import MANIFESTS
 
@@ -28,16 +32,9 @@ from tests.suites import MANIFESTS
 def stated(folder: Path) -> dict[str, list[Any]]:
     """What is applied, by file: breakages are not."""
     return {
-        file.relative_to(folder).as_posix(): _objects(file.read_text())
-        for file in sorted(folder.rglob("*.yaml"))
-        if file.parent.name != "breakages"
+        file.relative_to(folder).as_posix(): [*manifests_in(file)]
+        for file in manifests_below(folder)
     }
-
-
-@lru_cache
-def _objects(text: str) -> list[Any]:
-    """What a file states, read once, for no one to change: most of each copy is as published."""
-    return read_all(text)
 
 
 def hostless(document: dict[str, Any]) -> dict[str, Any]:
